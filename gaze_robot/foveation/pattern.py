@@ -1,0 +1,60 @@
+"""What the eye samples: nested square views of growing field of view around the fixation."""
+
+import math
+from dataclasses import dataclass
+
+from gaze_robot.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class FoveationPattern:
+    """A pyramid of square levels, sharpest first.
+
+    The defaults are two-power-friendly: their half-widths have tangents 0.2, 0.4 and 1, so a 640x480
+    camera of 90 degrees is averaged by exactly 2x2, 4x4 and 10x10 pixels.
+    """
+
+    fov_deg: tuple[float, ...] = (2 * math.degrees(math.atan(0.2)),
+                                  2 * math.degrees(math.atan(0.4)), 90.0)
+    """Full horizontal (= vertical) field of view of each level, degrees, strictly growing, < 180."""
+
+    window: tuple[int, ...] = (64, 64, 64)
+    """Side of each level, samples."""
+
+    patch: int = 16
+    """Side of one token's patch, samples; divides every window."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, 'fov_deg', tuple(float(fov) for fov in self.fov_deg))
+        object.__setattr__(self, 'window', tuple(int(side) for side in self.window))
+        if not self.fov_deg or len(self.fov_deg) != len(self.window):
+            raise ConfigError(f'fov_deg has {len(self.fov_deg)} levels and window has '
+                              f'{len(self.window)}; give one of each per level')
+        if not all(0 < fov < 180 for fov in self.fov_deg):
+            raise ConfigError(f'fov_deg must lie between 0 and 180, got {self.fov_deg}')
+        if any(b <= a for a, b in zip(self.fov_deg, self.fov_deg[1:])):
+            raise ConfigError(f'fov_deg must grow from level to level, got {self.fov_deg}')
+        for level, side in enumerate(self.window):
+            if self.patch <= 0 or side <= 0 or side % self.patch:
+                raise ConfigError(
+                    f'level {level}: a window of {side} cannot be cut into patches of {self.patch} '
+                    f'({side} / {self.patch} = {side / max(self.patch, 1):.2f}; needs an integer)')
+
+    @property
+    def levels(self) -> int:
+        """Number of levels."""
+        return len(self.window)
+
+    @property
+    def tokens_per_level(self) -> tuple[int, ...]:
+        """Tokens of each level."""
+        return tuple((side // self.patch) ** 2 for side in self.window)
+
+    @property
+    def tokens(self) -> int:
+        """Length of the token sequence; depends on nothing but this pattern."""
+        return sum(self.tokens_per_level)
+
+    def half_tangent(self, level: int) -> float:
+        """Tangent of half a level's field of view."""
+        return math.tan(math.radians(self.fov_deg[level]) / 2)

@@ -1,0 +1,117 @@
+"""Picture + fixation -> foveated view, by exact area averages of nested square crops."""
+
+import cv2
+import numpy as np
+
+from gaze_robot.camera import CameraModel
+from gaze_robot.errors import ImageError
+from gaze_robot.foveation.pattern import FoveationPattern
+from gaze_robot.types import FoveatedView
+
+FILL = 128
+"""Grey level of samples outside the picture (their `valid` is False)."""
+
+
+class Foveator:
+    """Samples one camera's pictures with one pattern.
+
+    Each level is a square of whole camera pixels around the fixation, averaged down to its window.
+    Where the square is a whole multiple of the window, every sample is the exact mean of its
+    pixels, rounded; at a multiple of one it is the pixel itself. Where the camera is coarser than
+    the window the level is interpolated, never invented.
+    """
+
+    def __init__(self, pattern: FoveationPattern, camera: CameraModel) -> None:
+        self.pattern = pattern
+        self.camera = camera
+        self.side_px = tuple(self._side(level) for level in range(pattern.levels))
+        self._axis_rays: dict[int, tuple[np.ndarray, ...]] = {}
+
+    def _side(self, level: int) -> int:
+        """Camera pixels across a level: the distance between its edge rays, rounded."""
+        half = np.radians(self.pattern.fov_deg[level]) / 2
+        edge = np.array([[np.sin(half), 0, np.cos(half)], [-np.sin(half), 0, np.cos(half)]])
+        pixel, _ = self.camera.project(edge)
+        side = float(pixel[0, 0] - pixel[1, 0])
+        if self.camera.model != 'equidistant' and not self._grows(half):
+            side = 2 * self.camera.fx * float(np.tan(half))     # beyond the lens model: padding
+        return max(1, round(side))
+
+    def _grows(self, half: float) -> bool:
+        return bool(np.tan(half) <= self.camera._fold_radius) if self.camera.distorted else True
+
+    @property
+    def centre_px(self) -> tuple[float, float]:
+        """Where the optical axis meets the picture."""
+        return self.camera.cx, self.camera.cy
+
+    def box_px(self, level: int, fixation_px: tuple[float, float] | None = None
+               ) -> tuple[int, int, int]:
+        """(left, top, side) of a level's square in camera pixels; may leave the picture."""
+        u, v = self.centre_px if fixation_px is None else fixation_px
+        side = self.side_px[level]
+        return round(u - side / 2), round(v - side / 2), side
+
+    def __call__(self, image: np.ndarray, fixation_px: tuple[float, float] | None = None
+                 ) -> FoveatedView:
+        """Foveate one picture.
+
+        Args:
+            image: (height, width, 3) uint8, of the camera's size.
+            fixation_px: (u, v) of the fovea's centre; None is the optical axis.
+
+        Raises:
+            ImageError: wrong size or type, or a fixation that is not finite.
+        """
+        if image.dtype != np.uint8 or image.shape != (self.camera.height, self.camera.width, 3):
+            raise ImageError(
+                f'this eye samples {self.camera.width}x{self.camera.height} RGB pictures of uint8, '
+                f'got {image.shape} {image.dtype}')
+        if fixation_px is not None and not np.all(np.isfinite(fixation_px)):
+            raise ImageError(f'fixation_px must be finite, got {fixation_px}')
+        sampled = [self._sample(image, level, fixation_px)
+                   for level in range(self.pattern.levels)]
+        return FoveatedView(tuple(s[0] for s in sampled), tuple(s[1] for s in sampled))
+
+    def _sample(self, image: np.ndarray, level: int, fixation_px: tuple[float, float] | None
+                ) -> tuple[np.ndarray, np.ndarray]:
+        left, top, side = self.box_px(level, fixation_px)
+        window = self.pattern.window[level]
+        height, width = image.shape[:2]
+        x0, x1 = np.clip((left, left + side), 0, width)
+        y0, y1 = np.clip((top, top + side), 0, height)
+        centres = (np.arange(window) + 0.5) * side / window
+        valid = (((centres + top >= 0) & (centres + top <= height))[:, None]
+                 & ((centres + left >= 0) & (centres + left <= width))[None, :])
+        if x0 >= x1 or y0 >= y1:
+            return np.full((window, window, 3), FILL, np.uint8), np.zeros_like(valid)
+        crop = image[y0:y1, x0:x1]
+        if crop.shape[:2] != (side, side):
+            crop = cv2.copyMakeBorder(crop, y0 - top, top + side - y1, x0 - left, left + side - x1,
+                                      cv2.BORDER_REPLICATE)
+        if side == window:
+            sample = crop.copy()
+        else:
+            sample = cv2.resize(crop, (window, window), interpolation=(
+                cv2.INTER_AREA if side > window else cv2.INTER_LINEAR))
+        sample[~valid] = FILL
+        return sample, valid
+
+    def cell_rays(self, cells: int, fixation_px: tuple[float, float] | None = None
+                  ) -> tuple[np.ndarray, ...]:
+        """Unit optical-frame rays of the centres of a cells x cells grid on each level.
+
+        Returns:
+            One (cells, cells, 3) float64 array per level, exact through the lens model.
+        """
+        if fixation_px is None and cells in self._axis_rays:
+            return self._axis_rays[cells]
+        rays = []
+        for level in range(self.pattern.levels):
+            left, top, side = self.box_px(level, fixation_px)
+            steps = (np.arange(cells) + 0.5) * side / cells
+            pixels = np.stack(np.meshgrid(left + steps, top + steps), axis=-1)
+            rays.append(self.camera.unproject(pixels))
+        if fixation_px is None:
+            self._axis_rays[cells] = tuple(rays)
+        return tuple(rays)
