@@ -1,0 +1,1 @@
+"""The simulator and the training: replaces a robot's camera and driver, nothing else."""
