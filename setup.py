@@ -1,0 +1,54 @@
+from glob import glob
+
+from setuptools import find_packages, setup
+
+PACKAGE = 'gaze_robot'
+
+setup(
+    name=PACKAGE,
+    version='0.1.0',
+    description='A robot eye: foveated, it searches for what it is shown, finds it and holds it.',
+    maintainer='gaze_robot maintainers',
+    maintainer_email='maintainers@example.com',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']) + find_packages(where='sim'),
+    package_dir={'gaze_robot_sim': 'sim/gaze_robot_sim'},
+    package_data={PACKAGE: ['py.typed', 'weights/*', 'weights/*/*']},
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
+        (f'share/{PACKAGE}', ['package.xml']),
+        (f'share/{PACKAGE}/launch', sorted(glob('launch/*.launch.py'))),
+        (f'share/{PACKAGE}/config', sorted(glob('config/*.yaml') + glob('config/*.xml'))),
+    ],
+    # Lower bounds are what Ubuntu 24.04 packages, so that a ROS installation is left as it is;
+    # the tested versions are in constraints.txt. Headless: no libGL or X11 on a bare machine.
+    install_requires=[
+        'numpy>=1.26',
+        'opencv-python-headless>=4.6,<5',
+        'PyYAML>=6',
+        'rich>=13',
+        'safetensors>=0.4',
+        'tyro>=0.9',
+    ],
+    extras_require={
+        # torch stays out of install_requires: a board that only drives motors has no use for it.
+        'torch': ['torch>=2.8'],
+        'sim': [
+            'torch>=2.8', 'gymnasium>=1.0,<2', 'stable-baselines3>=2.7', 'tensorboard', 'tqdm',
+            'matplotlib', 'pillow',
+        ],
+        # Never beside a ROS installation: there rclpy comes from the installation.
+        'ros': ['ros-jazzy-rclpy[fastrtps]', 'ros-jazzy-common-interfaces'],
+        # Without an extra named test that has pytest, colcon test runs nothing and passes.
+        'test': ['pytest>=7.4', 'hypothesis', 'ruff', 'mypy', 'types-PyYAML'],
+    },
+    zip_safe=False,
+    entry_points={'console_scripts': [
+        'gaze-robot = gaze_robot.cli:main',
+        'gaze_node = gaze_robot.nodes.gaze_node:main',
+        'pan_tilt_node = gaze_robot.nodes.pan_tilt_node:main',
+        'camera_node = gaze_robot.nodes.camera_node:main',
+        'world_node = gaze_robot_sim.world_node:main',
+    ]},
+)
