@@ -7,11 +7,11 @@ in `_deg`.
 from dataclasses import dataclass, field
 from typing import Any
 
-from gaze_robot.errors import CommandError, ConfigError
-from gaze_robot.schema import Parameter as Parameter
+from gaze_robot.errors import ConfigError
 from gaze_robot.schema import check_ranges as check_ranges
 from gaze_robot.schema import from_mapping as from_mapping
 from gaze_robot.schema import load_yaml as load_yaml
+from gaze_robot.schema import Parameter as Parameter
 from gaze_robot.schema import parameter_names as parameter_names
 from gaze_robot.schema import parameters as parameters
 from gaze_robot.schema import to_mapping as to_mapping
@@ -88,7 +88,7 @@ class GazeConfig:
         check_ranges(self)
 
 
-_MIN_POSITION, _MAX_POSITION = {'min': -12.6, 'max': 12.6}, {'min': -12.6, 'max': 12.6}
+_POSITION = {'min': -12.6, 'max': 12.6}
 _VELOCITY, _ACCELERATION = {'min': 1e-3, 'max': 50.0}, {'min': 1e-3, 'max': 1000.0}
 
 
@@ -103,11 +103,11 @@ class PanTiltConfig:
     """Joint names on the topics: the one that turns about +z, then the one about +y."""
 
     limits_pan_min_position: float = _setting(
-        -2.97, name='limits.pan.min_position', **_MIN_POSITION)
+        -2.97, name='limits.pan.min_position', **_POSITION)
     """Rightmost pan, radians."""
 
     limits_pan_max_position: float = _setting(
-        2.97, name='limits.pan.max_position', **_MAX_POSITION)
+        2.97, name='limits.pan.max_position', **_POSITION)
     """Leftmost pan, radians."""
 
     limits_pan_max_velocity: float = _setting(3.14, name='limits.pan.max_velocity', **_VELOCITY)
@@ -118,11 +118,11 @@ class PanTiltConfig:
     """Strongest pan acceleration, rad/s^2."""
 
     limits_tilt_min_position: float = _setting(
-        -1.05, name='limits.tilt.min_position', **_MIN_POSITION)
+        -1.05, name='limits.tilt.min_position', **_POSITION)
     """Highest tilt (positive looks down), radians."""
 
     limits_tilt_max_position: float = _setting(
-        1.05, name='limits.tilt.max_position', **_MAX_POSITION)
+        1.05, name='limits.tilt.max_position', **_POSITION)
     """Lowest tilt, radians."""
 
     limits_tilt_max_velocity: float = _setting(3.14, name='limits.tilt.max_velocity', **_VELOCITY)
@@ -167,12 +167,9 @@ class PanTiltConfig:
     @property
     def limits(self) -> PanTiltLimits:
         """The limits as drivers and controller take them, (pan, tilt)."""
-        try:
-            return PanTiltLimits(*(
-                (getattr(self, f'limits_pan_{row}'), getattr(self, f'limits_tilt_{row}'))
-                for row in ('min_position', 'max_position', 'max_velocity', 'max_acceleration')))
-        except CommandError as error:
-            raise ConfigError(str(error)) from error
+        return PanTiltLimits(*(
+            (getattr(self, f'limits_pan_{row}'), getattr(self, f'limits_tilt_{row}'))
+            for row in ('min_position', 'max_position', 'max_velocity', 'max_acceleration')))
 
     @property
     def enabled_at_start(self) -> bool:

@@ -1,10 +1,12 @@
 """One frozen dataclass as the schema for YAML, command line and ROS parameters.
 
-A field is a parameter. Its docstring (the string under it) is the description; its metadata may hold
-`min`, `max`, `choices` and `name`, the dotted name users write when it is not the attribute's own.
+A field is a parameter. Its docstring (the string under it) is the description; its metadata may
+hold `min`, `max`, `choices` and `name`: the dotted name users write, where it is not the
+attribute's own.
 """
 
 import ast
+from collections.abc import Iterable, Mapping
 import dataclasses
 import difflib
 import functools
@@ -14,7 +16,6 @@ import pathlib
 import textwrap
 import types
 import typing
-from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import yaml
@@ -47,7 +48,7 @@ class Parameter:
     choices: tuple[Any, ...] = ()
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def parameters(cls: type) -> tuple[Parameter, ...]:
     """Every parameter of a config class, in the order of its fields."""
     hints, texts = typing.get_type_hints(cls), _field_docstrings(cls)
@@ -89,7 +90,7 @@ def from_mapping(cls: type[Config], mapping: Mapping[str, Any]) -> Config:
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
-    """The inverse of `from_mapping`: dotted names, tuples as lists, fields that are None left out."""
+    """The inverse of `from_mapping`: dotted names, tuples as lists; None is left out."""
     values = {p.name: getattr(config, p.attribute) for p in parameters(type(config))}
     return {name: list(value) if isinstance(value, tuple) else value
             for name, value in values.items() if value is not None}
@@ -197,7 +198,8 @@ def _check_item(parameter: Parameter, item: Any) -> None:
 
 def _field_docstrings(cls: type) -> dict[str, str]:
     """The string under each field, read from the class's source."""
-    body = typing.cast(ast.ClassDef, ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]).body
+    tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
+    body = typing.cast(ast.ClassDef, tree.body[0]).body
     return {field.target.id: ' '.join(text.value.value.split())
             for field, text in zip(body, body[1:])
             if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)

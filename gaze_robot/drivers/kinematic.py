@@ -41,7 +41,8 @@ def advance(position: np.ndarray, velocity: np.ndarray, goal: np.ndarray, limits
     """
     low, high, fastest, strength = _rows(limits)
     position, velocity = np.asarray(position, dtype=float), np.asarray(velocity, dtype=float)
-    if not (0.0 <= dt_s < np.inf and np.isfinite(position + velocity + goal + goal_velocity).all()):
+    if not (0.0 <= dt_s < np.inf
+            and np.isfinite(position + velocity + goal + goal_velocity).all()):
         raise CommandError('motion needs finite position, velocity, goal and a time step >= 0, '
                            f'got {position}, {velocity}, {goal}, {goal_velocity}, {dt_s}')
     goal = np.minimum(np.maximum(goal, low), high)
