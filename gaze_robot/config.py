@@ -65,6 +65,12 @@ class GazeConfig:
     deadband: float = _setting(0.003, min=0.0, max=0.5)
     """Errors smaller than this are not corrected, radians."""
 
+    debug_rate: float = _setting(5.0, min=0.1, max=60.0)
+    """Debug pictures per second at most, Hz; none are drawn while nobody subscribes."""
+
+    joints: tuple[str, str] = ('pan', 'tilt')
+    """The head's joint names in joint_states and joint_trajectory, pan first."""
+
     fixed_frame: str = 'base_link'
     """Frame of published targets; `frame_prefix` is put before it."""
 
@@ -86,6 +92,8 @@ class GazeConfig:
 
     def __post_init__(self) -> None:
         check_ranges(self)
+        if self.joints[0] == self.joints[1] or not all(self.joints):
+            raise ConfigError(f'joints must be two different names, got {list(self.joints)}')
 
 
 _POSITION = {'min': -12.6, 'max': 12.6}
