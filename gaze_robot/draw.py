@@ -1,0 +1,232 @@
+"""Pictures for people: what the eye sees, where it looks, and the film of a run."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from gaze_robot.errors import ConfigError
+from gaze_robot.geometry import panorama_pixel
+
+Box = tuple[int, int, int]
+"""(left, top, side) of a level's square in camera pixels."""
+
+LEVEL_COLOURS = ((255, 90, 60), (255, 190, 40), (90, 170, 255))
+TARGET_COLOUR = (60, 230, 90)
+TEXT_COLOUR = (235, 235, 235)
+PANEL = 24
+
+
+def priority_map(heatmaps: Sequence[np.ndarray], boxes: Sequence[Box], width: int, height: int,
+                 shrink: int = 4) -> np.ndarray:
+    """The levels' probabilities laid over the camera's picture, sharper levels on top.
+
+    Args:
+        heatmaps: (cells, cells) per level, sharpest first.
+        boxes: that level's square in camera pixels.
+        width, height: of the camera's picture.
+        shrink: camera pixels per pixel of the map.
+
+    Returns:
+        (height // shrink, width // shrink) float32; 0 where no level looks.
+    """
+    out = np.zeros((max(1, height // shrink), max(1, width // shrink)), np.float32)
+    for heatmap, (left, top, side) in reversed(list(zip(heatmaps, boxes))):
+        size = max(1, round(side / shrink))
+        level = cv2.resize(heatmap.astype(np.float32), (size, size),
+                           interpolation=cv2.INTER_NEAREST)
+        _paste(out, level, round(left / shrink), round(top / shrink))
+    return out
+
+
+def _paste(out: np.ndarray, patch: np.ndarray, left: int, top: int) -> None:
+    """Copy a patch into a picture in place; what sticks out is cut off."""
+    height, width = out.shape[:2]
+    x0, y0 = max(0, left), max(0, top)
+    x1, y1 = min(width, left + patch.shape[1]), min(height, top + patch.shape[0])
+    if x0 < x1 and y0 < y1:
+        out[y0:y1, x0:x1] = patch[y0 - top:y1 - top, x0 - left:x1 - left]
+
+
+def crop_box(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
+    """(left, top, width, height) of the part of a box that lies in the picture; 0 wide if none."""
+    left, top, side = box
+    x0, y0 = min(max(0, left), width), min(max(0, top), height)
+    x1, y1 = min(max(0, left + side), width), min(max(0, top + side), height)
+    return x0, y0, max(0, x1 - x0), max(0, y1 - y0)
+
+
+def eye_picture(image: np.ndarray, boxes: Sequence[Box], heatmaps: Sequence[np.ndarray] = (),
+                target_px: tuple[float, float] | None = None, text: str = '',
+                width: int = 0) -> np.ndarray:
+    """The camera's picture with the rings of the fovea, the heat map, the target and one line.
+
+    Args:
+        image: (h, w, 3) uint8 RGB.
+        boxes: the levels' squares, sharpest first, camera pixels.
+        heatmaps: (cells, cells) per level; () draws none.
+        target_px: (u, v) of the target in the picture, or None.
+        text: one line, drawn at the bottom.
+        width: of the result; 0 keeps the camera's.
+
+    Returns:
+        (h', width, 3) uint8 RGB, a new array.
+    """
+    scale = width / image.shape[1] if width else 1.0
+    size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
+    out = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if width else image.copy()
+    if len(heatmaps):
+        heat = priority_map(heatmaps, boxes, image.shape[1], image.shape[0])
+        out = _glow(out, heat)
+    for (left, top, side), colour in zip(boxes, LEVEL_COLOURS):
+        corner = (round(left * scale), round(top * scale))
+        far = (round((left + side) * scale), round((top + side) * scale))
+        cv2.rectangle(out, corner, far, colour, 1)
+    if target_px is not None:
+        centre = (round(target_px[0] * scale), round(target_px[1] * scale))
+        cv2.drawMarker(out, centre, TARGET_COLOUR, cv2.MARKER_CROSS, 14, 2)
+    if text:
+        _line(out, text, size[1] - 8)
+    return out
+
+
+def _glow(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """Blend a heat map over a picture: nothing at its median, red at its peak."""
+    low, high = float(np.median(heat)), float(heat.max())
+    if high <= low:
+        return picture
+    level = np.clip((heat - low) / (high - low), 0, 1)
+    level = cv2.resize(level, (picture.shape[1], picture.shape[0]),
+                       interpolation=cv2.INTER_LINEAR)[..., None]
+    hot = np.array([255, 40, 0], np.float32)
+    return (picture + (hot - picture) * (0.6 * level)).astype(np.uint8)
+
+
+def _line(out: np.ndarray, text: str, y: int, x: int = 8) -> None:
+    for colour, thickness in (((0, 0, 0), 3), (TEXT_COLOUR, 1)):
+        cv2.putText(out, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, thickness,
+                    cv2.LINE_AA)
+
+
+def mosaic(levels: Sequence[np.ndarray], side: int) -> np.ndarray:
+    """The foveated view as one column: each level's samples, sharpest on top.
+
+    Returns:
+        (side * levels, side, 3) uint8 RGB.
+    """
+    rows = []
+    for level, colour in zip(levels, LEVEL_COLOURS):
+        tile = cv2.resize(level, (side, side), interpolation=cv2.INTER_NEAREST)
+        cv2.rectangle(tile, (0, 0), (side - 1, side - 1), colour, 1)
+        rows.append(tile)
+    return np.concatenate(rows)
+
+
+def panorama_strip(panorama: np.ndarray, gaze: np.ndarray, target: np.ndarray | None, width: int
+                   ) -> np.ndarray:
+    """A small map of the whole surrounding with the gaze (ring) and the true target (cross).
+
+    Args:
+        panorama: (h, 2h, 3) uint8 RGB.
+        gaze: (3,) base frame.
+        target: (3,) base frame, or None.
+        width: of the result.
+
+    Returns:
+        (width // 2, width, 3) uint8 RGB, a new array.
+    """
+    height = width // 2
+    out = cv2.resize(panorama, (width, height), interpolation=cv2.INTER_AREA)
+    if target is not None:
+        u, v = panorama_pixel(target, width, height)
+        cv2.drawMarker(out, (round(u), round(v)), TARGET_COLOUR, cv2.MARKER_CROSS, 12, 2)
+    u, v = panorama_pixel(gaze, width, height)
+    cv2.circle(out, (round(u), round(v)), 7, LEVEL_COLOURS[0], 2, cv2.LINE_AA)
+    return out
+
+
+def timeline(times_s: Sequence[float], errors_deg: Sequence[float], width: int, height: int,
+             span_s: float = 15.0, top_deg: float = 90.0) -> np.ndarray:
+    """The gaze error of the last `span_s` seconds; the grey band is "within 5 degrees".
+
+    Returns:
+        (height, width, 3) uint8 RGB.
+    """
+    out = np.full((height, width, 3), PANEL, np.uint8)
+    band = round((1 - math.sqrt(5.0 / top_deg)) * (height - 1))
+    out[band:] = 60
+    if len(times_s) > 1:
+        times, errors = np.asarray(times_s), np.asarray(errors_deg)
+        keep = (times > times[-1] - span_s) & np.isfinite(errors)
+        x = (1 - (times[-1] - times[keep]) / span_s) * (width - 1)
+        # Square-root scale: the last five degrees matter as much as the first eighty.
+        y = (1 - np.sqrt(np.clip(errors[keep] / top_deg, 0, 1))) * (height - 1)
+        points = np.stack([x, y], axis=1).round().astype(np.int32)
+        cv2.polylines(out, [points], False, TARGET_COLOUR, 1, cv2.LINE_AA)
+    _line(out, f'error, last {span_s:.0f} s; grey: within 5 deg', height - 6)
+    return out
+
+
+@dataclass
+class Film:
+    """Keeps at most `most` frames of a run of unknown length, evenly spread over it."""
+
+    every_s: float = 0.2
+    most: int = 120
+
+    def __post_init__(self) -> None:
+        self.frames: list[np.ndarray] = []
+        self._due_s = -math.inf
+
+    def wants(self, now_s: float) -> bool:
+        """Whether the next frame is due; ask before drawing one."""
+        return now_s >= self._due_s
+
+    def add(self, frame: np.ndarray, now_s: float) -> None:
+        """Keep a frame, (h, w, 3) uint8 RGB, all of one size."""
+        if len(self.frames) >= self.most:
+            self.frames = self.frames[::2]
+            self.every_s *= 2
+        self.frames.append(frame)
+        self._due_s = now_s + self.every_s
+
+    def save(self, path: str) -> str:
+        """Write a GIF (path ends in .gif) or a sheet of eight pictures (.png, .jpg).
+
+        Returns:
+            The path written.
+
+        Raises:
+            ConfigError: another ending, a folder that is not there, or nothing to write.
+        """
+        kind = Path(path).suffix.lower()
+        if kind not in ('.gif', '.png', '.jpg', '.jpeg'):
+            raise ConfigError(f'the picture of a run is a .gif, .png or .jpg, got {path!r}')
+        if not self.frames:
+            raise ConfigError(f'no frame was processed, so there is no picture for {path}')
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        if kind == '.gif':
+            _write_gif(path, self.frames, self.every_s)
+        else:
+            cv2.imwrite(path, cv2.cvtColor(sheet(self.frames), cv2.COLOR_RGB2BGR))
+        return path
+
+
+def sheet(frames: Sequence[np.ndarray], columns: int = 2, rows: int = 4) -> np.ndarray:
+    """Up to rows x columns frames, evenly chosen, in reading order."""
+    count = min(len(frames), rows * columns)
+    chosen = [frames[i] for i in np.linspace(0, len(frames) - 1, count).round().astype(int)]
+    columns = min(columns, count)
+    blank = np.full_like(chosen[0], PANEL)
+    chosen += [blank] * (-len(chosen) % columns)
+    lines = [np.concatenate(chosen[i:i + columns], axis=1)
+             for i in range(0, len(chosen), columns)]
+    return np.concatenate(lines)
+
+
+def _write_gif(path: str, frames: Sequence[np.ndarray], every_s: float) -> None:
+    import imageio.v3 as imageio                 # only here: the robot needs no GIF
+    imageio.imwrite(path, np.stack(frames), duration=round(every_s * 1000), loop=0)
