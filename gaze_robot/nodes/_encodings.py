@@ -5,8 +5,8 @@ Names and layouts follow sensor_msgs/image_encodings.hpp. Colours come out as RG
 from their own smallest to their own largest finite value, because they have no full scale.
 """
 
-import sys
 from collections.abc import Callable
+import sys
 
 import cv2
 import numpy as np

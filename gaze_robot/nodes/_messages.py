@@ -5,19 +5,19 @@ while an ndarray is checked number by number (40 ms).
 """
 
 import array
+from collections.abc import Sequence
 import importlib
 import math
-from collections.abc import Sequence
 
-import cv2
-import numpy as np
 from builtin_interfaces.msg import Time
+import cv2
 from geometry_msgs.msg import PointStamped
+import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_msgs.msg import Header
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from gaze_robot.camera import COEFFICIENTS, CameraModel
+from gaze_robot.camera import CameraModel, COEFFICIENTS
 from gaze_robot.errors import CameraModelError, CommandError, ImageError
 from gaze_robot.nodes._encodings import ENCODINGS, rgb_from_bytes, rgb_from_compressed
 from gaze_robot.types import PanTiltCommand, PanTiltState
@@ -64,12 +64,12 @@ def _rgb_by_cv_bridge(message: Image) -> np.ndarray:
     known = ', '.join(sorted(ENCODINGS))
     try:
         bridge = importlib.import_module('cv_bridge').CvBridge()
-    except Exception as error:  # noqa: BLE001  a cv_bridge built for numpy 1 raises anything
+    except Exception as error:
         raise ImageError(f'encoding {message.encoding!r} cannot be decoded (cv_bridge: {error}); '
                          f'set the camera to one of {known}') from error
     try:
         return np.asarray(bridge.imgmsg_to_cv2(message, 'rgb8'))
-    except Exception as error:  # noqa: BLE001  cv_bridge's own error class depends on its build
+    except Exception as error:
         raise ImageError(f'cv_bridge cannot decode encoding {message.encoding!r}: {error}; '
                          f'set the camera to one of {known}') from error
 

@@ -1,0 +1,121 @@
+"""What every node shares: starting, transitions that explain themselves, stopping."""
+
+from collections.abc import Callable, Sequence
+import functools
+import os
+import pathlib
+import tempfile
+import traceback
+from typing import Any
+
+from lifecycle_msgs.srv import ChangeState
+import rclpy
+from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.logging import get_logger
+from rclpy.node import Node
+
+from gaze_robot.errors import GazeRobotError
+from gaze_robot.nodes._params import declare_autostart
+
+_Transition = Callable[[Any, LifecycleState], TransitionCallbackReturn]
+
+
+def transition(function: Callable[[Any], None]) -> _Transition:
+    """Make a plain method an on_... callback that says why it failed.
+
+    GazeRobotError is FAILURE (back to the state before, retry allowed), anything else ERROR. rclpy
+    itself would turn either into ERROR without a word.
+    """
+    verb = function.__name__.removeprefix('on_')
+
+    @functools.wraps(function)
+    def wrapped(self: Node, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            function(self)
+        except GazeRobotError as error:
+            self.get_logger().error(f'cannot {verb}: {error}')
+            return TransitionCallbackReturn.FAILURE
+        except Exception as error:  # noqa: BLE001  rclpy would drop the reason
+            self.get_logger().error(f'cannot {verb}: {error!r}\n{traceback.format_exc()}')
+            return TransitionCallbackReturn.ERROR
+        parent = getattr(super(ManagedNode, self), function.__name__)
+        return parent(state)       # lifecycle publishers follow the state
+    return wrapped
+
+
+class ManagedNode(LifecycleNode):
+    """A lifecycle node that can start itself and survives impossible transition requests."""
+
+    def __init__(self, name: str, **options: Any) -> None:
+        super().__init__(name, **options)
+        self._autostart = declare_autostart(self)
+        self._change_state = self._service_change_state.callback
+        self._service_change_state.callback = self._on_change_state_request
+
+    def autostart(self) -> None:
+        """Configure and activate, unless parameter `autostart` is false or configuring failed."""
+        if self._autostart and self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+            self.trigger_activate()
+
+    @property
+    def state(self) -> str:
+        """'unconfigured', 'inactive', 'active' or 'finalized'."""
+        return str(self._state_machine.current_state[1])
+
+    def close(self) -> None:
+        """Let go of devices and threads; called once, also after Ctrl-C, when ROS is gone."""
+
+    def _on_change_state_request(self, request: ChangeState.Request,
+                                 response: ChangeState.Response) -> ChangeState.Response:
+        try:
+            return self._change_state(request, response)
+        except rclpy_implementation.RCLError:
+            # rclpy lets this end the process; a manager's double click must not.
+            wanted = request.transition.label or f'number {request.transition.id}'
+            self.get_logger().warning(f'transition {wanted} is not possible while {self.state}')
+            response.success = False
+            return response
+
+
+def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int:
+    """Run one node until Ctrl-C, SIGTERM or shutdown.
+
+    Returns:
+        Exit code: 0 after a wanted end, 1 when the node cannot start (the log says why).
+    """
+    prepare_log_folder()
+    node: Node | None = None
+    try:
+        rclpy.init(args=args)
+        node = make_node()
+        if isinstance(node, ManagedNode):
+            node.autostart()
+        executor = make_executor()
+        executor.add_node(node)
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except GazeRobotError as error:
+        get_logger('gaze_robot').fatal(str(error))
+        return 1
+    finally:
+        if node is not None:
+            close = getattr(node, 'close', None)
+            if close is not None:
+                close()
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+def make_executor() -> Executor:
+    """The executor every process here uses: one thread."""
+    return SingleThreadedExecutor()
+
+
+def prepare_log_folder() -> None:
+    """Give rcl a folder for logs where there is no home directory (containers, services)."""
+    if 'HOME' not in os.environ and 'ROS_LOG_DIR' not in os.environ:
+        os.environ['ROS_LOG_DIR'] = str(pathlib.Path(tempfile.gettempdir()) / 'ros_log')
