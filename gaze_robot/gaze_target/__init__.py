@@ -1,0 +1,1 @@
+"""Tokens in, places worth looking at out."""

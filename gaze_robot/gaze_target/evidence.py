@@ -1,0 +1,150 @@
+"""Where a view resembles an exemplar, by normalised cross-correlation on every level.
+
+The correlation is OpenCV's matchTemplate. It gives sharp places and no judgement: whether a
+resemblance is the thing itself is learned by the search head that reads this evidence together
+with the encoder's tokens.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from gaze_robot.foveation import FoveationPattern
+from gaze_robot.types import Exemplar, FoveatedView
+
+CELLS = 16
+"""Cells across a level in every heatmap."""
+
+EXEMPLAR_PX = 64
+"""Side of the square an exemplar is resized to before it is encoded."""
+
+_MIN_TEMPLATE_PX = 3
+_MAX_TEMPLATE_PX = 17
+"""Larger templates are matched on an averaged-down level: cheaper, and no less certain."""
+
+_FLOOR = 4.0
+"""Grey levels of contrast below which a place is flat and resembles nothing."""
+_VARIANTS = ((1.0, 0.0), (0.88, 0.0), (1.14, 0.0), (1.0, -7.0), (1.0, 7.0))
+"""(scale, roll in degrees) tried where templates are cheap."""
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """One exemplar at one level's resolution."""
+
+    image: np.ndarray
+    """(side, side, 3) float32, side odd."""
+
+    contrast: float
+    """Standard deviation over pixels and channels, grey levels."""
+
+
+def square(exemplar: Exemplar, side: int = EXEMPLAR_PX) -> np.ndarray:
+    """The central square of an exemplar, (side, side, 3) uint8."""
+    height, width = exemplar.image.shape[:2]
+    edge = min(height, width)
+    top, left = (height - edge) // 2, (width - edge) // 2
+    crop = np.ascontiguousarray(exemplar.image[top:top + edge, left:left + edge])
+    return cv2.resize(crop, (side, side), interpolation=(
+        cv2.INTER_AREA if edge > side else cv2.INTER_LINEAR))
+
+
+def square_width_rad(exemplar: Exemplar) -> float:
+    """Visual angle of that square's side."""
+    height, width = exemplar.image.shape[:2]
+    return exemplar.width_rad * min(height, width) / width
+
+
+@dataclass(frozen=True, eq=False)
+class LevelTemplates:
+    """All variants of one exemplar for one level."""
+
+    shrink: int
+    """The level is averaged down by this before matching."""
+
+    variants: tuple[Template, ...]
+    """Empty where the exemplar is larger than the level."""
+
+
+def _template(image: np.ndarray, side_px: float, roll_deg: float) -> Template:
+    """The square resampled to about side_px, turned, with its centre on a pixel: odd side."""
+    side = max(_MIN_TEMPLATE_PX, 2 * round((side_px - 1) / 2) + 1)
+    source = image.shape[0]
+    step = source / side_px
+    if step > 1:                                             # average before sampling
+        blur = 0.35 * step
+        image = cv2.GaussianBlur(image, (0, 0), blur, borderType=cv2.BORDER_REPLICATE)
+    cos, sin = step * math.cos(math.radians(roll_deg)), step * math.sin(math.radians(roll_deg))
+    middle = (source - 1) / 2
+    centre = (side - 1) / 2
+    matrix = np.array([[cos, sin, middle - centre * (cos + sin)],
+                       [-sin, cos, middle - centre * (cos - sin)]])
+    picture = cv2.warpAffine(image, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE,
+                             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP).astype(np.float32)
+    centred = picture - picture.mean(axis=(0, 1))
+    return Template(picture, float(np.sqrt((centred ** 2).mean())))
+
+
+def make_templates(exemplar: Exemplar, pattern: FoveationPattern) -> tuple[LevelTemplates, ...]:
+    """Templates of an exemplar for every level."""
+    image = square(exemplar)
+    tangent = 2 * math.tan(square_width_rad(exemplar) / 2)
+    per_level = []
+    for level in range(pattern.levels):
+        window = pattern.window[level]
+        side_px = tangent / (2 * pattern.half_tangent(level)) * window
+        if side_px > 0.75 * window:
+            per_level.append(LevelTemplates(1, ()))
+            continue
+        shrink = 1
+        while side_px / shrink > _MAX_TEMPLATE_PX and window % (2 * shrink * CELLS) == 0:
+            shrink *= 2
+        variants = _VARIANTS if level == 0 else _VARIANTS[:1]
+        per_level.append(LevelTemplates(shrink, tuple(
+            _template(image, side_px / shrink * scale, roll) for scale, roll in variants)))
+    return tuple(per_level)
+
+
+def _correlation(level: np.ndarray, templates: LevelTemplates) -> np.ndarray:
+    """Best correlation over the variants, (window / shrink, window / shrink) float32 in [-1, 1]."""
+    if templates.shrink > 1:
+        side = level.shape[0] // templates.shrink
+        level = cv2.resize(level, (side, side), interpolation=cv2.INTER_AREA)
+    best = np.full(level.shape[:2], -1.0, np.float32)
+    image = level.astype(np.float32)
+    for template in templates.variants:
+        side = template.image.shape[0]
+        half = side // 2
+        padded = cv2.copyMakeBorder(image, half, half, half, half, cv2.BORDER_REPLICATE)
+        cross = cv2.matchTemplate(padded, template.image, cv2.TM_CCOEFF)
+        mean = cv2.blur(image, (side, side), borderType=cv2.BORDER_REPLICATE)
+        square_mean = cv2.sqrBoxFilter(image, cv2.CV_32F, (side, side),
+                                       borderType=cv2.BORDER_REPLICATE)
+        variance = (square_mean - mean * mean).mean(axis=2)
+        contrast = np.sqrt(np.maximum(variance, _FLOOR ** 2))
+        cross /= contrast * (3 * side * side * max(template.contrast, _FLOOR))
+        np.maximum(best, cross, out=best)
+    return np.clip(best, -1.0, 1.0)
+
+
+def correlate(levels: Sequence[np.ndarray], templates: Sequence[LevelTemplates]) -> np.ndarray:
+    """How well each cell of each level resembles the exemplar.
+
+    Args:
+        levels: (window, window, 3) uint8 per level.
+        templates: of `make_templates`, for the same pattern.
+
+    Returns:
+        (levels, CELLS, CELLS) float32 in [-1, 1]: the best correlation centred in each cell; 0 on
+        levels where the exemplar does not fit.
+    """
+    evidence = np.zeros((len(levels), CELLS, CELLS), np.float32)
+    for row, level, level_templates in zip(evidence, levels, templates):
+        if level_templates.variants:
+            found = _correlation(level, level_templates)
+            block = found.shape[0] // CELLS
+            row[:] = found.reshape(CELLS, block, CELLS, block).max(axis=(1, 3))
+    return evidence

@@ -1,0 +1,146 @@
+"""Foveated views in, tokens and heatmaps out: one encoder pass per view, for one eye or many.
+
+The robot runs it with one eye, the simulator with hundreds; there is no other code path.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from gaze_robot.encoder import EncoderConfig, FoveatedViT, TokenLayout, patchify
+from gaze_robot.foveation import FoveationPattern
+from gaze_robot.gaze_target.evidence import (CELLS, EXEMPLAR_PX, correlate, make_templates, square,
+                                             square_width_rad)
+from gaze_robot.gaze_target.search import SearchHead
+from gaze_robot.types import Exemplar
+
+
+class PerceptionNetwork(nn.Module):
+    """The weights of perception: encoder and search head."""
+
+    def __init__(self, pattern: FoveationPattern, encoder: EncoderConfig) -> None:
+        super().__init__()
+        self.pattern = pattern
+        self.encoder = FoveatedViT(encoder)
+        self.search = SearchHead(encoder.width, pattern)
+        self.layout = TokenLayout.of_pattern(pattern)
+
+    def encode(self, levels: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Tokens (B, N, D) of views, one (B, window, window, 3) uint8 tensor per level."""
+        return self.encoder(patchify(levels, self.pattern.patch), self.layout)
+
+    def encode_exemplar(self, image: torch.Tensor, width_rad: torch.Tensor) -> torch.Tensor:
+        """Tokens (B, M, D) of exemplars (B, EXEMPLAR_PX, EXEMPLAR_PX, 3) uint8."""
+        patch = self.pattern.patch
+        layout = TokenLayout.of_squares(width_rad, EXEMPLAR_PX, patch)
+        return self.encoder(patchify([image], patch), layout)
+
+
+def size_in_cells(width_rad: float, pattern: FoveationPattern) -> np.ndarray:
+    """Log of an exemplar's width in heatmap cells, (levels,) float32."""
+    tangent = math.tan(width_rad / 2)
+    return np.array([math.log(tangent / pattern.half_tangent(level) * CELLS)
+                     for level in range(pattern.levels)], np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Percept:
+    """What perception says of a batch of views."""
+
+    tokens: np.ndarray
+    """(B, N, D) float32."""
+
+    heat: np.ndarray
+    """(B, L, CELLS, CELLS) float32: probability that the target is in this cell, per level."""
+
+    absent: np.ndarray
+    """(B, L) float32: probability that it is not in this level's view."""
+
+
+class Perception:
+    """Runs the network for a fixed number of eyes, each with its own exemplar (or none)."""
+
+    def __init__(self, network: PerceptionNetwork, eyes: int = 1,
+                 map_eyes: Callable[[Callable, Iterable], Iterable] = map) -> None:
+        """Take weights.
+
+        Args:
+            network: moved to its device and set to eval by the caller.
+            eyes: batch size of every call.
+            map_eyes: how to run the per-eye correlation; a thread pool's `map` uses more cores.
+        """
+        self.network = network
+        self.pattern = network.pattern
+        self._map = map_eyes
+        tokens = (EXEMPLAR_PX // self.pattern.patch) ** 2
+        self._exemplar = torch.zeros(eyes, tokens, network.encoder.config.width)
+        self._size = torch.zeros(eyes, self.pattern.levels)
+        self._templates: list = [None] * eyes
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.network.encoder.embed.weight.device
+
+    def look_for(self, exemplars: dict[int, Exemplar | None]) -> None:
+        """Set what some eyes look for; None clears."""
+        for eye, exemplar in exemplars.items():
+            self._templates[eye] = (None if exemplar is None
+                                    else make_templates(exemplar, self.pattern))
+        given = {eye: exemplar for eye, exemplar in exemplars.items() if exemplar is not None}
+        if not given:
+            return
+        image = torch.from_numpy(np.stack([square(e) for e in given.values()]))
+        width = [square_width_rad(e) for e in given.values()]
+        with torch.inference_mode():
+            tokens = self.network.encode_exemplar(image.to(self.device),
+                                                  torch.tensor(width, device=self.device)).cpu()
+        for row, (eye, angle) in enumerate(zip(given, width)):
+            self._exemplar[eye] = tokens[row]
+            self._size[eye] = torch.from_numpy(size_in_cells(angle, self.pattern))
+
+    def __call__(self, levels: Sequence[np.ndarray], valid: np.ndarray) -> Percept:
+        """Look at one view per eye.
+
+        Args:
+            levels: per level (eyes, window, window, 3) uint8.
+            valid: (eyes, L, CELLS, CELLS) bool, False outside the picture.
+        """
+        tensors = [torch.from_numpy(level).to(self.device) for level in levels]
+        evidence = torch.from_numpy(self.evidence(levels))
+        with torch.inference_mode():
+            tokens = self.network.encode(tensors)
+            log_p = self.network.search(
+                tokens, self._exemplar.to(self.device), evidence.to(self.device),
+                torch.from_numpy(valid).to(self.device), self._size.to(self.device))
+            p = log_p.exp().cpu().numpy()
+            tokens = tokens.cpu().numpy()
+        heat = p[..., :-1].reshape(evidence.shape)
+        absent = p[..., -1]
+        idle = [eye for eye, templates in enumerate(self._templates) if templates is None]
+        heat[idle], absent[idle] = 0.0, 1.0
+        return Percept(tokens, heat, absent)
+
+    def evidence(self, levels: Sequence[np.ndarray]) -> np.ndarray:
+        """Correlation evidence (eyes, L, CELLS, CELLS) float32."""
+        shape = (self.pattern.levels, CELLS, CELLS)
+
+        def one(eye: int) -> np.ndarray:
+            templates = self._templates[eye]
+            if templates is None:
+                return np.zeros(shape, np.float32)
+            return correlate([level[eye] for level in levels], templates)
+        return np.stack(list(self._map(one, range(len(self._templates)))))
+
+
+def valid_cells(valid: Sequence[np.ndarray]) -> np.ndarray:
+    """Cells at least half of which lies in the picture: (L, CELLS, CELLS) bool."""
+    rows = []
+    for mask in valid:
+        block = mask.shape[0] // CELLS
+        rows.append(mask.reshape(CELLS, block, CELLS, block).mean(axis=(1, 3)) >= 0.5)
+    return np.stack(rows)

@@ -1,0 +1,1 @@
+"""Percepts and pose in, fixation out."""

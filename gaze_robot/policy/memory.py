@@ -1,0 +1,154 @@
+"""What past glances saw, by direction: a spatiotopic map of target probability.
+
+Each bin of the viewing sphere keeps the judgement of the sharpest level that looked there. So a
+coarse suspicion stays a candidate until the fovea has confirmed or refuted it, and a place once
+refuted is not visited again until the memory fades.
+
+B eyes   L levels   C cells across a level
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from gaze_robot.foveation import FoveationPattern
+from gaze_robot.gaze_target.evidence import CELLS
+
+BIN_DEG = 5.0
+PAN_BINS, TILT_BINS = 72, 30
+"""All of the pan circle; tilt from -75 to 75 degrees."""
+
+KEEP_S = 6.0
+"""A judgement older than this gives way to any newer one, however coarse."""
+
+
+def _bin_centres() -> tuple[np.ndarray, np.ndarray]:
+    pan = np.radians((np.arange(PAN_BINS) + 0.5) * BIN_DEG - 180.0)
+    tilt = np.radians((np.arange(TILT_BINS) + 0.5 - TILT_BINS / 2) * BIN_DEG)
+    return pan, tilt
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """The most probable remembered place of each eye."""
+
+    pan_rad: np.ndarray
+    """(B,) base frame."""
+
+    tilt_rad: np.ndarray
+    """(B,)"""
+
+    score: np.ndarray
+    """(B,) probability given by the level that saw it."""
+
+    sharpness: np.ndarray
+    """(B,) 0 never seen; 1 the coarsest level ... L the fovea."""
+
+
+class GazeMemory:
+    """Spatiotopic maps for a number of eyes."""
+
+    def __init__(self, eyes: int, pattern: FoveationPattern) -> None:
+        self.pattern = pattern
+        self.score = np.zeros((eyes, PAN_BINS, TILT_BINS), np.float32)
+        self.sharpness = np.zeros((eyes, PAN_BINS, TILT_BINS), np.int8)
+        self.stamp = np.zeros((eyes, PAN_BINS, TILT_BINS), np.float32)
+        self._pan, self._tilt = _bin_centres()
+        cos = np.cos(self._tilt)
+        self._level = cos.astype(np.float32)                    # (T,)
+        self._height = np.sin(self._tilt).astype(np.float32)    # down component
+        # A bin is judged by the best cell around its centre: as many cells as it is wide.
+        self._pool = []
+        self._inner = []
+        for level in range(pattern.levels):
+            cell_deg = math.degrees(2 * pattern.half_tangent(level) / CELLS)
+            self._pool.append(max(1, 2 * round((BIN_DEG / cell_deg - 1) / 2 + 0.26) + 1))
+            margin = math.tan(math.radians(BIN_DEG / 2))
+            self._inner.append(pattern.half_tangent(level) - (
+                margin if level < pattern.levels - 1 else 0.0))
+
+    def reset(self, eyes: Sequence[int] | slice = slice(None)) -> None:
+        """Forget."""
+        self.score[eyes], self.sharpness[eyes], self.stamp[eyes] = 0.0, 0, 0.0
+
+    def update(self, heat: np.ndarray, valid: np.ndarray, gaze: np.ndarray, now_s: np.ndarray
+               ) -> None:
+        """Write one glance of every eye.
+
+        Args:
+            heat: (B, L, C, C) probabilities.
+            valid: (B, L, C, C) bool.
+            gaze: (B, 2) pan and tilt of the fovea, radians.
+            now_s: (B,) seconds since each eye's reset.
+        """
+        x, y, ahead = self._project(gaze)
+        now = np.broadcast_to(now_s.astype(np.float32)[:, None, None], self.stamp.shape)
+        for level in reversed(range(self.pattern.levels)):
+            half = self.pattern.half_tangent(level)
+            inner = self._inner[level]
+            seen = ahead & (np.abs(x) < inner) & (np.abs(y) < inner)
+            pooled = torch.nn.functional.max_pool2d(
+                torch.from_numpy(heat[:, level]), self._pool[level], 1, self._pool[level] // 2)
+            eye, pan, tilt = np.nonzero(seen)
+            column = np.clip((x[eye, pan, tilt] / half + 1) * (CELLS / 2), 0, CELLS - 1).astype(int)
+            row = np.clip((y[eye, pan, tilt] / half + 1) * (CELLS / 2), 0, CELLS - 1).astype(int)
+            rank = self.pattern.levels - level
+            keep = valid[eye, level, row, column]
+            held = self.sharpness[eye, pan, tilt]
+            age = now[eye, pan, tilt] - self.stamp[eye, pan, tilt]
+            keep &= (held <= rank) | (age > KEEP_S)
+            eye, pan, tilt, row, column = (a[keep] for a in (eye, pan, tilt, row, column))
+            new = pooled.numpy()[eye, row, column]
+            again = (held[keep] == rank) & (age[keep] < 0.5)
+            old = self.score[eye, pan, tilt]
+            self.score[eye, pan, tilt] = np.where(again, 0.5 * (old + new), new)
+            self.sharpness[eye, pan, tilt] = rank
+            self.stamp[eye, pan, tilt] = now[eye, pan, tilt]
+
+    def _project(self, gaze: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Tangent-plane coordinates of all bin centres as seen by each eye, (B, P, T)."""
+        pan, tilt = gaze[:, 0, None].astype(np.float32), gaze[:, 1, None, None].astype(np.float32)
+        turn = self._pan[None].astype(np.float32) - pan                        # (B, P)
+        forward = np.cos(turn)[..., None] * self._level                        # (B, P, T)
+        right = -np.sin(turn)[..., None] * self._level
+        cos, sin = np.cos(tilt), np.sin(tilt)
+        z = forward * cos + self._height * sin
+        down = self._height * cos - forward * sin
+        ahead = z > 0.05
+        z = np.where(ahead, z, 1.0)
+        return right / z, down / z, ahead
+
+    def candidates(self, count: int, apart_rad: float = math.radians(15)) -> list[Candidate]:
+        """The `count` most probable places of each eye, at least `apart_rad` from each other."""
+        score = self.score.copy()
+        found = []
+        for _ in range(count):
+            flat = score.reshape(len(score), -1).argmax(axis=1)
+            pan_i, tilt_i = np.divmod(flat, TILT_BINS)
+            eye = np.arange(len(score))
+            pan, tilt = self._pan[pan_i], self._tilt[tilt_i]
+            found.append(Candidate(pan, tilt, score[eye, pan_i, tilt_i],
+                                   self.sharpness[eye, pan_i, tilt_i]))
+            turn = np.abs((self._pan[None] - pan[:, None] + np.pi) % (2 * np.pi) - np.pi)
+            near = (turn[:, :, None] * self._level < apart_rad) & (
+                np.abs(self._tilt[None] - tilt[:, None])[:, None] < apart_rad)
+            score[near] = 0.0
+        return found
+
+    def egocentric(self, pan_rad: np.ndarray) -> np.ndarray:
+        """The map turned so that the gaze's pan is in the middle, in 20 x 25 degree bins.
+
+        Returns:
+            (B, 2, 18, 6) float32: how sharply seen (0 to 1), and the best score.
+        """
+        shift = np.floor(np.degrees(pan_rad) / BIN_DEG).astype(int)
+        index = (np.arange(PAN_BINS)[None] + shift[:, None]) % PAN_BINS
+        eye = np.arange(len(self.score))[:, None]
+        seen = self.sharpness[eye, index].astype(np.float32) / self.pattern.levels
+        score = self.score[eye, index]
+        shape = (len(score), PAN_BINS // 4, 4, TILT_BINS // 5, 5)
+        return np.stack([seen.reshape(shape).mean(axis=(2, 4)),
+                         score.reshape(shape).max(axis=(2, 4))], axis=1)

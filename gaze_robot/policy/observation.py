@@ -1,0 +1,114 @@
+"""What the policy is told: tokens, the estimator's peaks, the pose, and the memory of past glances.
+
+B eyes   N tokens   D width
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gaze_robot.foveation import FoveationPattern
+from gaze_robot.gaze_target.evidence import CELLS
+from gaze_robot.geometry import wrap_angle
+from gaze_robot.perception import Percept
+from gaze_robot.policy.memory import PAN_BINS, TILT_BINS, GazeMemory
+from gaze_robot.types import PanTiltLimits
+
+GLANCES = 4
+"""Past glances told one by one (the map holds the rest)."""
+
+CANDIDATES = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Peak:
+    """The best cell of each level."""
+
+    probability: np.ndarray
+    """(B, L)"""
+
+    offset_rad: np.ndarray
+    """(B, L, 2) angle from the fovea's centre to the cell: (pan left, tilt down)."""
+
+
+def peaks(percept: Percept, pattern: FoveationPattern) -> Peak:
+    """Find the best cell of every level, refined by its neighbours' mean."""
+    heat = percept.heat
+    batch, levels = heat.shape[:2]
+    best = heat.reshape(batch, levels, -1).argmax(axis=2)
+    row, column = np.divmod(best, CELLS)
+    weight_sum = np.full((batch, levels), 1e-9)
+    x, y = np.zeros((batch, levels)), np.zeros((batch, levels))
+    eye, level = np.arange(batch)[:, None], np.arange(levels)[None]
+    for down in (-1, 0, 1):
+        for right in (-1, 0, 1):
+            r, c = row + down, column + right
+            inside = (r >= 0) & (r < CELLS) & (c >= 0) & (c < CELLS)
+            weight = np.where(inside, heat[eye, level, np.clip(r, 0, CELLS - 1),
+                                           np.clip(c, 0, CELLS - 1)], 0.0)
+            weight_sum += weight
+            x += weight * (c + 0.5)
+            y += weight * (r + 0.5)
+    half = np.array([pattern.half_tangent(level) for level in range(levels)])
+    x = np.where(weight_sum > 1e-6, x / weight_sum, column + 0.5) / CELLS * 2 - 1
+    y = np.where(weight_sum > 1e-6, y / weight_sum, row + 0.5) / CELLS * 2 - 1
+    offset = np.stack([-np.arctan(x * half), np.arctan(y * half)], axis=-1)
+    return Peak(heat.reshape(batch, levels, -1).max(axis=2), offset)
+
+
+def vector_size(pattern: FoveationPattern) -> int:
+    """Length of the observation vector."""
+    return (6 + 6 * pattern.levels + 8 * CANDIDATES + 3 * GLANCES
+            + 2 * (PAN_BINS // 4) * (TILT_BINS // 5))
+
+
+class Observer:
+    """Keeps the memory of some eyes and writes their observations."""
+
+    def __init__(self, eyes: int, pattern: FoveationPattern, limits: PanTiltLimits) -> None:
+        self.pattern = pattern
+        self.limits = limits
+        self.memory = GazeMemory(eyes, pattern)
+        self._glances = np.zeros((eyes, GLANCES, 3), np.float32)       # pan, tilt, best score
+
+    def reset(self, eyes: list[int] | slice = slice(None)) -> None:
+        """Forget past glances."""
+        self.memory.reset(eyes)
+        self._glances[eyes] = 0.0
+
+    def observe(self, percept: Percept, valid: np.ndarray, pose: np.ndarray, speed: np.ndarray,
+                now_s: np.ndarray) -> tuple[np.ndarray, Peak]:
+        """Write one glance into memory and describe the situation.
+
+        Args:
+            percept: of this glance.
+            valid: (B, L, C, C) bool.
+            pose: (B, 2) pan, tilt, radians, at the picture's stamp.
+            speed: (B, 2) radians per second.
+            now_s: (B,) seconds since reset.
+
+        Returns:
+            ((B, vector_size) float32, the peaks).
+        """
+        self.memory.update(percept.heat, valid, pose, now_s)
+        peak = peaks(percept, self.pattern)
+        low = np.array(self.limits.min_position)
+        high = np.array(self.limits.max_position)
+        parts = [pose / np.pi, speed / 3.0, np.tanh(np.minimum(pose - low, high - pose) / 0.5),
+                 peak.probability, 1.0 - percept.absent,
+                 np.tanh(peak.offset_rad / 0.1), peak.offset_rad / 0.8]
+        for place in self.memory.candidates(CANDIDATES):
+            towards = np.stack([wrap_angle(place.pan_rad - pose[:, 0]),
+                                place.tilt_rad - pose[:, 1]], axis=-1)
+            parts += [towards / np.pi, np.tanh(towards / 0.15), np.tanh(towards / 0.6),
+                      place.score[:, None], place.sharpness[:, None] / self.pattern.levels]
+        past = self._glances.copy()
+        past[..., 0] = wrap_angle(past[..., 0] - pose[:, None, 0])
+        past[..., 1] -= pose[:, None, 1]
+        parts += [past.reshape(len(past), -1),
+                  self.memory.egocentric(pose[:, 0]).reshape(len(pose), -1)]
+        self._glances = np.roll(self._glances, 1, axis=1)
+        self._glances[:, 0] = np.concatenate(
+            [pose, peak.probability.max(axis=1, keepdims=True)], axis=1)
+        vector = np.concatenate([np.asarray(p).reshape(len(pose), -1) for p in parts], axis=1)
+        return vector.astype(np.float32), peak
