@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from gaze_robot.errors import WorldError
-from gaze_robot.geometry import angle_between, direction_from_pan_tilt
+from gaze_robot.geometry import direction_from_pan_tilt
 from gaze_robot_sim.scenes import settings
 from gaze_robot_sim.scenes.canvas import Canvas
 from gaze_robot_sim.scenes.photograph import photograph
@@ -81,12 +81,13 @@ def _place_things(rng: np.random.Generator, canvas: Canvas) -> list[RoomObject]:
 def _free_spot(rng: np.random.Generator,
                objects: list[RoomObject]) -> tuple[np.ndarray, float] | None:
     """A (direction, width) that hides at most the rim of another thing; None when none is left."""
+    others = np.array([other.direction for other in objects]).reshape(-1, 3)
+    widths = np.array([other.width_rad for other in objects])
     for _ in range(40):
         width_rad = float(np.radians(rng.uniform(5, 14)))
         sine = rng.uniform(-1, 1) * np.sin(MAX_ELEVATION_RAD)
         direction = direction_from_pan_tilt(rng.uniform(-np.pi, np.pi), np.arcsin(sine))
-        if all(angle_between(direction, other.direction)
-               > 0.5 * (width_rad + other.width_rad) for other in objects):
+        if np.all(others @ direction < np.cos(0.5 * (width_rad + widths))):
             return direction, width_rad
     return None
 

@@ -39,7 +39,7 @@ def draw_indoor(rng: np.random.Generator, canvas: Canvas) -> None:
     yaw = rng.uniform(0, np.pi)
     centre = rng.uniform(-1, 1, 2) * (half - 1.2).clip(0)
     corners = _rectangle(centre, half, yaw)
-    canvas.plane(-eye, surface(rng, 384, 384, density * rng.uniform(0.2, 1.0)), density)
+    canvas.plane(-eye, surface(rng, 448, 448, density * rng.uniform(0.2, 1.0)), density)
     canvas.plane(ceiling, surface(rng, 256, 256, density * rng.uniform(0.3, 1.5), 0.9), density)
     for i in range(4):
         length = float(np.linalg.norm(corners[i] - corners[(i + 1) % 4]))
@@ -56,8 +56,8 @@ def draw_outdoor(rng: np.random.Generator, canvas: Canvas) -> None:
     eye = rng.uniform(1.2, 2.0)
     _sky(rng, canvas)
     _hills(rng, canvas)
-    canvas.plane(-eye, surface(rng, 512, 512, rng.uniform(6, 40), 0.4),
-                 20 * canvas.width / 1024)
+    canvas.plane(-eye, surface(rng, 512, 512, rng.uniform(8, 80), 0.4),
+                 50 * canvas.width / 1024)
     for distance in sorted(rng.uniform(4, 25, rng.integers(1, 9)), reverse=True):
         pan, half = rng.uniform(-np.pi, np.pi), rng.uniform(0.4, 0.9) * distance
         _box(rng, canvas, pan, distance + half, (half, half * rng.uniform(0.4, 1)), eye,
@@ -226,7 +226,7 @@ def _front(rng: np.random.Generator) -> np.ndarray:
 
 def _sky(rng: np.random.Generator, canvas: Canvas) -> None:
     """Clouds over a gradient; the noise is mirrored so that the seam does not show."""
-    half = pink_noise(rng, canvas.height // 2, canvas.width // 2, rng.uniform(0.9, 1.5))
+    half = pink_noise(rng, canvas.height // 2, canvas.width // 2, rng.uniform(1.4, 2.3))
     clouds = np.concatenate([half, half[:, ::-1]], axis=1) * np.float32(rng.uniform(0.1, 0.8))
     slope = np.linspace(0, 1, canvas.height // 2, dtype=np.float32)[:, None]
     blue = (int(rng.integers(60, 150)), int(rng.integers(110, 190)), int(rng.integers(180, 255)))
@@ -238,7 +238,7 @@ def _sky(rng: np.random.Generator, canvas: Canvas) -> None:
 def _hills(rng: np.random.Generator, canvas: Canvas) -> None:
     """A far silhouette of hills, woods or a skyline."""
     for _ in range(rng.integers(0, 3)):
-        half = pink_noise(rng, 4, canvas.width // 2, rng.uniform(0.6, 1.4))[0]
+        half = pink_noise(rng, 16, canvas.width // 2, rng.uniform(1.3, 2.0))[8]
         ridge = np.concatenate([half, half[::-1]])
         if rng.random() < 0.3:
             ridge = np.round(ridge * 8) / 8
@@ -261,7 +261,7 @@ def _tree(rng: np.random.Generator, canvas: Canvas, eye: float) -> None:
     leaf = palette(rng, 5, 0.8) if rng.random() < 0.3 else \
         np.stack([rng.integers(10, 140, 5), rng.integers(50, 190, 5), rng.integers(5, 80, 5)], 1)
     crown = draw_pattern(rng, 'leaves', 64, 64, leaf.astype(np.uint8), rng.uniform(4, 8))
-    hole = pink_noise(rng, 64, 64, 0.8)
+    hole = pink_noise(rng, 64, 64, 1.2)
     y, x = np.mgrid[-1:1:64j, -1:1:64j]
     mask = ((np.hypot(x, y) + 1.2 * (hole - 0.5) < 0.75) * 255).astype(np.uint8)
     tilt = -np.arctan2(height - eye + 0.5, distance)

@@ -29,15 +29,14 @@ def pink_noise(rng: np.random.Generator, height: int, width: int, slope: float =
         slope: amplitude falls as 1 / frequency ** slope; natural pictures lie near 1.
         coarsest: cells along the shorter side in the lowest octave.
     """
-    shorter = min(height, width)
-    total = np.zeros((height, width), np.float32)
-    cells, amplitude = coarsest, 1.0
-    while cells < shorter:
-        rows, columns = -(-cells * height // shorter) + 1, -(-cells * width // shorter) + 1
-        grid = random_bytes(rng, rows, columns).astype(np.float32)
-        cv2.scaleAdd(cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC),
-                     amplitude, total, dst=total)
-        cells, amplitude = cells * 2, amplitude / 2 ** slope
+    steps = max(1, round(np.log2(max(2, min(height, width) / coarsest))))
+    total, amplitude, whole = np.zeros((1, 1), np.float32), 1.0, 0.0
+    for step in range(steps, -1, -1):          # coarse to fine, each octave at its own resolution
+        rows, columns = max(2, height >> step), max(2, width >> step)
+        total = cv2.resize(total, (columns, rows), interpolation=cv2.INTER_LINEAR)
+        whole += amplitude
+        cv2.accumulateWeighted(random_bytes(rng, rows, columns), total, amplitude / whole)
+        amplitude /= 2 ** (slope - 1)       # in two dimensions 1/f has the same power per octave
     return cv2.normalize(total, None, 0.0, 1.0, cv2.NORM_MINMAX)
 
 
@@ -61,7 +60,7 @@ def colour_ramp(field: np.ndarray, colours: Colours) -> np.ndarray:
 
 def roughen(rng: np.random.Generator, picture: np.ndarray, strength: float) -> np.ndarray:
     """The picture with 1/f brightness variation of this relative strength."""
-    field = pink_noise(rng, *picture.shape[:2], slope=rng.uniform(0.5, 1.2))
+    field = pink_noise(rng, *picture.shape[:2], slope=rng.uniform(0.8, 1.8))
     gain = cv2.merge([1 + strength * (field - 0.5)] * 3)
     return cv2.multiply(picture, gain, dtype=cv2.CV_8U)
 
@@ -77,14 +76,14 @@ def draw_pattern(rng: np.random.Generator, kind: str, height: int, width: int, c
     if kind in ('leaves', 'glyphs', 'shards', 'scene'):
         return _PAINTERS[kind](rng, height, width, colours, cycles)
     if kind == 'clouds':
-        field = pink_noise(rng, height, width, rng.uniform(0.7, 1.4), max(2, round(cycles / 2)))
+        field = pink_noise(rng, height, width, rng.uniform(0.9, 2.0), max(2, round(cycles / 2)))
         return colour_ramp(field, colours)
     x, y = _grid(rng, height, width, cycles)
     if kind == 'cells':
         return colours[_cells(rng, x, y) % len(colours)]
     if kind in ('marble', 'wood'):
         stretch = 0.15 if kind == 'wood' else 1.0
-        bent = pink_noise(rng, height, width, 1.2) * rng.uniform(2, 6)
+        bent = pink_noise(rng, height, width, rng.uniform(1.6, 2.4)) * rng.uniform(2, 6)
         return colour_ramp(0.5 + 0.5 * np.sin(2 * np.pi * (0.5 * x + stretch * y * 0.3) + bent),
                            colours)
     return colours[_index(rng, kind, x, y).astype(np.int64) % len(colours)]
@@ -102,7 +101,7 @@ def _grid(rng: np.random.Generator, height: int, width: int,
     v = (c * y - s * x) * np.float32(rng.choice([1.0, 1.0, 0.6])) \
         + np.float32(rng.uniform(-0.5, 0.5))
     if rng.random() < 0.25:
-        u = u + np.float32(rng.uniform(0.3, 1.5)) * pink_noise(rng, height, width, 1.3)
+        u = u + np.float32(rng.uniform(0.3, 1.5)) * pink_noise(rng, height, width, 2.2)
     return u, v
 
 
@@ -213,7 +212,7 @@ def _scene(rng: np.random.Generator, height: int, width: int, colours: Colours,
                                           (height, width)), colours[:2])
     picture = roughen(rng, np.ascontiguousarray(picture), 0.5)
     for i in range(2 + int(cycles / 2)):
-        ridge = pink_noise(rng, 4, width, 1.0)[0] * height * rng.uniform(0.1, 0.5)
+        ridge = pink_noise(rng, 2, width, 1.8, 1)[0] * height * rng.uniform(0.1, 0.5)
         top = np.clip(height * rng.uniform(0.3, 0.9) - ridge, 0, height)
         below = np.arange(height)[:, None] >= top[None]
         picture[below] = colours[(i + 2) % len(colours)]

@@ -117,7 +117,7 @@ def shape_mask(shape: str, rng: np.random.Generator) -> np.ndarray:
         if shape == 'ring':
             cv2.circle(mask, (middle, middle), int(radius * rng.uniform(0.25, 0.5)), 0, -1)
     elif shape == 'blob':
-        field = pink_noise(rng, side, side, 2.0) * 0.6
+        field = pink_noise(rng, side, side, 2.6) * 0.6
         y, x = np.mgrid[-1:1:side * 1j, -1:1:side * 1j]
         mask[(np.hypot(x, y) + field < 1.05) & (np.hypot(x, y) < 0.96)] = 255
     else:
