@@ -1,0 +1,206 @@
+"""The command line: `gaze-robot COMMAND`.
+
+Nothing heavy is imported before a command asks for it, so that the help and `doctor` work on a
+machine that has neither torch nor ROS. The options of a command are the fields of its dataclass.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+import dataclasses
+import difflib
+import json
+import math
+import os
+from pathlib import Path
+import sys
+from typing import Annotated, Any
+
+from gaze_robot import __version__
+from gaze_robot.errors import ConfigError, GazeRobotError
+from gaze_robot.optional import require
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """One command: where its options and its work are, and how people call it."""
+
+    summary: str
+    example: str
+    module: str
+    config: str
+    """Name in `module` of the dataclass whose fields are the options."""
+    function: str
+    """Name in `module` of what runs: takes the dataclass, returns a dict."""
+
+
+COMMANDS = {
+    'bringup': Command(
+        'run the whole loop in one process: a world or a camera, the eye, the head',
+        'gaze-robot bringup --world procedural --duration 30 --report report.json',
+        'gaze_robot.bringup', 'BringupConfig', 'run_bringup'),
+    'train search': Command(
+        'learn to search; writes a folder that --model-path and eval search take',
+        'gaze-robot train search --seed 1 --out runs/search',
+        'gaze_robot_sim.training.search', 'TrainSearchConfig', 'train_search'),
+    'train encoder': Command(
+        'pretrain the foveated encoder on procedural pictures',
+        'gaze-robot train encoder --seed 1 --out runs/encoder',
+        'gaze_robot_sim.training.encoder', 'TrainEncoderConfig', 'train_encoder'),
+    'eval search': Command(
+        'measure searching, beside a random policy and a raster scan',
+        'gaze-robot eval search --worlds procedural --n 200 --seed 1 --json eval.json',
+        'gaze_robot_sim.evaluate', 'EvalSearchConfig', 'evaluate_search'),
+}
+DOCTOR = 'say what is installed, what is missing, and how to get it'
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 done, 1 doctor found something the loop cannot run without, 2 refused (one line on
+        stderr says why), 130 interrupted.
+    """
+    try:
+        return _dispatch(list(sys.argv[1:] if argv is None else argv))
+    except GazeRobotError as error:
+        print(f'gaze-robot: {" ".join(str(error).split())}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('gaze-robot: stopped', file=sys.stderr)
+        return 130
+
+
+def _dispatch(argv: list[str]) -> int:
+    if not argv or argv[0] in ('-h', '--help'):
+        print(_overview())
+        return 0 if argv else 2
+    if argv[0] == '--version':
+        print(f'gaze_robot {__version__}')
+        return 0
+    if argv[0] == 'doctor':
+        return _doctor(argv[1:])
+    for words in (2, 1):
+        name = ' '.join(argv[:words])
+        if name in COMMANDS:
+            return _run(name, argv[words:])
+    family = [name for name in COMMANDS if name.split()[0] == argv[0]]
+    if family and (len(argv) == 1 or argv[1] in ('-h', '--help')):
+        print(_overview(family))
+        return 0 if len(argv) > 1 else 2
+    asked = ' '.join(argv[:2] if family else argv[:1])
+    near = difflib.get_close_matches(asked, [*COMMANDS, 'doctor'], n=1, cutoff=0.4)
+    hint = f'; did you mean "{near[0]}"?' if near else ''
+    raise ConfigError(f'there is no command "{asked}"{hint} '
+                      f'Commands: {", ".join([*COMMANDS, "doctor"])}.')
+
+
+def _overview(names: Sequence[str] = ()) -> str:
+    rows = [(name, COMMANDS[name].summary) for name in names or COMMANDS]
+    if not names:
+        rows.append(('doctor', DOCTOR))
+    lines = [f'  {name:<14}{summary}' for name, summary in rows]
+    return '\n'.join([
+        'usage: gaze-robot COMMAND [options]', '', *lines, '',
+        'Every command explains itself and shows an example with --help; all take --seed N and',
+        '--json FILE. gaze-robot --version prints the version.'])
+
+
+def _run(name: str, argv: list[str]) -> int:
+    """Parse the options of a command, run it, show and write what it returns."""
+    command = COMMANDS[name]
+    tyro = require('tyro')
+    module = require(command.module)
+    config: Any = getattr(module, command.config)
+    options = dataclasses.make_dataclass('Options', [
+        ('config', Annotated[config, tyro.conf.arg(name='')]),
+        ('json', Annotated[Path | None, tyro.conf.arg(
+            help='Write the result here.', metavar='FILE')], None)])
+    parsed: Any = tyro.cli(
+        options, args=argv, prog=f'gaze-robot {name}',
+        description=f'{_capital(command.summary)}.\n\nExample:\n  {command.example}')
+    work: Callable[[Any], dict[str, Any]] = getattr(module, command.function)
+    _check_writable(parsed.json)
+    result = work(parsed.config)
+    _show(result)
+    _write(parsed.json, result)
+    return 0
+
+
+def _doctor(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        'gaze-robot doctor', description=f'{_capital(DOCTOR)}.',
+        epilog='Example:\n  gaze-robot doctor --json doctor.json',
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--seed', type=int, default=0, metavar='N',
+                        help='seed of the picture that the self-test looks at (default: 0)')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the result here')
+    parsed = parser.parse_args(argv)
+    _check_writable(parsed.json)
+    doctor = require('gaze_robot.doctor')
+    rows = doctor.check(seed=parsed.seed)
+    for row in rows:
+        print(doctor.line(row))
+    fit = doctor.fit(rows)
+    _write(parsed.json, {'fit': fit, 'rows': [dataclasses.asdict(row) for row in rows]})
+    return 0 if fit else 1
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _show(result: dict[str, Any]) -> None:
+    """Print a result as a table: one line per figure, nested ones with dotted names."""
+    require('rich')
+    table = require('rich.table').Table(show_header=False, box=None, pad_edge=False)
+    for name, value in _figures(result):
+        table.add_row(name, value)
+    require('rich.console').Console().print(table)
+
+
+def _figures(result: dict[str, Any], prefix: str = '') -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for key, value in result.items():
+        if isinstance(value, dict):
+            rows += _figures(value, f'{prefix}{key}.') or [(f'{prefix}{key}', 'none')]
+        elif isinstance(value, float):
+            rows.append((prefix + key, f'{value:.4g}'))
+        elif not isinstance(value, (list, tuple)) or len(value) <= 8:
+            rows.append((prefix + key, str(value)))
+    return rows
+
+
+def _check_writable(path: Path | None) -> None:
+    """Refuse before the work, not after it, when the result could not be written."""
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f'--json {path}: cannot make the folder ({error.strerror})') from error
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ConfigError(f'--json {path}: cannot write there; name a file in a folder you own')
+
+
+def _write(path: Path | None, result: dict[str, Any]) -> None:
+    if path is not None:
+        text = json.dumps(_plain(result), indent=2, allow_nan=False)
+        path.write_text(text + '\n', encoding='utf-8')
+
+
+def _plain(value: Any) -> Any:
+    """The same in JSON's own types; what is not a finite number becomes null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if hasattr(value, 'tolist'):               # numpy scalars and arrays
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

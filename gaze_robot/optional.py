@@ -1,0 +1,59 @@
+"""Libraries that not everybody needs: imported where they are used, and missed with advice."""
+
+import importlib
+import importlib.util
+from types import ModuleType
+
+from gaze_robot.errors import MissingDependencyError
+
+_ROS = ('source /opt/ros/<distro>/setup.bash, or without a ROS installation: '
+        "pip install -e '.[ros]'")
+_SIM = "pip install -e '.[sim]'"
+
+INSTALL = {
+    'cv2': "pip install 'opencv-python-headless<5', or with apt: python3-opencv",
+    'gaze_robot_sim': 'pip install -e . in a checkout, or colcon build',
+    'gymnasium': _SIM,
+    'matplotlib': _SIM,
+    'PIL': _SIM,
+    'rclpy': _ROS,
+    'rich': 'pip install rich',
+    'safetensors': 'pip install safetensors',
+    'stable_baselines3': _SIM,
+    'tensorboard': _SIM,
+    'torch': 'pip install torch',
+    'tqdm': _SIM,
+    'tyro': 'pip install tyro',
+    'yaml': 'pip install PyYAML, or with apt: python3-yaml',
+    **dict.fromkeys((
+        'builtin_interfaces', 'diagnostic_msgs', 'geometry_msgs', 'lifecycle_msgs',
+        'rcl_interfaces', 'sensor_msgs', 'std_msgs', 'std_srvs', 'trajectory_msgs',
+        'visualization_msgs'), _ROS),
+}
+"""Top-level module name -> how to get it."""
+
+
+def require(module: str) -> ModuleType:
+    """Import `module`, or explain how to get what it is missing.
+
+    Args:
+        module: dotted name, also of a module of this package that imports optional libraries.
+
+    Raises:
+        MissingDependencyError: a library in `INSTALL` is absent.
+        ModuleNotFoundError: any other module is absent, which is a bug and not a choice.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        missing = (error.name or module).split('.')[0]
+        if missing not in INSTALL:
+            raise
+        raise MissingDependencyError(
+            f'{missing} is needed here and not installed. Get it with: {INSTALL[missing]}',
+            name=missing) from error
+
+
+def available(module: str) -> bool:
+    """Whether the top-level `module` can be found, without importing it."""
+    return importlib.util.find_spec(module) is not None
