@@ -1,0 +1,219 @@
+"""Which patches of a panorama can be looked for, what the looker is shown, and a classical answer.
+
+The photo protocol: a centre uniform in azimuth and within 25 degrees of the horizon, a patch of 6
+to 12 degrees whose grey values spread by at least 15, and no place more than 10 degrees away that
+correlates with it above 0.8 at 24 pixels per patch. Shown is the same patch rolled, scaled and
+with its brightness changed.
+"""
+
+import math
+import weakref
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from gaze_robot.errors import WorldError
+from gaze_robot.geometry import angle_between, direction_from_pan_tilt, panorama_direction
+from gaze_robot.types import Exemplar
+from gaze_robot_sim.render import Panorama
+from gaze_robot_sim.scenes.base import SearchTarget
+from gaze_robot_sim.scenes.rooms import Room
+
+MAX_ELEVATION_RAD = math.radians(25)
+PATCH_WIDTHS_RAD = (math.radians(6), math.radians(12))
+MIN_GREY_STD = 15.0
+MAX_CORRELATION = 0.8
+APART_RAD = math.radians(10)
+PATCH_PX = 24
+_BAND_WIDTH = 1440
+"""Columns of the kept grey picture: 24 pixels per patch of the narrowest patch."""
+
+_grey_pictures: 'weakref.WeakKeyDictionary[Panorama, np.ndarray]' = weakref.WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class ExemplarChanges:
+    """How much the shown picture may differ from the place it was taken from."""
+
+    roll_rad: float = math.radians(10)
+    scale: tuple[float, float] = (0.85, 1.15)
+    gain: tuple[float, float] = (0.8, 1.2)
+    offset: float = 15.0
+    """Grey levels, either way."""
+
+
+PROTOCOL = ExemplarChanges()
+UNCHANGED = ExemplarChanges(0.0, (1.0, 1.0), (1.0, 1.0), 0.0)
+
+
+def show_exemplar(rng: np.random.Generator, panorama: Panorama, direction: np.ndarray,
+                  width_rad: float, size_px: int | None = None,
+                  changes: ExemplarChanges = PROTOCOL) -> Exemplar:
+    """Picture a place the way a looker is shown it.
+
+    Args:
+        direction: (3,) base frame.
+        width_rad: nominal patch width, told to the looker whatever the scale drawn.
+        size_px: side of the picture; 32 to 64 at random when not given.
+    """
+    scale = rng.uniform(*changes.scale)
+    size_px = int(rng.integers(32, 65)) if size_px is None else size_px
+    picture = panorama.patch(direction, width_rad / scale, size_px,
+                             rng.uniform(-changes.roll_rad, changes.roll_rad))
+    return Exemplar(augment_exemplar(rng, picture, changes), width_rad)
+
+
+def augment_exemplar(rng: np.random.Generator, picture: np.ndarray,
+                     changes: ExemplarChanges = PROTOCOL) -> np.ndarray:
+    """The picture (height, width, 3) uint8 with another brightness and contrast."""
+    gain, offset = rng.uniform(*changes.gain), rng.uniform(-changes.offset, changes.offset)
+    return np.clip(picture * gain + offset, 0, 255).astype(np.uint8)
+
+
+def random_patch(rng: np.random.Generator) -> tuple[np.ndarray, float]:
+    """A candidate of the protocol: (direction (3,) base frame, width_rad)."""
+    pan = rng.uniform(-np.pi, np.pi)
+    tilt = rng.uniform(-MAX_ELEVATION_RAD, MAX_ELEVATION_RAD)
+    return direction_from_pan_tilt(pan, tilt), float(rng.uniform(*PATCH_WIDTHS_RAD))
+
+
+def is_distinctive(panorama: Panorama, direction: np.ndarray, width_rad: float) -> bool:
+    """Whether a patch has structure and no twin more than 10 degrees away."""
+    patch = cv2.cvtColor(panorama.patch(direction, width_rad, PATCH_PX), cv2.COLOR_RGB2GRAY)
+    if patch.std() < MIN_GREY_STD:
+        return False
+    score, centres = _match(_grey_picture(panorama), patch, PATCH_PX / math.degrees(width_rad))
+    # Twins are few: only the places above the threshold are measured.
+    rows, columns = np.nonzero(score > MAX_CORRELATION)
+    return bool(np.all(angle_between(centres(rows, columns), direction) <= APART_RAD)) \
+        if len(rows) else True
+
+
+def distinctive_directions(panorama: Panorama, rng: np.random.Generator, candidates: int
+                           ) -> list[tuple[np.ndarray, float]]:
+    """Those of `candidates` random patches that are distinctive, as (direction, width_rad)."""
+    drawn = [random_patch(rng) for _ in range(candidates)]
+    return [patch for patch in drawn if is_distinctive(panorama, *patch)]
+
+
+def sample_photo_target(panorama: Panorama, rng: np.random.Generator, tries: int = 200,
+                        changes: ExemplarChanges = PROTOCOL) -> SearchTarget:
+    """A distinctive patch to look for.
+
+    Raises:
+        WorldError: none of `tries` random patches is distinctive.
+    """
+    for _ in range(tries):
+        direction, width_rad = random_patch(rng)
+        if is_distinctive(panorama, direction, width_rad):
+            exemplar = show_exemplar(rng, panorama, direction, width_rad, changes=changes)
+            return SearchTarget(direction, width_rad, exemplar, 'patch')
+    raise WorldError(f'nothing in this panorama stands out ({tries} patches tried); '
+                     'use one with more detail near the horizon')
+
+
+def sample_room_target(room: Room, panorama: Panorama, rng: np.random.Generator,
+                       patch_share: float = 0.5, changes: ExemplarChanges = PROTOCOL
+                       ) -> SearchTarget:
+    """One of a room's things or, with probability `patch_share`, a distinctive patch of it.
+
+    Args:
+        panorama: of room.image.
+
+    Raises:
+        WorldError: nothing in the room stands out.
+    """
+    if rng.random() >= patch_share:
+        for i in rng.permutation(len(room.objects)):
+            thing = room.objects[i]
+            if _stands_out(room, panorama, int(i)):
+                exemplar = show_exemplar(rng, panorama, thing.direction, thing.width_rad,
+                                         changes=changes)
+                return SearchTarget(thing.direction, thing.width_rad, exemplar, thing.name)
+    return sample_photo_target(panorama, rng, changes=changes)
+
+
+def template_match(panorama: Panorama, exemplar: Exemplar, pixels_per_degree: float,
+                   count: int = 10, apart_rad: float = math.radians(5)) -> np.ndarray:
+    """Where plain template matching over the whole band looks first: the score to beat.
+
+    Args:
+        pixels_per_degree: resolution of the one glance; 0.53 is a 120-degree, 64-pixel periphery.
+        count: how many peaks.
+        apart_rad: no two peaks are nearer than this.
+
+    Returns:
+        (count or fewer, 3) directions, base frame, best correlation first.
+    """
+    size = max(3, round(math.degrees(exemplar.width_rad) * pixels_per_degree))
+    template = cv2.resize(cv2.cvtColor(exemplar.image, cv2.COLOR_RGB2GRAY), (size, size),
+                          interpolation=cv2.INTER_AREA)
+    grey = cv2.cvtColor(panorama.image, cv2.COLOR_RGB2GRAY)
+    score, centres = _match(grey, template, size / math.degrees(exemplar.width_rad))
+    peaks: list[np.ndarray] = []
+    for place in np.argsort(score, axis=None)[::-1]:
+        direction = centres(*np.unravel_index(place, score.shape))
+        if all(angle_between(direction, peak) > apart_rad for peak in peaks):
+            peaks.append(direction)
+            if len(peaks) == count:
+                break
+    return np.array(peaks)
+
+
+def _match(grey: np.ndarray, template: np.ndarray, pixels_per_degree: float):
+    """Correlate a template with every centre within 25 degrees of the horizon.
+
+    Args:
+        grey: (height, width) uint8 equirectangular picture of any resolution.
+        template: (side, side) uint8 at `pixels_per_degree`.
+
+    Returns:
+        (score (rows, columns) in [-1, 1], function of (row, column) arrays -> directions (..., 3)).
+    """
+    width, side = round(360 * pixels_per_degree), template.shape[0]
+    height = round(width / 2)
+    small = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA
+                       if width < grey.shape[1] else cv2.INTER_LINEAR)
+    reach = math.degrees(MAX_ELEVATION_RAD) * pixels_per_degree + side / 2
+    first = max(0, math.floor(height / 2 - reach))
+    band = small[first:math.ceil(height / 2 + reach)]
+    band = np.concatenate([band, band[:, :side - 1]], axis=1)
+    score = cv2.matchTemplate(band, template, cv2.TM_CCOEFF_NORMED)
+    # A flat window divides nothing by nothing; it resembles nothing.
+    score[~np.isfinite(score) | (np.abs(score) > 1.001)] = 0
+
+    def centres(row: np.ndarray, column: np.ndarray) -> np.ndarray:
+        pixel = np.stack([column + side / 2, row + first + side / 2], axis=-1)
+        return panorama_direction(pixel, width, height)
+    return score, centres
+
+
+def _grey_picture(panorama: Panorama) -> np.ndarray:
+    """The panorama in grey, _BAND_WIDTH wide, kept as long as the panorama lives."""
+    if panorama not in _grey_pictures:
+        grey = cv2.cvtColor(panorama.image, cv2.COLOR_RGB2GRAY)
+        mode = cv2.INTER_AREA if panorama.width > _BAND_WIDTH else cv2.INTER_LINEAR
+        _grey_pictures[panorama] = cv2.resize(grey, (_BAND_WIDTH, _BAND_WIDTH // 2),
+                                              interpolation=mode)
+    return _grey_pictures[panorama]
+
+
+def _stands_out(room: Room, panorama: Panorama, index: int) -> bool:
+    """Whether a thing has visible structure and no other thing of the room looks just like it."""
+    thing = room.objects[index]
+    mine = _normalised(panorama.patch(thing.direction, thing.width_rad, PATCH_PX))
+    if mine is None:
+        return False
+    for i, other in enumerate(room.objects):
+        if i != index:
+            theirs = _normalised(panorama.patch(other.direction, other.width_rad, PATCH_PX))
+            if theirs is not None and float((mine * theirs).sum()) > MAX_CORRELATION:
+                return False
+    return True
+
+
+def _normalised(patch: np.ndarray) -> np.ndarray | None:
+    """Colour patch with mean 0 and length 1; None where it is nearly flat (spread below 8)."""
+    centred = patch.astype(np.float32) - patch.mean(dtype=np.float32)
+    return None if centred.std() < 8 else centred / np.linalg.norm(centred)
