@@ -12,14 +12,15 @@ The two axes and the optical centre are taken to meet in one point.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def wrap_angle(angle_rad: np.ndarray) -> np.ndarray:
+def wrap_angle(angle_rad: ArrayLike) -> np.ndarray:
     """Return the same angle in [-pi, pi)."""
     return (np.asarray(angle_rad) + np.pi) % (2 * np.pi) - np.pi
 
 
-def direction_from_pan_tilt(pan_rad: np.ndarray, tilt_rad: np.ndarray) -> np.ndarray:
+def direction_from_pan_tilt(pan_rad: ArrayLike, tilt_rad: ArrayLike) -> np.ndarray:
     """Return unit vectors in the base frame, shape (..., 3)."""
     pan_rad, tilt_rad = np.broadcast_arrays(pan_rad, tilt_rad)
     level = np.cos(tilt_rad)
@@ -27,14 +28,14 @@ def direction_from_pan_tilt(pan_rad: np.ndarray, tilt_rad: np.ndarray) -> np.nda
         [level * np.cos(pan_rad), level * np.sin(pan_rad), -np.sin(tilt_rad)], axis=-1)
 
 
-def pan_tilt_from_direction(direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def pan_tilt_from_direction(direction: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Return (pan_rad, tilt_rad), each (...,), of base-frame directions (..., 3) of any length."""
     direction = np.asarray(direction)
     x, y, z = direction[..., 0], direction[..., 1], direction[..., 2]
     return np.arctan2(y, x), np.arctan2(-z, np.hypot(x, y))
 
 
-def base_from_optical(pan_rad: np.ndarray, tilt_rad: np.ndarray) -> np.ndarray:
+def base_from_optical(pan_rad: ArrayLike, tilt_rad: ArrayLike) -> np.ndarray:
     """Rotation matrices (..., 3, 3) that take optical-frame vectors to the base frame.
 
     Columns are the base-frame directions of the camera's right, down and forward axes.
@@ -46,17 +47,19 @@ def base_from_optical(pan_rad: np.ndarray, tilt_rad: np.ndarray) -> np.ndarray:
     return np.stack([right, np.cross(forward, right), forward], axis=-1)
 
 
-def base_ray(optical_ray: np.ndarray, pan_rad: np.ndarray, tilt_rad: np.ndarray) -> np.ndarray:
+def base_ray(optical_ray: ArrayLike, pan_rad: ArrayLike, tilt_rad: ArrayLike) -> np.ndarray:
     """Optical-frame rays (..., 3) of a camera at (pan, tilt), expressed in the base frame."""
-    return np.einsum('...ij,...j->...i', base_from_optical(pan_rad, tilt_rad), optical_ray)
+    return np.einsum('...ij,...j->...i', base_from_optical(pan_rad, tilt_rad),
+                     np.asarray(optical_ray))
 
 
-def optical_ray(direction: np.ndarray, pan_rad: np.ndarray, tilt_rad: np.ndarray) -> np.ndarray:
+def optical_ray(direction: ArrayLike, pan_rad: ArrayLike, tilt_rad: ArrayLike) -> np.ndarray:
     """Base-frame directions (..., 3) as seen from a camera at (pan, tilt): inverse of base_ray."""
-    return np.einsum('...ji,...j->...i', base_from_optical(pan_rad, tilt_rad), direction)
+    return np.einsum('...ji,...j->...i', base_from_optical(pan_rad, tilt_rad),
+                     np.asarray(direction))
 
 
-def angle_between(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def angle_between(first: ArrayLike, second: ArrayLike) -> np.ndarray:
     """Angle between directions, shape (...,), in [0, pi].
 
     Args:
@@ -81,13 +84,13 @@ def angle_between(first: np.ndarray, second: np.ndarray) -> np.ndarray:
                           np.linalg.norm(unit_first + unit_second, axis=-1))
 
 
-def panorama_pixel(direction: np.ndarray, width: int, height: int) -> np.ndarray:
+def panorama_pixel(direction: ArrayLike, width: int, height: int) -> np.ndarray:
     """Pixels (..., 2) of base-frame directions (..., 3) in an equirectangular picture."""
     pan, tilt = pan_tilt_from_direction(direction)
     return np.stack([(0.5 - pan / (2 * np.pi)) * width, (0.5 + tilt / np.pi) * height], axis=-1)
 
 
-def panorama_direction(pixel: np.ndarray, width: int, height: int) -> np.ndarray:
+def panorama_direction(pixel: ArrayLike, width: int, height: int) -> np.ndarray:
     """Base-frame unit directions (..., 3) of equirectangular pixels (..., 2)."""
     pixel = np.asarray(pixel, dtype=float)
     pan = (0.5 - pixel[..., 0] / width) * 2 * np.pi

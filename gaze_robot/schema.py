@@ -48,9 +48,14 @@ class Parameter:
     choices: tuple[Any, ...] = ()
 
 
-@functools.cache
 def parameters(cls: type) -> tuple[Parameter, ...]:
     """Every parameter of a config class, in the order of its fields."""
+    key: Any = cls          # mypy does not take a class for hashable
+    return _read_parameters(key)
+
+
+@functools.cache
+def _read_parameters(cls: type) -> tuple[Parameter, ...]:
     hints, texts = typing.get_type_hints(cls), _field_docstrings(cls)
     found = []
     for field in dataclasses.fields(cls):

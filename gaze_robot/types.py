@@ -1,7 +1,7 @@
 """What crosses module boundaries: small frozen records that check themselves."""
 
-import math
 from dataclasses import dataclass, field
+import math
 
 import numpy as np
 
@@ -76,6 +76,18 @@ class PanTiltLimits:
             raise CommandError(f'min_position must be below max_position, got {self}')
         if any(value <= 0 for value in (*self.max_velocity, *self.max_acceleration)):
             raise CommandError(f'max_velocity and max_acceleration must be positive, got {self}')
+
+    def clip(self, command: PanTiltCommand) -> PanTiltCommand:
+        """The nearest command inside the limits; at a limit, no speed that leads out of it."""
+        goal, speed = [], []
+        for axis, (position, velocity) in enumerate((
+                (command.pan_rad, command.pan_rad_s), (command.tilt_rad, command.tilt_rad_s))):
+            low, high = self.min_position[axis], self.max_position[axis]
+            fastest = self.max_velocity[axis]
+            goal.append(min(max(position, low), high))
+            speed.append(min(max(velocity, -fastest if position > low else 0.0),
+                             fastest if position < high else 0.0))
+        return PanTiltCommand(*goal, *speed)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,11 +1,14 @@
 """A head made of arithmetic: the time-optimal motion every simulated or imagined head follows."""
 
+from collections.abc import Callable
 import functools
+import time
+from types import TracebackType
 
 import numpy as np
 
-from gaze_robot.errors import CommandError
-from gaze_robot.types import PanTiltLimits
+from gaze_robot.errors import CommandError, DriverConnectionError
+from gaze_robot.types import PanTiltCommand, PanTiltLimits, PanTiltState
 
 
 @functools.lru_cache(maxsize=64)
@@ -90,24 +93,121 @@ def _chase(position: np.ndarray, velocity: np.ndarray, goal: np.ndarray, drift: 
            limits: PanTiltLimits, dt_s: float) -> tuple[np.ndarray, np.ndarray]:
     """`advance` for moving goals: the same trapezoid in the goal's frame.
 
-    Where that plan could not be stopped before a limit, the head heads for the limit instead.
+    Where that plan could not be stopped before a limit, the head heads for the place the goal will
+    have reached, at rest.
     """
     low, high, fastest, strength = _rows(limits)
     drift = np.minimum(np.maximum(drift, -fastest), fastest)
     moved, relative, turned, turning = _trapezoid(
         position, velocity - drift, goal, fastest - drift, fastest + drift, strength, dt_s)
-    # The braking point was passed at an unknown time; its speed there is what matters, and where
-    # it lies in the base frame is bounded by the drift over the whole step.
-    speed, peak = relative + drift, turning + drift
-    reached = moved + drift * dt_s
-    worst = turned + np.maximum(drift * dt_s, 0.0), turned + np.minimum(drift * dt_s, 0.0)
-    stop, stop_peak = speed * np.abs(speed), peak * np.abs(peak)
-    over = np.maximum(reached + stop / (2 * strength),
-                      worst[0] + stop_peak / (2 * strength)) > high
-    under = np.minimum(reached + stop / (2 * strength),
-                       worst[1] + stop_peak / (2 * strength)) < low
-    edge = np.where(over, high, np.where(under, low, np.clip(goal + drift * dt_s, low, high)))
-    safe_position, safe_velocity, *_ = _trapezoid(position, velocity, edge, fastest, fastest,
-                                                  strength, dt_s)
-    unsafe = over | under
+    reached, speed = moved + drift * dt_s, relative + drift
+    # Where a stop would end is extreme at the end of the step or when braking began; the plan does
+    # not say when that was, so the goal's whole shift is allowed for.
+    shift, peak = drift * dt_s, turning + drift
+    stop_end = reached + speed * np.abs(speed) / (2 * strength)
+    stop_peak = turned + peak * np.abs(peak) / (2 * strength)
+    unsafe = ((np.maximum(stop_end, stop_peak + np.maximum(shift, 0.0)) > high)
+              | (np.minimum(stop_end, stop_peak + np.minimum(shift, 0.0)) < low))
+    ahead = np.minimum(np.maximum(goal + shift, low), high)
+    safe_position, safe_velocity, _, _ = _trapezoid(
+        position, velocity, ahead, fastest, fastest, strength, dt_s)
     return np.where(unsafe, safe_position, reached), np.where(unsafe, safe_velocity, speed)
+
+
+class KinematicDriver:
+    """A head that exists only as numbers: `advance` on a clock.
+
+    It never fails and needs nothing; it is what the simulator and every demonstration moves.
+    """
+
+    def __init__(self, limits: PanTiltLimits | None = None,
+                 clock: Callable[[], float] = time.monotonic,
+                 start: tuple[float, float] = (0.0, 0.0), coast_s: float = 0.1) -> None:
+        """Make a head at rest.
+
+        Args:
+            limits: what it can do; None: the defaults of `PanTiltLimits`.
+            clock: seconds; may stand still, and time that runs backwards is not lived through.
+            start: (pan, tilt) rad, brought inside the limits.
+            coast_s: how long the speed of a command is followed when no newer one comes.
+
+        Raises:
+            CommandError: start is not finite.
+        """
+        self.limits = PanTiltLimits() if limits is None else limits
+        resting = self.limits.clip(PanTiltCommand(*start))
+        self._clock = clock
+        self._coast_s = coast_s
+        self._connected = False
+        self._position = np.array([resting.pan_rad, resting.tilt_rad])
+        self._velocity = np.zeros(2)
+        self._goal, self._drift = self._position, np.zeros(2)
+        self._time_s = clock()
+        self._coast_until_s = self._time_s
+
+    def connect(self) -> None:
+        """Start to obey. Raises DriverConnectionError when already connected."""
+        if self._connected:
+            raise DriverConnectionError('the simulated head is already connected')
+        self._connected = True
+
+    def read(self) -> PanTiltState:
+        """Position and speed now, on the driver's clock."""
+        self._require_connection()
+        self._live()
+        return PanTiltState(float(self._position[0]), float(self._position[1]),
+                            float(self._velocity[0]), float(self._velocity[1]), self._time_s)
+
+    def command(self, goal: PanTiltCommand) -> PanTiltCommand:
+        """Head for a goal from now on; returns it clipped to the limits."""
+        self._require_connection()
+        self._live()
+        sent = self.limits.clip(goal)
+        self._goal = np.array([sent.pan_rad, sent.tilt_rad])
+        self._drift = np.array([sent.pan_rad_s, sent.tilt_rad_s])
+        self._coast_until_s = self._time_s + self._coast_s
+        return sent
+
+    def stop(self) -> None:
+        """Brake as hard as the limits allow and stay there."""
+        self._live()
+        strength = np.array(self.limits.max_acceleration)
+        self._goal = self._position + self._velocity * np.abs(self._velocity) / (2 * strength)
+        self._drift = np.zeros(2)
+
+    def disconnect(self) -> None:
+        """Stop and obey no more."""
+        if self._connected:
+            self.stop()
+            self._connected = False
+
+    def __enter__(self) -> 'KinematicDriver':
+        """Connect."""
+        self.connect()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        """Disconnect."""
+        self.disconnect()
+
+    def _require_connection(self) -> None:
+        if not self._connected:
+            raise DriverConnectionError(
+                'the simulated head is not connected; call connect() first')
+
+    def _live(self) -> None:
+        """Catch up with the clock: follow the goal while it moves, then where it stopped."""
+        now_s = self._clock()
+        if now_s < self._time_s:
+            self._coast_until_s = min(self._coast_until_s, now_s)
+        coasting_s = min(now_s, self._coast_until_s) - self._time_s
+        if coasting_s > 0:
+            self._position, self._velocity = advance(
+                self._position, self._velocity, self._goal, self.limits, coasting_s, self._drift)
+            self._goal = self._goal + self._drift * coasting_s
+        resting_s = now_s - max(self._time_s, self._coast_until_s)
+        if resting_s > 0:
+            self._position, self._velocity = advance(
+                self._position, self._velocity, self._goal, self.limits, resting_s)
+        self._time_s = now_s
