@@ -1,8 +1,8 @@
 """Pictures for people: what the eye sees, where it looks, and the film of a run."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+import math
 from pathlib import Path
 
 import cv2
@@ -98,8 +98,8 @@ def _glow(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
     low, high = float(np.median(heat)), float(heat.max())
     if high <= low:
         return picture
-    level = np.clip((heat - low) / (high - low), 0, 1)
-    level = cv2.resize(level, (picture.shape[1], picture.shape[0]),
+    share = np.clip((heat - low) / (high - low), 0, 1)
+    level = cv2.resize(share, (picture.shape[1], picture.shape[0]),
                        interpolation=cv2.INTER_LINEAR)[..., None]
     hot = np.array([255, 40, 0], np.float32)
     return (picture + (hot - picture) * (0.6 * level)).astype(np.uint8)
@@ -228,5 +228,5 @@ def sheet(frames: Sequence[np.ndarray], columns: int = 2, rows: int = 4) -> np.n
 
 
 def _write_gif(path: str, frames: Sequence[np.ndarray], every_s: float) -> None:
-    import imageio.v3 as imageio                 # only here: the robot needs no GIF
+    import imageio.v3 as imageio  # only here: the robot needs no GIF
     imageio.imwrite(path, np.stack(frames), duration=round(every_s * 1000), loop=0)

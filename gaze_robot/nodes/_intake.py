@@ -1,13 +1,43 @@
-"""Which pictures are worth a look, and through which lens they were taken."""
+"""Which pictures are worth a look, through which lens they were taken, and what to say else."""
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+import math
+
+import numpy as np
 
 from gaze_robot.camera import CameraModel
-from gaze_robot.errors import CameraModelError
+from gaze_robot.config import GazeConfig
+from gaze_robot.errors import CameraModelError, CommandError
+from gaze_robot.geometry import base_ray
+from gaze_robot.types import PanTiltState
 
+SILENT_AFTER_S = 2.0
+STARVED_AFTER_S = 5.0
+STARVED_AGAIN_S = 30.0
 FLOATING = ('32FC1', '64FC1')
+
+
+class Throttle:
+    """Lets at most `rate_hz` events per second through, evenly."""
+
+    def __init__(self, rate_hz: float) -> None:
+        self._period_s = 1.0 / rate_hz
+        self._due_s = -math.inf
+
+    def allows(self, now_s: float) -> bool:
+        """Whether the event at `now_s` may pass.
+
+        A quarter period of slack: what comes at exactly this rate jitters and must all pass.
+        """
+        if now_s < self._due_s - 0.25 * self._period_s:
+            return False
+        self._due_s = max(self._due_s + self._period_s, now_s)
+        return True
+
+    def reset(self) -> None:
+        """Let the next event pass."""
+        self._due_s = -math.inf
 
 
 class Intake:
@@ -15,9 +45,8 @@ class Intake:
 
     def __init__(self, max_age_s: float, rate_hz: float) -> None:
         self.max_age_s = max_age_s
-        self._period_s = 1.0 / rate_hz if rate_hz > 0 else 0.0
-        self._newest_s = float('-inf')
-        self._due_s = float('-inf')
+        self._newest_s = -math.inf
+        self._throttle = Throttle(rate_hz)
 
     def refuse(self, stamp_s: float, now_s: float) -> str | None:
         """Why a picture taken at `stamp_s` is not used now, or None to use it.
@@ -30,14 +59,10 @@ class Intake:
             return 'from the future'
         if self._newest_s - self.max_age_s < stamp_s <= self._newest_s:
             return 'out of order'
-        if self._newest_s - stamp_s >= self.max_age_s:
-            self._due_s = float('-inf')
+        if stamp_s < self._newest_s:
+            self._throttle.reset()
         self._newest_s = stamp_s
-        # A quarter period of slack: a camera at exactly this rate jitters and must not lose frames.
-        if stamp_s < self._due_s - 0.25 * self._period_s:
-            return 'above processing_rate'
-        self._due_s = max(self._due_s + self._period_s, stamp_s)
-        return None
+        return None if self._throttle.allows(stamp_s) else 'above processing_rate'
 
 
 @dataclass(frozen=True)
@@ -87,3 +112,79 @@ def undecodable(encoding: str, known: bool, width: int, height: int, size: int) 
     if encoding in FLOATING and size >= width * height * 4:
         return 'not finite'
     return 'wrong size'
+
+
+def direction_in_base(ray: np.ndarray, frame_id: str, config: GazeConfig,
+                      pose: PanTiltState | None) -> np.ndarray:
+    """A ray of a message as a direction in the base frame.
+
+    Args:
+        ray: (3,) in `frame_id`.
+        frame_id: the fixed frame ('' means it) or the camera's optical frame.
+        config: names of the frames.
+        pose: of the head when the message was stamped; needed for the optical frame only.
+
+    Raises:
+        CommandError: another frame, or no pose.
+    """
+    fixed = config.frame_prefix + config.fixed_frame
+    optical = config.frame_prefix + 'camera_optical_frame'
+    if frame_id in ('', fixed):
+        return ray
+    if frame_id != optical:
+        raise CommandError(f'a point in frame {frame_id!r} cannot be used; transform it to '
+                           f'{fixed!r} or {optical!r}')
+    if pose is None:
+        raise CommandError(f'a point in {optical!r} needs the pose of the head, and no '
+                           'joint_states arrive')
+    return base_ray(ray, pose.pan_rad, pose.tilt_rad)
+
+
+def health(state: str, enabled: bool, last_frame_s: float | None, now_s: float
+           ) -> tuple[str, str]:
+    """(level, summary) of a diagnostics status: ok, warn, error or stale."""
+    if state != 'active':
+        return 'stale', f'{state}, not looking'
+    if not enabled:
+        return 'warn', 'disabled by ~/enable'
+    if last_frame_s is None or now_s - last_frame_s > SILENT_AFTER_S:
+        return 'error', 'no pictures arrive'
+    return 'ok', 'looking'
+
+
+class Starvation:
+    """Decides when to tell a person that pictures do not arrive: after 5 s, then every 30 s."""
+
+    def __init__(self, start_s: float) -> None:
+        self._start_s = start_s
+        self._told_s = -math.inf
+
+    def due(self, last_frame_s: float | None, now_s: float) -> float | None:
+        """Seconds of silence to tell about now, or None."""
+        silent_s = now_s - max(self._start_s, last_frame_s or 0.0)
+        if silent_s < STARVED_AFTER_S:
+            self._told_s = -math.inf
+            return None
+        if now_s - self._told_s < STARVED_AGAIN_S:
+            return None
+        self._told_s = now_s
+        return silent_s
+
+
+def starved(topic: str, silent_s: float, offers: Sequence[tuple[str, str]], ours: str) -> str:
+    """What to tell a person whose pictures do not arrive.
+
+    Args:
+        topic: fully resolved.
+        silent_s: seconds without a picture.
+        offers: (node, quality of service) of each publisher of that topic.
+        ours: the quality of service of the subscription.
+    """
+    text = f'no picture for {silent_s:.0f} s; waiting for {topic} ({ours})'
+    if not offers:
+        return (f'{text}, which has 0 publishers: start a camera driver, or name its topic with '
+                'image_topic:=...')
+    publishers = '; '.join(f'{node} ({qos})' for node, qos in offers)
+    return (f'{text}, which has {len(offers)} publisher{"s" * (len(offers) > 1)}: {publishers}. '
+            'Is the camera running? Large pictures between processes need the Fast DDS profile '
+            'shipped in config/')

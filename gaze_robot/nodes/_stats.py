@@ -1,7 +1,7 @@
 """What a running loop counts: rates, latencies, stage times and why frames were dropped."""
 
-import threading
 from collections import Counter, deque
+import threading
 
 import numpy as np
 
@@ -88,8 +88,9 @@ class LoopStats:
         self.frames_in.tick(now_s)
         self.last_frame_s = now_s
 
-    def stages(self, stages_ms: dict[str, float]) -> None:
-        """Milliseconds of each stage of one processed frame."""
+    def glance(self, stages_ms: dict[str, float], confidence: float | None) -> None:
+        """One processed frame: milliseconds of each stage, probability of its target."""
+        self.confidence = confidence
         for name, value in stages_ms.items():
             self.stages_ms.setdefault(name, Samples()).add(value)
 

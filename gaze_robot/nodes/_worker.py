@@ -1,9 +1,9 @@
 """One thread for inference, fed by a mailbox that holds one item: the newest."""
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+import threading
 from typing import Generic, TypeVar
 
 Item = TypeVar('Item')
@@ -36,7 +36,7 @@ class Worker(Generic[Item, Result]):
         return replaced
 
     def call(self, action: Callable[[], None]) -> None:
-        """Run `action` in the worker thread, after what is already under way, before later items."""
+        """Run `action` in the worker thread, after what was posted before, before later items."""
         def run() -> None:
             action()
         with self._lock:

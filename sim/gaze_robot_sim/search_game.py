@@ -1,7 +1,7 @@
 """The task giver of a simulated world: one search after another, judged by the ground truth."""
 
-import math
 from dataclasses import dataclass, field
+import math
 
 import numpy as np
 

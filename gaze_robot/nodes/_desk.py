@@ -1,0 +1,99 @@
+"""What arrives for the eye: pictures with their lens and pose, kept until they can be used."""
+
+from collections.abc import Callable
+import functools
+
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
+from std_msgs.msg import Header
+
+from gaze_robot.camera import CameraModel
+from gaze_robot.config import GazeConfig
+from gaze_robot.nodes import _messages
+from gaze_robot.nodes._encodings import ENCODINGS
+from gaze_robot.nodes._eye import Picture
+from gaze_robot.nodes._intake import Intake, undecodable
+from gaze_robot.policy.controller import PoseBuffer
+from gaze_robot.types import PanTiltState
+
+POSE_MAX_AGE_S = 0.5
+"""A picture whose newest joint state is older than this has no pose."""
+INFO_PATIENCE_S = 1.0
+"""How long a picture may lack its camera_info before anybody is told."""
+
+
+class Desk:
+    """Turns messages into `Picture`s, or says why not."""
+
+    def __init__(self, config: GazeConfig) -> None:
+        self.config = config
+        self.unstamped = False
+        """Whether the camera was seen to leave its stamps empty."""
+        self._intake = Intake(config.max_image_age, config.processing_rate)
+        self._poses = PoseBuffer()
+        self._info: CameraInfo | None = None
+
+    def info(self, message: CameraInfo) -> None:
+        """Keep the newest camera_info."""
+        self._info = message
+
+    def joints(self, message: JointState) -> None:
+        """Keep a head pose; joint states of other joints are passed over."""
+        pose = _messages.pose_from_joint_state(message, self.config.joints)
+        if pose is not None:
+            self._poses.add(pose)
+
+    def admit(self, message: Image | CompressedImage, now_s: float, draw: Callable[[], bool]
+              ) -> Picture | str:
+        """A picture for the eye, or the reason to drop it.
+
+        Args:
+            message: not decoded here.
+            now_s: on the clock of the stamps.
+            draw: asked, for a picture that will be used, whether to make its debug picture.
+        """
+        stamp_s = self._stamp(message, now_s)
+        reason = self._intake.refuse(stamp_s, now_s)
+        if reason is not None:
+            return reason
+        pose = self.pose_at(stamp_s)
+        if pose is None:
+            return 'no pose'
+        frame_id = message.header.frame_id or self.config.frame_prefix + 'camera_optical_frame'
+        decode, reason = _decoder(message)
+        return Picture(stamp_s, pose, decode, reason, self._lens(),
+                       Header(stamp=message.header.stamp, frame_id=frame_id), draw())
+
+    def pose_at(self, stamp_s: float) -> PanTiltState | None:
+        """The head's pose at that moment (0: now), not at the moment of asking; None if unknown.
+
+        An electronic eye's camera never turns.
+        """
+        if self.config.eye == 'picture':
+            return PanTiltState(0.0, 0.0, stamp_s=stamp_s)
+        latest = self._poses.latest
+        if latest is None or stamp_s - latest.stamp_s > POSE_MAX_AGE_S:
+            return None
+        return self._poses.at(stamp_s) if stamp_s else latest
+
+    def _stamp(self, message: Image | CompressedImage, now_s: float) -> float:
+        if message.header.stamp.sec == message.header.stamp.nanosec == 0:
+            self.unstamped = True
+            message.header.stamp = _messages.stamp(now_s)
+        return _messages.seconds(message.header.stamp)
+
+    def _lens(self) -> Callable[[int, int], CameraModel] | None:
+        return None if self._info is None else functools.partial(_lens_of, self._info)
+
+
+def _lens_of(info: CameraInfo, width: int, height: int) -> CameraModel:
+    return _messages.camera_from_info(info, width, height)
+
+
+def _decoder(message: Image | CompressedImage) -> tuple[Callable, str]:
+    """What decodes this message, and what to count it under when that fails."""
+    if isinstance(message, Image):
+        return functools.partial(_messages.rgb_from_image, message), undecodable(
+            message.encoding, message.encoding in ENCODINGS, message.width, message.height,
+            len(message.data))
+    return functools.partial(_messages.rgb_from_compressed_image, message), undecodable(
+        '', True, 0, 0, len(message.data))

@@ -1,0 +1,116 @@
+"""gaze_node's publishers, and what one glance becomes on each of them."""
+
+from geometry_msgs.msg import PointStamped
+import numpy as np
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from std_msgs.msg import Bool, Header, String
+from trajectory_msgs.msg import JointTrajectory
+from visualization_msgs.msg import MarkerArray
+
+from gaze_robot.config import GazeConfig
+from gaze_robot.draw import crop_box, priority_map
+from gaze_robot.geometry import base_ray, optical_ray
+from gaze_robot.nodes import _qos
+from gaze_robot.nodes._eye import camera_pose, Glance
+from gaze_robot.nodes._gaze_messages import cloud_from_targets, fovea_info, markers
+from gaze_robot.nodes._intake import Throttle
+from gaze_robot.nodes._messages import (
+    ImageFiller,
+    jpeg_message,
+    point_from_ray,
+    trajectory_from_command,
+)
+
+
+class GazeOutputs:
+    """Publishes glances; pictures and markers only while somebody listens."""
+
+    def __init__(self, node: Node, config: GazeConfig) -> None:
+        self.config = config
+        self._fixed_frame = config.frame_prefix + config.fixed_frame
+        publisher = node.create_publisher
+        self._trajectory = publisher(JointTrajectory, 'joint_trajectory', _qos.COMMAND)
+        self._fixation = publisher(PointStamped, '~/fixation', _qos.COMMAND)
+        self._target = publisher(PointStamped, '~/target', _qos.COMMAND)
+        self._targets = publisher(PointCloud2, '~/gaze_targets', _qos.COMMAND)
+        self._markers = publisher(MarkerArray, '~/markers', _qos.COMMAND)
+        self._mode = publisher(String, '~/mode', _qos.LATCHED)
+        self._on_target = publisher(Bool, '~/on_target', _qos.LATCHED)
+        self._salience = publisher(Image, '~/salience', _qos.IMAGE)
+        self._fovea = publisher(Image, '~/fovea/image_raw', _qos.IMAGE)
+        self._fovea_info = publisher(CameraInfo, '~/fovea/camera_info', _qos.IMAGE)
+        self._debug = publisher(Image, '~/debug_image', _qos.IMAGE)
+        self._debug_jpeg = publisher(CompressedImage, '~/debug_image/compressed', _qos.IMAGE)
+        self._fill = {name: ImageFiller() for name in ('salience', 'fovea', 'debug')}
+        self._commands = Throttle(config.control_rate)
+        self._debugs = Throttle(config.debug_rate)
+        self._last_state: tuple[str, bool] | None = None
+
+    def wants_debug(self, now_s: float) -> bool:
+        """Whether the next frame's debug picture is due and somebody would see it."""
+        return _heard(self._debug, self._debug_jpeg) and self._debugs.allows(now_s)
+
+    def state(self, mode: str, on_target: bool) -> None:
+        """Tell mode and on_target, when they change."""
+        if self._last_state is None or self._last_state[0] != mode:
+            self._mode.publish(String(data=mode))
+        if self._last_state is None or self._last_state[1] != on_target:
+            self._on_target.publish(Bool(data=on_target))
+        self._last_state = (mode, on_target)
+
+    def forget_state(self) -> None:
+        """Tell mode and on_target again next time, changed or not."""
+        self._last_state = None
+
+    def publish(self, glance: Glance, now_s: float) -> bool:
+        """Publish everything one glance led to; returns whether a command was among it."""
+        result, header = glance.result, glance.picture.header
+        fixed = Header(stamp=header.stamp, frame_id=self._fixed_frame)
+        fixation = fixation_ray(glance, self.config)
+        commanded = self.config.eye == 'picture'        # there, the fixation is the command
+        if self.config.eye == 'head' and self._commands.allows(now_s):
+            self._trajectory.publish(trajectory_from_command(result.command, self.config.joints))
+            commanded = True
+        self._fixation.publish(point_from_ray(fixation, header))
+        targets = [] if result.target is None else [result.target]
+        if result.target is not None:
+            self._target.publish(point_from_ray(result.target.direction, fixed))
+        self._targets.publish(cloud_from_targets(targets, fixed))
+        self.state(result.mode, result.on_target)
+        if _heard(self._markers):
+            self._markers.publish(markers(fixation, header, result.target, fixed,
+                                          glance.frame.camera))
+        self._pictures(glance, header)
+        return commanded
+
+    def _pictures(self, glance: Glance, header: Header) -> None:
+        camera = glance.frame.camera
+        if _heard(self._fovea, self._fovea_info):
+            left, top, width, height = box = crop_box(glance.boxes[0], camera.width, camera.height)
+            if width and height:
+                crop = glance.frame.image[top:top + height, left:left + width]
+                self._fovea.publish(self._fill['fovea'](crop, header))
+                self._fovea_info.publish(fovea_info(camera, header, box))
+        if _heard(self._salience) and glance.result.heatmaps:
+            heat = priority_map(glance.result.heatmaps, glance.boxes, camera.width, camera.height)
+            self._salience.publish(self._fill['salience'](heat, header))
+        if glance.debug is not None:
+            if _heard(self._debug):
+                self._debug.publish(self._fill['debug'](glance.debug, header))
+            if _heard(self._debug_jpeg):
+                self._debug_jpeg.publish(jpeg_message(glance.debug, header))
+
+
+def fixation_ray(glance: Glance, config: GazeConfig) -> np.ndarray:
+    """(3,) unit ray to fixate, in the camera's own optical frame."""
+    if config.eye == 'head':
+        return glance.result.fixation
+    eye, camera = glance.result.pose, camera_pose(glance.result, config)
+    direction = base_ray(glance.result.fixation, eye.pan_rad, eye.tilt_rad)
+    return optical_ray(direction, camera.pan_rad, camera.tilt_rad)
+
+
+def _heard(*publishers: Publisher) -> bool:
+    return any(publisher.get_subscription_count() for publisher in publishers)

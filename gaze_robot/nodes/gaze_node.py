@@ -1,0 +1,228 @@
+"""gaze_node: pictures in, fixations and head commands out. Converts messages, calls the eye.
+
+The executor's one thread receives, publishes and keeps time; one worker thread looks. Between them
+is a mailbox for one picture: a newer one replaces it.
+"""
+
+from collections.abc import Callable, Sequence
+import functools
+import sys
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PointStamped
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
+from std_msgs.msg import Header
+from std_srvs.srv import SetBool, Trigger
+
+from gaze_robot.config import GazeConfig
+from gaze_robot.errors import CommandError, ConfigError, ImageError
+from gaze_robot.nodes import _messages, _qos
+from gaze_robot.nodes._desk import Desk
+from gaze_robot.nodes._eye import Eye, Glance, Picture, Refusal
+from gaze_robot.nodes._gaze_messages import diagnostics
+from gaze_robot.nodes._gaze_outputs import GazeOutputs
+from gaze_robot.nodes._intake import direction_in_base, health, Starvation, starved
+from gaze_robot.nodes._lifecycle import ManagedNode, run, transition
+from gaze_robot.nodes._params import declare_config
+from gaze_robot.nodes._stats import LoopStats
+from gaze_robot.nodes._worker import Worker
+from gaze_robot.optional import require
+
+
+class GazeNode(ManagedNode):
+    """The eye of one robot; parameters are `GazeConfig`.
+
+    In: image_raw (or image_raw/compressed), camera_info, joint_states, ~/look_at, ~/exemplar.
+    Out: joint_trajectory, ~/fixation, ~/target, ~/gaze_targets, ~/mode, ~/on_target, /diagnostics;
+    while somebody listens ~/fovea/*, ~/salience, ~/debug_image, ~/markers.
+    Services: ~/enable ~/reset.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__('gaze', **options)
+        self.stats = LoopStats()
+        self.on_glance: Callable[[Glance], None] | None = None
+        """Called in the executor's thread after each glance is published."""
+        self._eye: Eye | None = None
+        self._worker: Worker[Picture, Glance | Refusal] | None = None
+        self._guard = self.create_guard_condition(self._on_worker)
+        self._enabled = True
+        self._said: set[str] = set()
+
+    @transition
+    def on_configure(self) -> None:
+        """Read parameters, load the model, open the topics."""
+        self.config = declare_config(self, GazeConfig, self._on_parameters)
+        pipeline = require('gaze_robot.pipeline').GazePipeline.from_checkpoint(
+            self.config.model_path, config=self.config)
+        eye = Eye(pipeline, self.config)
+        pipeline.warm_up()
+        self._desk = Desk(self.config)
+        self._starvation = Starvation(self.now_s())
+        self._look_at_until_s: float | None = None
+        self._open()
+        self._eye = eye
+
+    def _open(self) -> None:
+        self._outputs = GazeOutputs(self, self.config)
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics',
+                                                  _qos.DIAGNOSTICS)
+        picture = (Image, 'image_raw') if self.config.image_transport == 'raw' \
+            else (CompressedImage, 'image_raw/compressed')
+        self._image_topic = self.resolve_topic_name(picture[1])
+        self.create_subscription(*picture, self._on_image, _qos.IMAGE)
+        self.create_subscription(CameraInfo, 'camera_info', self._desk.info, _qos.IMAGE)
+        self.create_subscription(JointState, 'joint_states', self._desk.joints,
+                                 _qos.JOINT_STATES_IN)
+        self.create_subscription(PointStamped, '~/look_at', self._on_look_at, _qos.COMMAND)
+        self.create_subscription(Image, '~/exemplar', self._on_exemplar, _qos.LATCHED)
+        self.create_service(SetBool, '~/enable', self._on_enable)
+        self.create_service(Trigger, '~/reset', self._on_reset)
+        self.create_timer(1.0, self._on_second)
+
+    @transition
+    def on_activate(self) -> None:
+        """Start looking."""
+        assert self._eye is not None
+        self._worker = Worker(self._eye.look, self._guard.trigger)
+        self._starvation = Starvation(self.now_s())
+        self._outputs.forget_state()
+
+    @transition
+    def on_deactivate(self) -> None:
+        """Stop looking; the head holds still by its own command timeout."""
+        self._stop_worker()
+        self._outputs.state('stopped', False)
+
+    @transition
+    def on_cleanup(self) -> None:
+        """Let the model go; the base class closes the topics."""
+
+    @transition
+    def on_shutdown(self) -> None:
+        """The same, for good."""
+
+    def close(self) -> None:
+        """End the worker thread and let the model go."""
+        self._stop_worker()
+        self._eye = None
+
+    def _stop_worker(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            self.stats.dropped.add('not active', worker.stop())
+
+    def _on_parameters(self, config: GazeConfig) -> None:
+        if self._eye is not None and config != self.config:
+            raise ConfigError('parameters of gaze are read at configure: deactivate and clean up '
+                              'the node first')
+
+    def _on_image(self, message: Image | CompressedImage) -> None:
+        now = self.now_s()
+        self.stats.frame(now)
+        if self._worker is None or not self._enabled:
+            self._drop('not active' if self._worker is None else 'disabled')
+            return
+        picture = self._desk.admit(message, now, lambda: self._outputs.wants_debug(now))
+        if isinstance(picture, str):
+            self._drop(picture)
+            return
+        if self._look_at_until_s is not None and now > self._look_at_until_s:
+            self._look_at_until_s = None
+            self._tell_eye(lambda eye: eye.pipeline.look_at(None))
+        if self._worker.post(picture) is not None:
+            self._drop('replaced')
+
+    def _on_look_at(self, message: PointStamped) -> None:
+        try:
+            direction = direction_in_base(
+                _messages.ray_from_point(message), message.header.frame_id, self.config,
+                self._desk.pose_at(_messages.seconds(message.header.stamp)))
+        except CommandError as error:
+            self.get_logger().warning(f'~/look_at: {error}')
+            return
+        self._look_at_until_s = self.now_s() + self.config.target_timeout
+        self._tell_eye(lambda eye: eye.pipeline.look_at(direction))
+
+    def _on_exemplar(self, message: Image) -> None:
+        try:
+            picture = _messages.rgb_from_image(message).copy()
+        except ImageError as error:
+            self.get_logger().warning(f'~/exemplar: {error}')
+            return
+        self._tell_eye(lambda eye: eye.look_for_picture(picture))
+
+    def _on_enable(self, request: SetBool.Request, response: SetBool.Response
+                   ) -> SetBool.Response:
+        self._enabled = request.data
+        if not self._enabled:
+            self._outputs.state('stopped', False)
+        response.success, response.message = True, 'looking' if request.data else 'stopped'
+        return response
+
+    def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._tell_eye(lambda eye: eye.pipeline.reset())
+        response.success, response.message = True, 'forgot the target and past glances'
+        return response
+
+    def _tell_eye(self, action: Callable[[Eye], None]) -> None:
+        if self._worker is not None and self._eye is not None:
+            self._worker.call(functools.partial(action, self._eye))
+        elif self._eye is not None:
+            action(self._eye)
+
+    def _on_worker(self) -> None:
+        for glance in self._worker.collect() if self._worker is not None else ():
+            if isinstance(glance, Refusal):
+                self._drop(glance.reason, glance.text)
+            elif self._enabled:
+                self._publish(glance)
+            else:
+                self._drop('disabled')
+
+    def _publish(self, glance: Glance) -> None:
+        now = self.now_s()
+        self.stats.processed.tick(now)
+        if self._outputs.publish(glance, now):
+            self.stats.command(self.now_s(), glance.picture.stamp_s)
+        self.stats.glance(glance.stages_ms, glance.confidence)
+        self._say(glance.remarks)
+        if self.on_glance is not None:
+            self.on_glance(glance)
+
+    def _on_second(self) -> None:
+        now = self.now_s()
+        level, summary = health(self.state, self._enabled, self.stats.last_frame_s, now)
+        values = {'model': self.config.model_path or 'shipped', 'eye': self.config.eye,
+                  'device': self.config.model_device, **self.stats.key_values(now)}
+        self._diagnostics.publish(diagnostics(
+            f'{self.get_fully_qualified_name()}: eye', Header(stamp=_messages.stamp(now)), level,
+            summary, values))
+        silent_s = self._starvation.due(self.stats.last_frame_s, now)
+        if silent_s is not None:
+            offers = [(info.node_name, _qos.describe(info.qos_profile))
+                      for info in self.get_publishers_info_by_topic(self._image_topic)]
+            self.get_logger().warning(
+                starved(self._image_topic, silent_s, offers, _qos.describe(_qos.IMAGE)))
+
+    def _drop(self, reason: str, text: str = '') -> None:
+        self.stats.dropped.add(reason)
+        if text:
+            self._say([f'picture not used, {reason}: {text}'], key=reason)
+
+    def _say(self, texts: Sequence[str], key: str = '') -> None:
+        """Warn once about each thing (`key`, or the text itself)."""
+        for text in texts:
+            if (key or text) not in self._said:
+                self._said.add(key or text)
+                self.get_logger().warning(text)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until it is stopped."""
+    return run(GazeNode, args)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
