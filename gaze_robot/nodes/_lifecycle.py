@@ -23,25 +23,32 @@ _Transition = Callable[[Any, LifecycleState], TransitionCallbackReturn]
 
 
 def transition(function: Callable[[Any], None]) -> _Transition:
-    """Make a plain method an on_... callback that says why it failed.
+    """Make a plain method of a ManagedNode an on_... callback that says why it failed.
 
     GazeRobotError is FAILURE (back to the state before, retry allowed), anything else ERROR. rclpy
-    itself would turn either into ERROR without a word.
+    itself would turn either into ERROR without a word. What a failed or undone configuration
+    created (publishers, timers, ...) is destroyed.
     """
     verb = function.__name__.removeprefix('on_')
 
     @functools.wraps(function)
-    def wrapped(self: Node, state: LifecycleState) -> TransitionCallbackReturn:
+    def wrapped(self: 'ManagedNode', state: LifecycleState) -> TransitionCallbackReturn:
+        if verb == 'configure':
+            self.remember_entities()
         try:
             function(self)
+            result = TransitionCallbackReturn.SUCCESS
         except GazeRobotError as error:
             self.get_logger().error(f'cannot {verb}: {error}')
-            return TransitionCallbackReturn.FAILURE
+            result = TransitionCallbackReturn.FAILURE
         except Exception as error:  # noqa: BLE001  rclpy would drop the reason
             self.get_logger().error(f'cannot {verb}: {error!r}\n{traceback.format_exc()}')
-            return TransitionCallbackReturn.ERROR
-        parent = getattr(super(ManagedNode, self), function.__name__)
-        return parent(state)       # lifecycle publishers follow the state
+            result = TransitionCallbackReturn.ERROR
+        succeeded = result == TransitionCallbackReturn.SUCCESS
+        if (verb == 'configure' and not succeeded) or verb in ('cleanup', 'shutdown'):
+            self.close()
+            self.destroy_new_entities()
+        return result
     return wrapped
 
 
@@ -53,6 +60,8 @@ class ManagedNode(LifecycleNode):
         self._autostart = declare_autostart(self)
         self._change_state = self._service_change_state.callback
         self._service_change_state.callback = self._on_change_state_request
+        self._kept_entities: set[int] = set()
+        self.remember_entities()
 
     def autostart(self) -> None:
         """Configure and activate, unless parameter `autostart` is false or configuring failed."""
@@ -64,8 +73,34 @@ class ManagedNode(LifecycleNode):
         """'unconfigured', 'inactive', 'active' or 'finalized'."""
         return str(self._state_machine.current_state[1])
 
+    def now_s(self) -> float:
+        """Seconds of the node's clock, which follows /clock when use_sim_time is set."""
+        return float(self.get_clock().now().nanoseconds * 1e-9)
+
     def close(self) -> None:
-        """Let go of devices and threads; called once, also after Ctrl-C, when ROS is gone."""
+        """Let go of devices and threads; may be called twice, and when ROS is gone."""
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """After an unexpected error: release everything and go back to unconfigured."""
+        self.close()
+        self.destroy_new_entities()
+        return TransitionCallbackReturn.SUCCESS
+
+    def remember_entities(self) -> None:
+        """What exists now stays when the configuration is undone."""
+        self._kept_entities = {id(entity) for entity, _ in self._list_entities()}
+
+    def destroy_new_entities(self) -> None:
+        """Destroy the publishers, subscriptions, services and timers made by configuring."""
+        for entity, destroy in self._list_entities():
+            if id(entity) not in self._kept_entities:
+                destroy(entity)
+
+    def _list_entities(self) -> list[tuple[Any, Callable[[Any], Any]]]:
+        return [*((each, self.destroy_timer) for each in self.timers),
+                *((each, self.destroy_subscription) for each in self.subscriptions),
+                *((each, self.destroy_service) for each in self.services),
+                *((each, self.destroy_publisher) for each in self.publishers)]
 
     def _on_change_state_request(self, request: ChangeState.Request,
                                  response: ChangeState.Response) -> ChangeState.Response:
@@ -97,6 +132,9 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except rclpy_implementation.RCLError:
+        if rclpy.ok():          # else: the signal came in the middle of a publish
+            raise
     except GazeRobotError as error:
         get_logger('gaze_robot').fatal(str(error))
         return 1

@@ -31,6 +31,7 @@ LATCHED = _profile(1, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOC
 """States that a late reader wants at once: mode, on_target, stopped, exemplar."""
 
 DIAGNOSTICS = _profile(10, ReliabilityPolicy.RELIABLE)
+TF = _profile(100, ReliabilityPolicy.RELIABLE)
 
 CAMERA_RELIABLE = _profile(5, ReliabilityPolicy.RELIABLE)
 CAMERA_BEST_EFFORT = qos_profile_sensor_data

@@ -1,0 +1,187 @@
+"""pan_tilt_node: commands -> limits -> driver -> joint states. The safety authority; no torch."""
+
+from collections.abc import Callable, Sequence
+import sys
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool
+from std_srvs.srv import SetBool, Trigger
+from trajectory_msgs.msg import JointTrajectory
+
+from gaze_robot.config import PanTiltConfig
+from gaze_robot.drivers.registry import make_driver
+from gaze_robot.errors import CommandError, ConfigError, GazeRobotError
+from gaze_robot.nodes import _messages, _qos
+from gaze_robot.nodes._head import Head, RefusedError
+from gaze_robot.nodes._lifecycle import ManagedNode, run, transition
+from gaze_robot.nodes._params import declare_config
+from gaze_robot.nodes._tf import frame_publisher, FramePublisher
+
+LIVE = ('command_timeout',)
+"""Parameters that take effect while the head is connected."""
+
+
+class PanTiltNode(ManagedNode):
+    """Moves one head.
+
+    In: joint_trajectory. Out: joint_states, ~/stopped, /diagnostics, and /tf where tf2_msgs
+    imports. Services: ~/runstop ~/torque_enable ~/stop ~/home ~/reset ~/set_zero.
+    Inactive, it publishes joint states and diagnostics and refuses to move.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__('pan_tilt', **options)
+        self._config: PanTiltConfig | None = None
+        self._head: Head | None = None
+        self._frames: FramePublisher | None = None
+        self._fault = ''
+
+    @transition
+    def on_configure(self) -> None:
+        """Read the parameters, connect the head, start publishing where it is."""
+        config = declare_config(self, PanTiltConfig, self._on_parameters)
+        head = Head(lambda limits: make_driver(config.backend, limits=limits, clock=self.now_s),
+                    config, self.now_s)
+        self._config, self._head = config, head
+        self._states_pub = self.create_publisher(
+            JointState, 'joint_states', _qos.JOINT_STATES_OUT)
+        self._stopped_pub = self.create_publisher(Bool, '~/stopped', _qos.LATCHED)
+        self._diagnostics_pub = self.create_publisher(
+            DiagnosticArray, '/diagnostics', _qos.DIAGNOSTICS)
+        self._frames = frame_publisher(self, config.frame_prefix) if config.publish_tf else None
+        self.create_subscription(JointTrajectory, 'joint_trajectory', self._on_trajectory,
+                                 _qos.COMMAND)
+        self._create_services(head)
+        self.create_timer(1.0 / config.rate, self._tick)
+        self.create_timer(1.0, self._publish_diagnostics)
+        self._stopped_pub.publish(Bool(data=head.stopped))
+        self.get_logger().info(
+            f'{config.backend} head, joints {list(config.joints)}, {config.rate:g} Hz, torque '
+            f'{"on" if head.enabled else "off: call ~/torque_enable"}, '
+            f'tf {"published" if self._frames else "not published (no tf2_msgs)"}')
+
+    @transition
+    def on_activate(self) -> None:
+        """Begin to obey."""
+
+    @transition
+    def on_deactivate(self) -> None:
+        """Hold still."""
+        if self._head is not None:
+            self._head.stop()
+
+    @transition
+    def on_cleanup(self) -> None:
+        """Let go of the head."""
+
+    @transition
+    def on_shutdown(self) -> None:
+        """Let go of the head for good."""
+
+    def close(self) -> None:
+        """Stop the head and release its link."""
+        if self._head is not None:
+            self._head.close()
+            self._head = None
+
+    def _create_services(self, head: Head) -> None:
+        def run_stop(engage: bool) -> str:
+            head.run_stop(engage)
+            self._stopped_pub.publish(Bool(data=head.stopped))
+            return 'stopped: commands are refused' if engage else 'released'
+
+        def torque(on: bool) -> str:
+            head.enable(on)
+            return 'torque on' if on else 'torque off: commands are refused'
+
+        def home() -> None:
+            self._require_active()
+            head.home()
+
+        self.create_service(SetBool, '~/runstop', _switch(run_stop))
+        self.create_service(SetBool, '~/torque_enable', _switch(torque))
+        for name, action in (('stop', head.stop), ('home', home), ('reset', head.reset),
+                             ('set_zero', head.set_zero)):
+            self.create_service(Trigger, f'~/{name}', _trigger(action))
+
+    def _on_trajectory(self, message: JointTrajectory) -> None:
+        if self._head is None or self._config is None:
+            return
+        try:
+            self._require_active()
+            points = _messages.commands_from_trajectory(message, self._config.joints)
+            self._head.accept(points, _messages.seconds(message.header.stamp) or None)
+        except CommandError as error:
+            self._head.count_refusal(error)
+            self.get_logger().warning(f'command refused: {error}', throttle_duration_sec=5.0)
+
+    def _require_active(self) -> None:
+        if self.state != 'active':
+            raise RefusedError('inactive', f'the node is {self.state}; activate it')
+
+    def _tick(self) -> None:
+        if self._head is None or self._config is None:
+            return
+        pose = self._head.tick()
+        if self._head.fault != self._fault:
+            self._fault = self._head.fault
+            if self._fault:
+                self.get_logger().error(f'the head failed: {self._fault}; then call ~/reset')
+        if self._fault:
+            return
+        self._states_pub.publish(_messages.joint_state_from_pose(pose, self._config.joints))
+        if self._frames is not None:
+            self._frames.publish(pose)
+
+    def _on_parameters(self, config: PanTiltConfig) -> None:
+        """Apply what may change while running; refuse the rest until the next configure."""
+        if self._head is None:
+            return
+        fixed = [name for name in vars(config) if name not in LIVE
+                 and getattr(config, name) != getattr(self._config, name)]
+        if fixed:
+            raise ConfigError(f'{", ".join(fixed)} cannot change while the head is connected; '
+                              'deactivate and clean up the node first')
+        self._head.command_timeout_s = config.command_timeout
+        self._config = config
+
+    def _publish_diagnostics(self) -> None:
+        if self._head is None or self._config is None:
+            return
+        message, values = self._head.report()
+        level = DiagnosticStatus.OK if message == 'ok' else DiagnosticStatus.WARN
+        status = DiagnosticStatus(
+            level=DiagnosticStatus.ERROR if self._head.fault else level, message=message,
+            name=f'{self.get_fully_qualified_name()}: head', hardware_id=self._config.backend,
+            values=[KeyValue(key=key, value=value) for key, value in values.items()])
+        self._diagnostics_pub.publish(DiagnosticArray(
+            header=_messages.header(self.get_clock().now().to_msg(), ''), status=[status]))
+
+
+def _switch(action: Callable[[bool], str]) -> Callable[..., SetBool.Response]:
+    def serve(request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        response.success, response.message = True, action(request.data)
+        return response
+    return serve
+
+
+def _trigger(action: Callable[[], None]) -> Callable[..., Trigger.Response]:
+    def serve(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        try:
+            action()
+            response.success, response.message = True, 'done'
+        except GazeRobotError as error:
+            response.success, response.message = False, str(error)
+        return response
+    return serve
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the node until Ctrl-C."""
+    sys.exit(run(PanTiltNode, args))
+
+
+if __name__ == '__main__':
+    main()
