@@ -1,8 +1,22 @@
 from glob import glob
 
 from setuptools import find_packages, setup
+from setuptools.command.develop import develop
 
 PACKAGE = 'gaze_robot'
+
+
+class Develop(develop):
+    """What colcon build --symlink-install calls, made to obey setup.cfg's `executable` too.
+
+    setuptools writes the interpreter that ran colcon into the scripts; torch usually lives in a
+    virtual environment, and then an active one must win, as it does after a copying build.
+    """
+
+    def write_script(self, script_name, contents, *rest):
+        body = contents.partition('\n')[2]
+        super().write_script(script_name, '#!/usr/bin/env python3\n' + body, *rest)
+
 
 setup(
     name=PACKAGE,
@@ -44,6 +58,7 @@ setup(
         'test': ['pytest>=7.4', 'hypothesis', 'ruff', 'mypy', 'types-PyYAML'],
     },
     zip_safe=False,
+    cmdclass={'develop': Develop},
     entry_points={'console_scripts': [
         'gaze-robot = gaze_robot.cli:main',
         'gaze_node = gaze_robot.nodes.gaze_node:main',

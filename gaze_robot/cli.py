@@ -99,7 +99,7 @@ def _overview(names: Sequence[str] = ()) -> str:
     rows = [(name, COMMANDS[name].summary) for name in names or COMMANDS]
     if not names:
         rows.append(('doctor', DOCTOR))
-    lines = [f'  {name:<14}{summary}' for name, summary in rows]
+    lines = [f'  {name:<15}{summary}' for name, summary in rows]
     return '\n'.join([
         'usage: gaze-robot COMMAND [options]', '', *lines, '',
         'Every command explains itself and shows an example with --help; all take --seed N and',

@@ -59,7 +59,7 @@ def fit(rows: list[Row]) -> bool:
 def line(row: Row) -> str:
     """One line of text, with the fix at the end."""
     mark = {OK: 'ok', LESS: '--', BAD: '!!'}[row.state]
-    return f'{mark}  {row.name:<18}{row.found}' + (f'   fix: {row.fix}' if row.fix else '')
+    return f'{mark}  {row.name:<19}{row.found}' + (f'   fix: {row.fix}' if row.fix else '')
 
 
 def _version(distribution: str) -> str:
@@ -97,12 +97,7 @@ def _library(name: str, module: str, needed: bool, extra: str = '') -> Row:
 
 def check_numpy() -> Row:
     """numpy, the one library that everything here needs."""
-    try:
-        return Row('numpy', OK, str(require('numpy').__version__))
-    except ModuleNotFoundError:
-        return Row('numpy', BAD, 'missing', 'pip install numpy, or with apt: python3-numpy')
-    except ImportError as error:
-        return _broken('numpy', error)
+    return _library('numpy', 'numpy', needed=True)
 
 
 def check_opencv() -> Row:

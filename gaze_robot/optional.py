@@ -15,6 +15,7 @@ INSTALL = {
     'gaze_robot_sim': 'pip install -e . in a checkout, or colcon build',
     'gymnasium': _SIM,
     'matplotlib': _SIM,
+    'numpy': 'pip install numpy, or with apt: python3-numpy',
     'PIL': _SIM,
     'rclpy': _ROS,
     'rich': 'pip install rich',
