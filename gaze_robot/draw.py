@@ -1,14 +1,11 @@
-"""Pictures for people: what the eye sees, where it looks, and the film of a run."""
+"""Pictures for people: what the eye sees and where it looks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 import math
-from pathlib import Path
 
 import cv2
 import numpy as np
 
-from gaze_robot.errors import ConfigError
 from gaze_robot.geometry import panorama_pixel
 
 Box = tuple[int, int, int]
@@ -168,65 +165,3 @@ def timeline(times_s: Sequence[float], errors_deg: Sequence[float], width: int, 
         cv2.polylines(out, [points], False, TARGET_COLOUR, 1, cv2.LINE_AA)
     _line(out, f'error, last {span_s:.0f} s; grey: within 5 deg', height - 6)
     return out
-
-
-@dataclass
-class Film:
-    """Keeps at most `most` frames of a run of unknown length, evenly spread over it."""
-
-    every_s: float = 0.2
-    most: int = 120
-
-    def __post_init__(self) -> None:
-        self.frames: list[np.ndarray] = []
-        self._due_s = -math.inf
-
-    def wants(self, now_s: float) -> bool:
-        """Whether the next frame is due; ask before drawing one."""
-        return now_s >= self._due_s
-
-    def add(self, frame: np.ndarray, now_s: float) -> None:
-        """Keep a frame, (h, w, 3) uint8 RGB, all of one size."""
-        if len(self.frames) >= self.most:
-            self.frames = self.frames[::2]
-            self.every_s *= 2
-        self.frames.append(frame)
-        self._due_s = now_s + self.every_s
-
-    def save(self, path: str) -> str:
-        """Write a GIF (path ends in .gif) or a sheet of eight pictures (.png, .jpg).
-
-        Returns:
-            The path written.
-
-        Raises:
-            ConfigError: another ending, a folder that is not there, or nothing to write.
-        """
-        kind = Path(path).suffix.lower()
-        if kind not in ('.gif', '.png', '.jpg', '.jpeg'):
-            raise ConfigError(f'the picture of a run is a .gif, .png or .jpg, got {path!r}')
-        if not self.frames:
-            raise ConfigError(f'no frame was processed, so there is no picture for {path}')
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        if kind == '.gif':
-            _write_gif(path, self.frames, self.every_s)
-        else:
-            cv2.imwrite(path, cv2.cvtColor(sheet(self.frames), cv2.COLOR_RGB2BGR))
-        return path
-
-
-def sheet(frames: Sequence[np.ndarray], columns: int = 2, rows: int = 4) -> np.ndarray:
-    """Up to rows x columns frames, evenly chosen, in reading order."""
-    count = min(len(frames), rows * columns)
-    chosen = [frames[i] for i in np.linspace(0, len(frames) - 1, count).round().astype(int)]
-    columns = min(columns, count)
-    blank = np.full_like(chosen[0], PANEL)
-    chosen += [blank] * (-len(chosen) % columns)
-    lines = [np.concatenate(chosen[i:i + columns], axis=1)
-             for i in range(0, len(chosen), columns)]
-    return np.concatenate(lines)
-
-
-def _write_gif(path: str, frames: Sequence[np.ndarray], every_s: float) -> None:
-    import imageio.v3 as imageio  # only here: the robot needs no GIF
-    imageio.imwrite(path, np.stack(frames), duration=round(every_s * 1000), loop=0)

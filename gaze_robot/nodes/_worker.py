@@ -50,12 +50,18 @@ class Worker(Generic[Item, Result]):
                 yield result
 
     def stop(self) -> int:
-        """Finish the item under way and end the thread; returns how many were still waiting."""
+        """Finish the item under way and end the thread.
+
+        Returns:
+            How many items led to nothing: those still waiting and those not yet collected.
+        """
         with self._lock:
             left = len(self._waiting)
             self._waiting.clear()
         self._pool.shutdown(wait=True, cancel_futures=True)
-        self._jobs.clear()
+        while self._jobs:
+            job = self._jobs.popleft()
+            left += not job.cancelled() and job.result() is not None
         return left
 
     def _start(self, job: Callable[[], Result | None]) -> None:

@@ -111,7 +111,7 @@ class GazeNode(ManagedNode):
     def _stop_worker(self) -> None:
         worker, self._worker = self._worker, None
         if worker is not None:
-            self.stats.dropped.add('not active', worker.stop())
+            self.stats.dropped.add('stopped', worker.stop())
 
     def _on_parameters(self, config: GazeConfig) -> None:
         if self._eye is not None and config != self.config:

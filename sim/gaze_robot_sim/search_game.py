@@ -61,36 +61,40 @@ class SearchGame:
         self._started_s = math.nan
         self._within_since_s: float | None = None
 
-    def start(self, gaze: np.ndarray, now_s: float, t_s: float = 0.0) -> SearchTarget:
-        """Choose the next target.
+    def choose(self, gaze: np.ndarray, t_s: float = 0.0, next_scene: bool = True
+               ) -> SearchTarget:
+        """Go on to the next scene and pick something to look for; slow (tenths of a second).
+
+        Touches only the world, so it may run in another thread while nobody else reads the world.
 
         Args:
-            gaze: (3,) where the head looks now, base frame.
-            now_s: time on the clock that `watch` will use.
+            gaze: (3,) where the head looks, base frame.
             t_s: time in the world.
+            next_scene: False stays in this room or picture.
 
         Raises:
             WorldError: the scene has nothing to look for that the head could reach.
         """
+        if next_scene:
+            self.world.next_scene(self._rng)
         for _ in range(TRIES):
             target = self.world.sample_target(self._rng, t_s)
             if self._reachable(target.direction) and \
                     self._far_enough(float(angle_between(gaze, target.direction))):
-                self.target, self._started_s, self._within_since_s = target, now_s, None
                 return target
         raise WorldError(
-            f'{self.world.name}: none of {TRIES} places to look for lies within '
+            f'{self.world.name}: none of {TRIES} things to look for lies within '
             f'{math.degrees(self._max_start_rad):.0f} degrees of the gaze and within reach of the '
             'head; raise max_start_deg')
 
-    def next_scene(self) -> None:
-        """Move on to another room or picture, where the world has one."""
-        self.world.next_scene(self._rng)
+    def begin(self, target: SearchTarget, now_s: float) -> None:
+        """The search for `target` starts now, on the clock `watch` will use."""
+        self.target, self._started_s, self._within_since_s = target, now_s, None
 
     def watch(self, gaze: np.ndarray, now_s: float) -> str | None:
         """Judge the gaze now; returns 'found', 'timeout', or None while the search goes on.
 
-        After either the game has no target until `start`.
+        After either the game has no target until `begin`.
         """
         if self.target is None:
             return None

@@ -1,0 +1,58 @@
+"""A camera on a pan-tilt head inside a world: where it looks, and what it sees there."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gaze_robot.camera import CameraModel
+from gaze_robot.geometry import direction_from_pan_tilt
+from gaze_robot.policy.controller import PoseBuffer
+from gaze_robot.types import PanTiltState
+from gaze_robot_sim.render import Panorama
+
+FRESH_S = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """One exposure."""
+
+    image: np.ndarray
+    """(height, width, 3) uint8 RGB."""
+
+    pose: PanTiltState
+    """Of the head at the exposure; `stamp_s` is its time."""
+
+    @property
+    def gaze(self) -> np.ndarray:
+        """(3,) unit direction of the optical axis, base frame."""
+        return direction_from_pan_tilt(self.pose.pan_rad, self.pose.tilt_rad)
+
+
+class VirtualCamera:
+    """Takes pictures of a panorama from where the head was at the moment of exposure."""
+
+    def __init__(self, camera: CameraModel) -> None:
+        self.camera = camera
+        self.poses = PoseBuffer()
+        self._last_stamp_s = float('-inf')
+
+    def exposure(self, now_s: float) -> PanTiltState:
+        """The head's pose at the moment of the next exposure, with that moment as its stamp.
+
+        With fresh joint states the shutter falls at the newest one: its pose is then known and
+        not guessed. Without any the head is taken to look straight ahead.
+        """
+        newest = self.poses.latest
+        if newest is None:
+            return PanTiltState(0.0, 0.0, stamp_s=now_s)
+        if self._last_stamp_s < newest.stamp_s <= now_s <= newest.stamp_s + FRESH_S:
+            return newest
+        pose = self.poses.at(now_s)
+        return PanTiltState(pose.pan_rad, pose.tilt_rad, pose.pan_rad_s, pose.tilt_rad_s, now_s)
+
+    def shoot(self, panorama: Panorama, now_s: float) -> Shot:
+        """One picture; stamps grow from shot to shot."""
+        pose = self.exposure(now_s)
+        self._last_stamp_s = pose.stamp_s
+        return Shot(panorama.picture(self.camera, pose.pan_rad, pose.tilt_rad), pose)

@@ -1,0 +1,134 @@
+"""world_node: the simulator as a camera, and the task giver who knows the answer."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+import math
+import sys
+from typing import Any
+
+from geometry_msgs.msg import PointStamped
+import numpy as np
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo, Image, JointState
+from std_msgs.msg import Float64, Header
+
+from gaze_robot.camera import CameraModel
+from gaze_robot.config import WorldConfig
+from gaze_robot.errors import WorldError
+from gaze_robot.exemplars import at_camera_scale
+from gaze_robot.nodes import _messages, _qos
+from gaze_robot.nodes._lifecycle import run
+from gaze_robot.nodes._params import declare_config
+from gaze_robot_sim.scenes import open_world
+from gaze_robot_sim.scenes.base import SearchTarget
+from gaze_robot_sim.search_game import SearchGame
+from gaze_robot_sim.virtual_camera import Shot, VirtualCamera
+
+
+class WorldNode(Node):
+    """A world seen by the virtual pan-tilt camera; parameters are `WorldConfig`.
+
+    In: joint_states. Out: image_raw, camera_info, gaze/exemplar (what to look for),
+    ~/target (where it truly is, base frame), ~/gaze_error (radians between gaze and target).
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__('world', **options)
+        self.config = config = declare_config(self, WorldConfig)
+        self.world = open_world(config.world, config.seed)
+        self.panorama = self.world.panorama(0.0)
+        self.game = SearchGame(
+            self.world, np.random.default_rng(config.seed), config.hold_s,
+            config.search_timeout_s, math.radians(config.max_start_deg))
+        self.camera = VirtualCamera(CameraModel.from_hfov(
+            config.width, config.height, math.radians(config.hfov_deg)))
+        self.shot: Shot | None = None
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix='task')
+        self._choosing: Future[SearchTarget] | None = None
+        self._first = True
+        self._start_s = self._now_s()
+        self._open(config)
+
+    def _open(self, config: WorldConfig) -> None:
+        self._fill, self._fill_exemplar = _messages.ImageFiller(), _messages.ImageFiller()
+        out = _qos.camera_out(config.reliability)
+        self._image_pub = self.create_publisher(Image, 'image_raw', out)
+        self._info_pub = self.create_publisher(CameraInfo, 'camera_info', out)
+        self._exemplar_pub = self.create_publisher(Image, 'gaze/exemplar', _qos.LATCHED)
+        self._target_pub = self.create_publisher(PointStamped, '~/target', _qos.COMMAND)
+        self._error_pub = self.create_publisher(Float64, '~/gaze_error', _qos.COMMAND)
+        self.create_subscription(JointState, 'joint_states', self._on_joints,
+                                 _qos.JOINT_STATES_IN)
+        self.create_timer(1.0 / config.rate, self._on_frame)
+        self.get_logger().info(f'world {self.world.name}: {config.width}x{config.height} at '
+                               f'{config.rate:g} Hz, {config.reliability}')
+
+    def close(self) -> None:
+        """End the task thread and close the world's files."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self.world.close()
+
+    def _on_joints(self, message: JointState) -> None:
+        pose = _messages.pose_from_joint_state(message)
+        if pose is not None:
+            self.camera.poses.add(pose)
+
+    def _on_frame(self) -> None:
+        now = self._now_s()
+        if self._choosing is None:          # while a task is chosen, only that thread reads it
+            self._refresh_panorama(now - self._start_s)
+        self.shot = shot = self.camera.shoot(self.panorama, now)
+        header = Header(stamp=_messages.stamp(shot.pose.stamp_s),
+                        frame_id=f'{self.config.frame_prefix}camera_optical_frame')
+        self._info_pub.publish(_messages.info_from_camera(self.camera.camera, header))
+        self._image_pub.publish(self._fill(shot.image, header))
+        self._play(shot, now)
+
+    def _refresh_panorama(self, t_s: float) -> None:
+        try:
+            self.panorama = self.world.panorama(t_s)
+        except WorldError as error:
+            self.get_logger().error(f'showing the last good picture: {error}',
+                                    throttle_duration_sec=10.0)
+
+    def _play(self, shot: Shot, now: float) -> None:
+        """Judge the gaze; when a search has ended, have the next one chosen in the background."""
+        ended = self.game.watch(shot.gaze, now)
+        if ended is not None:
+            self.get_logger().info(f'{ended}: {self.game.log.report()}')
+        if self.game.target is not None:
+            header = Header(stamp=_messages.stamp(shot.pose.stamp_s),
+                            frame_id=f'{self.config.frame_prefix}base_link')
+            self._target_pub.publish(_messages.point_from_ray(self.game.target.direction, header))
+            self._error_pub.publish(Float64(data=self.game.error_rad))
+        elif self._choosing is None:
+            self._choosing = self._pool.submit(self.game.choose, shot.gaze, now - self._start_s,
+                                               not self._first)
+            self._first = False
+        elif self._choosing.done():
+            chosen, self._choosing = self._choosing, None
+            self._begin(chosen, now)
+
+    def _begin(self, chosen: 'Future[SearchTarget]', now: float) -> None:
+        try:
+            target = chosen.result()
+        except WorldError as error:
+            self.get_logger().error(f'no task: {error}', throttle_duration_sec=10.0)
+            return
+        self._refresh_panorama(now - self._start_s)
+        picture = at_camera_scale(target.exemplar, self.camera.camera)
+        header = Header(stamp=_messages.stamp(now), frame_id=target.name)
+        self._exemplar_pub.publish(self._fill_exemplar(picture, header))
+        self.game.begin(target, now)
+
+    def _now_s(self) -> float:
+        return _messages.seconds(self.get_clock().now().to_msg())
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until it is stopped."""
+    return run(WorldNode, args)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
