@@ -1,4 +1,4 @@
-"""What light and a camera do to a drawn scene: illumination, exposure, colour, blur, noise, JPEG."""
+"""What light and a camera do to a drawn scene: exposure, colour, blur, noise, compression."""
 
 import cv2
 import numpy as np

@@ -10,7 +10,7 @@ from gaze_robot.geometry import direction_from_pan_tilt
 from gaze_robot_sim.scenes import settings
 from gaze_robot_sim.scenes.canvas import Canvas
 from gaze_robot_sim.scenes.photograph import photograph
-from gaze_robot_sim.scenes.things import THING_PX, family
+from gaze_robot_sim.scenes.things import family, THING_PX
 
 MAX_ELEVATION_RAD = np.radians(35)
 

@@ -5,8 +5,14 @@ import numpy as np
 
 from gaze_robot.geometry import direction_from_pan_tilt
 from gaze_robot_sim.scenes.canvas import Canvas
-from gaze_robot_sim.scenes.textures import (PATTERNS, colour_ramp, draw_pattern, palette,
-                                            pink_noise, roughen)
+from gaze_robot_sim.scenes.textures import (
+    colour_ramp,
+    draw_pattern,
+    palette,
+    PATTERNS,
+    pink_noise,
+    roughen,
+)
 
 _SURFACES = ('clouds', 'clouds', 'marble', 'wood', 'bricks', 'checks', 'stripes', 'cells', 'weave',
              'plaid', 'dots', 'waves')

@@ -6,9 +6,10 @@ correlates with it above 0.8 at 24 pixels per patch. Shown is the same patch rol
 with its brightness changed.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 import math
 import weakref
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -136,7 +137,7 @@ def sample_room_target(room: Room, panorama: Panorama, rng: np.random.Generator,
 
 def template_match(panorama: Panorama, exemplar: Exemplar, pixels_per_degree: float,
                    count: int = 10, apart_rad: float = math.radians(5)) -> np.ndarray:
-    """Where plain template matching over the whole band looks first: the score to beat.
+    """Where plain colour template matching over the whole band looks first: the score to beat.
 
     Args:
         pixels_per_degree: resolution of the one glance; 0.53 is a 120-degree, 64-pixel periphery.
@@ -146,11 +147,8 @@ def template_match(panorama: Panorama, exemplar: Exemplar, pixels_per_degree: fl
     Returns:
         (count or fewer, 3) directions, base frame, best correlation first.
     """
-    size = max(3, round(math.degrees(exemplar.width_rad) * pixels_per_degree))
-    template = cv2.resize(cv2.cvtColor(exemplar.image, cv2.COLOR_RGB2GRAY), (size, size),
-                          interpolation=cv2.INTER_AREA)
-    grey = cv2.cvtColor(panorama.image, cv2.COLOR_RGB2GRAY)
-    score, centres = _match(grey, template, size / math.degrees(exemplar.width_rad))
+    template = _resampled(exemplar, pixels_per_degree)
+    score, centres = _match(panorama.image, template, pixels_per_degree)
     peaks: list[np.ndarray] = []
     for place in np.argsort(score, axis=None)[::-1]:
         direction = centres(*np.unravel_index(place, score.shape))
@@ -161,20 +159,35 @@ def template_match(panorama: Panorama, exemplar: Exemplar, pixels_per_degree: fl
     return np.array(peaks)
 
 
-def _match(grey: np.ndarray, template: np.ndarray, pixels_per_degree: float):
+def _resampled(exemplar: Exemplar, pixels_per_degree: float) -> np.ndarray:
+    """The exemplar at exactly this resolution, (side, side, 3), cut or padded to whole pixels."""
+    exact = math.degrees(exemplar.width_rad) * pixels_per_degree
+    side, fine = max(3, round(exact)), max(8, round(8 * exact))
+    picture = cv2.resize(exemplar.image, (fine, fine), interpolation=cv2.INTER_AREA)
+    rim = max(0, 8 * side - fine)
+    picture = cv2.copyMakeBorder(picture, rim // 2, rim - rim // 2, rim // 2, rim - rim // 2,
+                                 cv2.BORDER_REPLICATE)
+    first = (picture.shape[0] - 8 * side) // 2
+    picture = picture[first:first + 8 * side, first:first + 8 * side]
+    return cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
+
+
+def _match(picture: np.ndarray, template: np.ndarray, pixels_per_degree: float
+           ) -> tuple[np.ndarray, Callable[[np.ndarray, np.ndarray], np.ndarray]]:
     """Correlate a template with every centre within 25 degrees of the horizon.
 
     Args:
-        grey: (height, width) uint8 equirectangular picture of any resolution.
-        template: (side, side) uint8 at `pixels_per_degree`.
+        picture: equirectangular, of any resolution, uint8; grey or colour like the template.
+        template: (side, side) or (side, side, 3) uint8 at `pixels_per_degree`.
 
     Returns:
-        (score (rows, columns) in [-1, 1], function of (row, column) arrays -> directions (..., 3)).
+        (score, centres): score (rows, columns) in [-1, 1]; centres takes row and column numbers
+        (...,) to directions (..., 3), base frame.
     """
     width, side = round(360 * pixels_per_degree), template.shape[0]
     height = round(width / 2)
-    small = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA
-                       if width < grey.shape[1] else cv2.INTER_LINEAR)
+    small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA
+                       if width < picture.shape[1] else cv2.INTER_LINEAR)
     reach = math.degrees(MAX_ELEVATION_RAD) * pixels_per_degree + side / 2
     first = max(0, math.floor(height / 2 - reach))
     band = small[first:math.ceil(height / 2 + reach)]

@@ -5,8 +5,14 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from gaze_robot_sim.scenes.textures import (PATTERNS, Colours, draw_pattern, palette, pink_noise,
-                                            roughen)
+from gaze_robot_sim.scenes.textures import (
+    Colours,
+    draw_pattern,
+    palette,
+    PATTERNS,
+    pink_noise,
+    roughen,
+)
 
 SHAPES = ('square', 'plate', 'disc', 'oval', 'triangle', 'star', 'polygon', 'blob', 'ring',
           'cross', 'bottle', 'heart', 'house')
@@ -107,7 +113,7 @@ def draw_thing(thing: Thing) -> np.ndarray:
 
 
 def shape_mask(shape: str, rng: np.random.Generator) -> np.ndarray:
-    """(THING_PX, THING_PX) uint8, 255 inside one of SHAPES; drawn four times larger, then shrunk."""
+    """(THING_PX, THING_PX) uint8, 255 inside one of SHAPES; drawn large, then shrunk."""
     side = 4 * THING_PX
     mask = np.zeros((side, side), np.uint8)
     middle, radius = side // 2, int(side * 0.47)
