@@ -121,7 +121,7 @@ def _run(name: str, argv: list[str]) -> int:
         description=f'{_capital(command.summary)}.\n\nExample:\n  {command.example}')
     work: Callable[[Any], dict[str, Any]] = getattr(module, command.function)
     _check_writable(parsed.json)
-    result = work(parsed.config)
+    result = _plain(work(parsed.config))
     _show(result)
     _write(parsed.json, result)
     return 0
@@ -166,8 +166,8 @@ def _figures(result: dict[str, Any], prefix: str = '') -> list[tuple[str, str]]:
             rows += _figures(value, f'{prefix}{key}.') or [(f'{prefix}{key}', 'none')]
         elif isinstance(value, float):
             rows.append((prefix + key, f'{value:.4g}'))
-        elif not isinstance(value, (list, tuple)) or len(value) <= 8:
-            rows.append((prefix + key, str(value)))
+        elif not isinstance(value, list) or len(value) <= 8:
+            rows.append((prefix + key, '-' if value is None else str(value)))
     return rows
 
 
