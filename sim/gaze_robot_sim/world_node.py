@@ -43,6 +43,8 @@ class WorldNode(Node):
         self.camera = VirtualCamera(CameraModel.from_hfov(
             config.width, config.height, math.radians(config.hfov_deg)))
         self.shot: Shot | None = None
+        self.published = 0
+        """Pictures so far."""
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix='task')
         self._choosing: Future[SearchTarget] | None = None
         self._first = True
@@ -82,6 +84,7 @@ class WorldNode(Node):
                         frame_id=f'{self.config.frame_prefix}camera_optical_frame')
         self._info_pub.publish(_messages.info_from_camera(self.camera.camera, header))
         self._image_pub.publish(self._fill(shot.image, header))
+        self.published += 1
         self._play(shot, now)
 
     def _refresh_panorama(self, t_s: float) -> None:

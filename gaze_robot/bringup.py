@@ -1,0 +1,285 @@
+"""The whole loop in one process: `gaze-robot bringup`, for machines without `ros2 launch`.
+
+The same nodes with the same parameters as the launch file, in one executor, for a given time; at
+the end a report and a film of what the eye saw.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass
+import json
+import math
+from pathlib import Path
+import time
+from typing import Any, Literal, TYPE_CHECKING
+
+import numpy as np
+
+from gaze_robot.config import (
+    CameraConfig,
+    from_mapping,
+    GazeConfig,
+    load_yaml,
+    PanTiltConfig,
+    parameter_names,
+    WorldConfig,
+)
+from gaze_robot.draw import panorama_strip, timeline
+from gaze_robot.errors import ConfigError
+from gaze_robot.film import check_path, Film, panel
+from gaze_robot.optional import require
+
+if TYPE_CHECKING:
+    from gaze_robot.nodes._composed import Composed, Part
+    from gaze_robot.nodes._eye import Glance
+
+SCHEMAS = {'gaze': GazeConfig, 'pan_tilt': PanTiltConfig, 'world': WorldConfig,
+           'camera': CameraConfig}
+NO_SEARCHES = {'searches': 0, 'found_within_5deg': 0, 'median_time_to_target_s': None}
+"""Without a simulated world nobody knows where the target truly is."""
+
+
+@dataclass(frozen=True)
+class BringupConfig:
+    """What to run, for how long, and what to write."""
+
+    world: str = 'procedural'
+    """With camera sim: 'procedural', a panorama, a folder of them, or a 360-degree video."""
+
+    camera: Literal['sim', 'usb', 'file', 'none'] = 'sim'
+    """Where pictures come from: the simulated world, a USB camera, a file, or somebody else."""
+
+    source: str = ''
+    """With camera usb: its number or device; with camera file: video, picture or folder."""
+
+    exemplar: str = ''
+    """Picture of what to look for, or 'auto' (a distinctive patch of the first frame); with camera
+    file 'auto' is the default. The simulated world sets tasks of its own."""
+
+    duration: float = 0.0
+    """Seconds; 0 runs until Ctrl-C."""
+
+    report: str = ''
+    """Write the report here, as JSON."""
+
+    picture: str = ''
+    """Write what the eye saw here: .gif, or .png or .jpg for a sheet of eight. Empty: beside the
+    report as .gif."""
+
+    params_file: str = ''
+    """YAML of ROS parameters; options given here win over it."""
+
+    eye: Literal['auto', 'head', 'picture'] = 'auto'
+    """'head': a head turns the camera; 'picture': the camera stands still and the fixation moves
+    inside its picture; 'auto': picture for file and for usb without a real head, else head."""
+
+    backend: str = 'sim'
+    """Driver of the head."""
+
+    policy: str = ''
+    """Folder of a checkpoint; empty: the weights shipped with the package."""
+
+    image_topic: str = 'image_raw'
+    """With camera none: the topic of the other driver's pictures."""
+
+    image_transport: Literal['raw', 'compressed'] = 'raw'
+    """With camera none: how that driver sends them."""
+
+    seed: int = 0
+    """Seed of rooms, targets and everything else that is random."""
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.duration) or self.duration < 0:
+            raise ConfigError(f'duration is 0 or more seconds, got {self.duration}')
+        if self.camera == 'file' and not self.source:
+            raise ConfigError('camera file needs a source: a video, a picture or a folder')
+        if self.picture_path:
+            check_path(self.picture_path)
+
+    @property
+    def moves(self) -> str:
+        """`eye` with 'auto' resolved: 'head' or 'picture'."""
+        if self.eye != 'auto':
+            return self.eye
+        fixed = self.camera == 'file' or (self.camera == 'usb' and self.backend == 'sim')
+        return 'picture' if fixed else 'head'
+
+    @property
+    def picture_path(self) -> str:
+        """`picture` with its default filled in; '' writes none."""
+        if self.picture or not self.report:
+            return self.picture
+        return str(Path(self.report).with_suffix('.gif'))
+
+
+def run_bringup(config: BringupConfig) -> dict[str, Any]:
+    """Run the loop and report.
+
+    Returns:
+        The report: frames_in, frames_processed, commands, command_rate_hz, searches,
+        found_within_5deg, median_time_to_target_s, latency_ms, stages_ms, dropped, and what
+        was run.
+
+    Raises:
+        MissingDependencyError: no rclpy, or no torch.
+        GazeRobotError: something cannot start; its text, or the log above it, says why.
+    """
+    for path in filter(None, (config.report, config.picture_path)):
+        _check_writable(path)
+    require('rclpy')
+    composed: Any = require('gaze_robot.nodes._composed')
+    with composed.Composed(parts(config)) as run:
+        recorder = Recorder(run, config)
+        with _Progress(config.duration) as progress:
+            elapsed_s = run.spin(config.duration, lambda s: progress.show(s, recorder))
+    report = {**recorder.report(), 'duration_s': round(elapsed_s, 2), 'camera': config.camera,
+              'world': config.world if config.camera == 'sim' else None, 'seed': config.seed}
+    if config.picture_path and recorder.film.frames:
+        report['picture'] = recorder.film.save(config.picture_path)
+    if config.report:
+        Path(config.report).write_text(json.dumps(report, indent=2, allow_nan=False) + '\n')
+    return report
+
+
+def parameters(config: BringupConfig) -> dict[str, dict[str, Any]]:
+    """Parameters of every node: the file's, overruled by options that differ from their default.
+
+    Raises:
+        ConfigError: the file has a node or a key that does not exist, or a value out of range.
+    """
+    merged: dict[str, dict[str, Any]] = {name: {} for name in SCHEMAS}
+    if config.params_file:
+        for name, values in load_yaml(config.params_file).items():
+            if name not in SCHEMAS and name != '**':
+                raise ConfigError(f'{config.params_file}: there is no node {name!r}; '
+                                  f'nodes are {", ".join(SCHEMAS)}')
+            merged.setdefault(name, {}).update(values)
+    everyone = merged.pop('**', {})
+    auto = 'auto' if config.camera == 'file' and not config.exemplar else config.exemplar
+    given: dict[str, dict[str, Any]] = {
+        'gaze': {'exemplar': auto, 'model.path': config.policy, 'eye': config.moves,
+                 'image_transport': config.image_transport, 'seed': config.seed},
+        'pan_tilt': {'backend': config.backend},
+        'world': {'world': config.world, 'seed': config.seed},
+        'camera': {'source': config.source},
+    }
+    for name, schema in SCHEMAS.items():
+        default, attribute = schema(), parameter_names(schema)
+        changed = {key: value for key, value in given[name].items()
+                   if value not in ('', getattr(default, attribute[key]))}
+        merged[name] = {**everyone, **merged[name], **changed}
+        from_mapping(schema, merged[name])              # a typo is told before anything starts
+    return merged
+
+
+def parts(config: BringupConfig) -> 'list[Part]':
+    """The nodes of a run, in the order they start: who listens before who speaks."""
+    from gaze_robot.nodes._composed import Part
+    values = parameters(config)
+    remap = {} if config.image_topic == 'image_raw' else _remap(config)
+    made = [Part('gaze_robot.nodes.gaze_node', 'GazeNode', values['gaze'], remap)]
+    if config.moves == 'head':
+        made.append(Part('gaze_robot.nodes.pan_tilt_node', 'PanTiltNode', values['pan_tilt']))
+    if config.camera == 'sim':
+        require('gaze_robot_sim')
+        made.append(Part('gaze_robot_sim.world_node', 'WorldNode', values['world']))
+    elif config.camera != 'none':
+        made.append(Part('gaze_robot.nodes.camera_node', 'CameraNode', values['camera']))
+    return made
+
+
+def _remap(config: BringupConfig) -> dict[str, str]:
+    """A camera's pictures and its camera_info, which stands beside them by convention."""
+    folder = config.image_topic.rpartition('/')[0]
+    info = f'{folder}/camera_info' if folder or config.image_topic.startswith('/') \
+        else 'camera_info'
+    return {'image_raw': config.image_topic, 'camera_info': info,
+            'image_raw/compressed': f'{config.image_topic}/compressed'}
+
+
+class Recorder:
+    """Watches a composed run: its film, the truth where there is one, the report."""
+
+    def __init__(self, run: 'Composed', config: BringupConfig) -> None:
+        by_name = {node.get_name(): node for node in run.nodes}
+        self.gaze, self.world = by_name['gaze'], by_name.get('world')
+        self.film = Film()
+        self._wanted = bool(config.picture_path)
+        self._start_s = time.monotonic()
+        self._times_s: list[float] = []
+        self._errors_deg: list[float] = []
+        self.gaze.on_glance = self._on_glance
+
+    @property
+    def searches(self) -> dict[str, Any]:
+        """The simulated world's count of searches; zeros without one."""
+        return dict(NO_SEARCHES) if self.world is None else self.world.game.log.report()
+
+    def report(self) -> dict[str, Any]:
+        """Call after the run has stopped."""
+        report = self.gaze.stats.report()
+        if self.world is not None:
+            lost = self.world.published - report['frames_in']
+            if lost > 0:
+                report['dropped']['lost in transport'] = lost
+        return {**report, **self.searches}
+
+    def _on_glance(self, glance: 'Glance') -> None:
+        now = time.monotonic() - self._start_s
+        if not self._wanted or not self.film.wants(now):
+            return
+        from gaze_robot.nodes._eye import draw_glance
+        eye = draw_glance(glance.frame, glance.result, glance.boxes, self.gaze.config, width=400)
+        self.film.add(panel(eye, glance.result.view.levels, self._truth(now)), now)
+
+    def _truth(self, now: float) -> list[np.ndarray]:
+        """The surrounding with gaze and target, and the error over time."""
+        if self.world is None or self.world.shot is None:
+            return []
+        target = self.world.game.target
+        if target is not None:
+            self._times_s.append(now)
+            self._errors_deg.append(math.degrees(self.world.game.error_rad))
+        place = panorama_strip(self.world.panorama.image, self.world.shot.gaze,
+                               None if target is None else target.direction, 260)
+        return [place, timeline(self._times_s[-200:], self._errors_deg[-200:], 240, 130)]
+
+
+class _Progress:
+    """One line on the terminal while a run lasts; nothing where there is no terminal."""
+
+    def __init__(self, duration_s: float) -> None:
+        progress: Any = require('rich.progress')
+        console: Any = require('rich.console')
+        self._bar = progress.Progress(
+            progress.TextColumn('{task.description}'), progress.BarColumn(20),
+            progress.TimeElapsedColumn(), console=console.Console(stderr=True), transient=True)
+        self._task = self._bar.add_task('starting', total=duration_s or None)
+
+    def __enter__(self) -> '_Progress':
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def show(self, elapsed_s: float, recorder: Recorder) -> None:
+        """Say how it goes."""
+        stats, searches = recorder.gaze.stats, recorder.searches
+        now_s = recorder.gaze.now_s()
+        self._bar.update(self._task, completed=elapsed_s, description=(
+            f'{stats.frames_in.count} frames, {stats.commands.hz(now_s):.0f} commands/s, '
+            f'{searches["found_within_5deg"]} of {searches["searches"]} found'))
+
+
+def _check_writable(path: str) -> None:
+    """Refuse before the run, not after it, when its result could not be written."""
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with Path(path).open('a'):
+            pass
+        with suppress(OSError):
+            if Path(path).stat().st_size == 0:
+                Path(path).unlink()
+    except OSError as error:
+        raise ConfigError(f'{path}: cannot write there ({error.strerror}); name a file in a '
+                          'folder you own') from error
