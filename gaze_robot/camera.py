@@ -1,20 +1,20 @@
 """Camera models: pixels to rays and back, for pinhole and fisheye lenses.
 
-Distortion arithmetic is OpenCV's; this module owns the conventions (pixel centres at +0.5, rays in
-the optical frame, invalid instead of garbage) and the checks.
+This module owns the conventions (pixel centres at +0.5, rays in the optical frame, invalid instead
+of garbage) and the checks; `gaze_robot.lens` has the distortion arithmetic.
 """
 
-import math
 from dataclasses import dataclass, replace
+import functools
+import math
 
-import cv2
 import numpy as np
 
+from gaze_robot import lens
 from gaze_robot.errors import CameraModelError
 
 # ROS names (sensor_msgs/distortion_models.hpp) -> how many coefficients each takes.
 COEFFICIENTS = {'plumb_bob': (4, 5), 'rational_polynomial': (8, 12, 14), 'equidistant': (4,)}
-_UNDISTORT_CRITERIA = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-12)
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class CameraModel:
             model: distortion model name; '' with no `d` means undistorted.
             d: distortion coefficients.
             binning: (x, y); 0 means 1.
-            roi: (x_offset, y_offset, width, height) in unbinned pixels; all 0 means the full image.
+            roi: (x_offset, y_offset, width, height) in unbinned pixels; all 0: the full image.
 
         Returns:
             The model of the image as published: cropped to roi, then binned.
@@ -78,9 +78,14 @@ class CameraModel:
         d = tuple(float(value) for value in d)
         if not model and not any(d):
             model, d = 'plumb_bob', (0.0,) * 5
+        if not d and model in COEFFICIENTS:                 # simulators leave an ideal lens' D out
+            d = (0.0,) * COEFFICIENTS[model][0]
         x, y, roi_width, roi_height = roi
         if roi_width == 0 or roi_height == 0:
             roi_width, roi_height = width - x, height - y
+        if min(roi) < 0 or x + roi_width > width or y + roi_height > height:
+            raise CameraModelError(f'the roi {roi} of this camera_info leaves its '
+                                   f'{width}x{height} picture; roi counts unbinned pixels')
         bin_x, bin_y = max(1, binning[0]), max(1, binning[1])
         return cls(roi_width // bin_x, roi_height // bin_y, k[0] / bin_x, k[4] / bin_y,
                    (k[2] + 0.5 - x) / bin_x, (k[5] + 0.5 - y) / bin_y, model, d)
@@ -89,6 +94,20 @@ class CameraModel:
     def distorted(self) -> bool:
         """Whether the lens is anything but an ideal pinhole."""
         return self.model == 'equidistant' or any(self.distortion)
+
+    @functools.cached_property
+    def fold_angle_rad(self) -> float:
+        """Angle from the optical axis up to which the lens model is one-to-one.
+
+        Beyond it several rays share a pixel, or there is none: nothing out there is visible.
+        """
+        if self.model == 'equidistant':
+            return lens.fold_theta(self.distortion)
+        return math.atan(self._fold_radius)
+
+    @functools.cached_property
+    def _fold_radius(self) -> float:
+        return lens.fold_radius(self.distortion)
 
     @property
     def hfov_rad(self) -> float:
@@ -122,74 +141,37 @@ class CameraModel:
         return pixel.reshape(ray.shape[:-1] + (2,)), (valid & inside).reshape(ray.shape[:-1])
 
     def unproject(self, pixel: np.ndarray) -> np.ndarray:
-        """Unit rays (..., 3), optical frame, of pixels (..., 2)."""
+        """Unit rays (..., 3), optical frame, of pixels (..., 2).
+
+        A pixel beyond what the lens model can show gives the ray at its edge (`fold_angle_rad`) on
+        that side.
+        """
         pixel = np.asarray(pixel, dtype=float)
         normal = (pixel.reshape(-1, 2) - (self.cx, self.cy)) / (self.fx, self.fy)
         if self.model == 'equidistant':
-            ray = self._unproject_equidistant(normal)
+            bent = np.linalg.norm(normal, axis=1, keepdims=True)
+            theta = lens.unbend(bent, self.distortion, self.fold_angle_rad)
+            side = normal * np.where(bent > 1e-12, np.sin(theta) / np.maximum(bent, 1e-12), 1.0)
+            ray = np.concatenate([side, np.cos(theta)], axis=1)
         else:
-            if any(self.distortion) and len(normal):
-                normal = cv2.undistortPointsIter(
-                    normal[:, None], np.eye(3), np.array(self.distortion), np.eye(3), np.eye(3),
-                    _UNDISTORT_CRITERIA)[:, 0]
+            if any(self.distortion):
+                normal = lens.undistort(normal, self.distortion, self._fold_radius)
             ray = np.concatenate([normal, np.ones_like(normal[:, :1])], axis=1)
-        ray /= np.linalg.norm(ray, axis=1, keepdims=True)
+        ray = ray / np.linalg.norm(ray, axis=1, keepdims=True)
         return ray.reshape(pixel.shape[:-1] + (3,))
 
     def _project_pinhole(self, ray: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         valid = ray[:, 2] > 1e-9
-        depth = np.where(valid, ray[:, 2], 1.0)
-        normal = ray[:, :2] / depth[:, None]
+        normal = ray[:, :2] / np.where(valid, ray[:, 2], 1.0)[:, None]
         if any(self.distortion):
-            points = np.concatenate([normal, np.ones_like(depth)[:, None]], axis=1)
-            image, _ = cv2.projectPoints(points[:, None], np.zeros(3), np.zeros(3), np.eye(3),
-                                         np.array(self.distortion))
-            # Beyond the radius where the polynomial stops growing, several rays share a pixel.
             valid &= np.linalg.norm(normal, axis=1) <= self._fold_radius
-            normal = image.reshape(-1, 2)
+            normal = lens.distort(normal, self.distortion)
         return normal * (self.fx, self.fy) + (self.cx, self.cy), valid
 
-    @property
-    def _fold_radius(self) -> float:
-        """Undistorted radius (tangent) up to which the radial polynomial grows."""
-        k = list(self.distortion) + [0.0] * (8 - len(self.distortion))
-        radius = np.linspace(0, 6, 3001)
-        r2 = radius ** 2
-        k3 = self.distortion[4] if len(self.distortion) > 4 else 0.0
-        top = 1 + r2 * (k[0] + r2 * (k[1] + r2 * k3))
-        bottom = 1 + r2 * (k[5] + r2 * (k[6] + r2 * k[7])) if len(self.distortion) >= 8 else 1.0
-        falling = np.nonzero(np.diff(radius * top / bottom) <= 0)[0]
-        return float(radius[falling[0]]) if len(falling) else math.inf
-
     def _project_equidistant(self, ray: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Kannala & Brandt 2006, the polynomial cv2.fisheye uses, also beyond 90 degrees."""
         side = np.linalg.norm(ray[:, :2], axis=1)
         theta = np.arctan2(side, ray[:, 2])
-        bent = self._bend(theta)
+        bent = lens.bend(theta, self.distortion)
         scale = np.where(side > 1e-12, bent / np.maximum(side, 1e-12), 0.0)
         return ray[:, :2] * scale[:, None] * (self.fx, self.fy) + (self.cx, self.cy), \
-            theta <= self._fold_theta
-
-    def _bend(self, theta: np.ndarray) -> np.ndarray:
-        t2 = theta ** 2
-        k1, k2, k3, k4 = self.distortion
-        return theta * (1 + t2 * (k1 + t2 * (k2 + t2 * (k3 + t2 * k4))))
-
-    @property
-    def _fold_theta(self) -> float:
-        theta = np.linspace(0, math.pi, 3001)
-        falling = np.nonzero(np.diff(self._bend(theta)) <= 0)[0]
-        return float(theta[falling[0]]) if len(falling) else math.pi
-
-    def _unproject_equidistant(self, normal: np.ndarray) -> np.ndarray:
-        bent = np.linalg.norm(normal, axis=1)
-        table = np.linspace(0, self._fold_theta, 3001)
-        theta = np.interp(bent, self._bend(table), table)
-        k1, k2, k3, k4 = self.distortion
-        for _ in range(3):                       # Newton, from a start good to 1e-6
-            t2 = theta ** 2
-            slope = 1 + t2 * (3 * k1 + t2 * (5 * k2 + t2 * (7 * k3 + t2 * 9 * k4)))
-            theta = np.clip(theta - (self._bend(theta) - bent) / np.maximum(slope, 1e-6),
-                            0, self._fold_theta)
-        scale = np.where(bent > 1e-12, np.sin(theta) / np.maximum(bent, 1e-12), 1.0)
-        return np.concatenate([normal * scale[:, None], np.cos(theta)[:, None]], axis=1)
+            theta <= self.fold_angle_rad

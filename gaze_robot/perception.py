@@ -3,18 +3,24 @@
 The robot runs it with one eye, the simulator with hundreds; there is no other code path.
 """
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+import math
 
 import numpy as np
 import torch
 from torch import nn
 
-from gaze_robot.encoder import EncoderConfig, FoveatedViT, TokenLayout, patchify
+from gaze_robot.encoder import EncoderConfig, FoveatedViT, patchify, TokenLayout
 from gaze_robot.foveation import FoveationPattern
-from gaze_robot.gaze_target.evidence import (CELLS, EXEMPLAR_PX, correlate, make_templates, square,
-                                             square_width_rad)
+from gaze_robot.gaze_target.evidence import (
+    CELLS,
+    correlate,
+    EXEMPLAR_PX,
+    make_templates,
+    square,
+    square_width_rad,
+)
 from gaze_robot.gaze_target.search import SearchHead
 from gaze_robot.types import Exemplar
 
@@ -103,38 +109,40 @@ class Perception:
             self._exemplar[eye] = tokens[row]
             self._size[eye] = torch.from_numpy(size_in_cells(angle, self.pattern))
 
-    def __call__(self, levels: Sequence[np.ndarray], valid: np.ndarray) -> Percept:
-        """Look at one view per eye.
+    def __call__(self, levels: Sequence[np.ndarray], valid: np.ndarray,
+                 eyes: np.ndarray) -> Percept:
+        """Look at one view for each of some eyes.
 
         Args:
-            levels: per level (eyes, window, window, 3) uint8.
-            valid: (eyes, L, CELLS, CELLS) bool, False outside the picture.
+            levels: per level (B, window, window, 3) uint8.
+            valid: (B, L, CELLS, CELLS) bool, False outside the picture.
+            eyes: (B,) whose views these are.
         """
         tensors = [torch.from_numpy(level).to(self.device) for level in levels]
-        evidence = torch.from_numpy(self.evidence(levels))
+        evidence = torch.from_numpy(self.evidence(levels, eyes))
         with torch.inference_mode():
             tokens = self.network.encode(tensors)
             log_p = self.network.search(
-                tokens, self._exemplar.to(self.device), evidence.to(self.device),
-                torch.from_numpy(valid).to(self.device), self._size.to(self.device))
+                tokens, self._exemplar[eyes].to(self.device), evidence.to(self.device),
+                torch.from_numpy(valid).to(self.device), self._size[eyes].to(self.device))
             p = log_p.exp().cpu().numpy()
             tokens = tokens.cpu().numpy()
         heat = p[..., :-1].reshape(evidence.shape)
         absent = p[..., -1]
-        idle = [eye for eye, templates in enumerate(self._templates) if templates is None]
+        idle = [row for row, eye in enumerate(eyes) if self._templates[eye] is None]
         heat[idle], absent[idle] = 0.0, 1.0
         return Percept(tokens, heat, absent)
 
-    def evidence(self, levels: Sequence[np.ndarray]) -> np.ndarray:
-        """Correlation evidence (eyes, L, CELLS, CELLS) float32."""
+    def evidence(self, levels: Sequence[np.ndarray], eyes: np.ndarray) -> np.ndarray:
+        """Correlation evidence (B, L, CELLS, CELLS) float32."""
         shape = (self.pattern.levels, CELLS, CELLS)
 
-        def one(eye: int) -> np.ndarray:
-            templates = self._templates[eye]
+        def one(row: int) -> np.ndarray:
+            templates = self._templates[eyes[row]]
             if templates is None:
                 return np.zeros(shape, np.float32)
-            return correlate([level[eye] for level in levels], templates)
-        return np.stack(list(self._map(one, range(len(self._templates)))))
+            return correlate([level[row] for level in levels], templates)
+        return np.stack(list(self._map(one, range(len(eyes)))))
 
 
 def valid_cells(valid: Sequence[np.ndarray]) -> np.ndarray:

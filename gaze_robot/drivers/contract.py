@@ -19,7 +19,7 @@ from gaze_robot.types import PanTiltCommand, PanTiltState
 
 
 class DriverContract:
-    """The tests; `wait`, `tolerance_rad` and `sample_s` are for slow and fake heads to override."""
+    """The tests; slow and fake heads override `wait`, `tolerance_rad` and `sample_s`."""
 
     tolerance_rad = 0.01
     """How near its goal a resting head must be."""

@@ -2,5 +2,5 @@
 
 from gaze_robot.encoder.vit import EncoderConfig as EncoderConfig
 from gaze_robot.encoder.vit import FoveatedViT as FoveatedViT
-from gaze_robot.encoder.vit import TokenLayout as TokenLayout
 from gaze_robot.encoder.vit import patchify as patchify
+from gaze_robot.encoder.vit import TokenLayout as TokenLayout

@@ -3,9 +3,9 @@
 B batch   L levels   N tokens   D width   P patch side
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+import math
 
 import numpy as np
 import torch

@@ -1,7 +1,7 @@
 """What the eye samples: nested square views of growing field of view around the fixation."""
 
-import math
 from dataclasses import dataclass
+import math
 
 from gaze_robot.errors import ConfigError
 
@@ -10,13 +10,13 @@ from gaze_robot.errors import ConfigError
 class FoveationPattern:
     """A pyramid of square levels, sharpest first.
 
-    The defaults are two-power-friendly: their half-widths have tangents 0.2, 0.4 and 1, so a 640x480
-    camera of 90 degrees is averaged by exactly 2x2, 4x4 and 10x10 pixels.
+    The half-widths of the defaults have tangents 0.2, 0.4 and 1, so a 640x480 camera of 90 degrees
+    is averaged by exactly 2x2, 4x4 and 10x10 pixels.
     """
 
     fov_deg: tuple[float, ...] = (2 * math.degrees(math.atan(0.2)),
                                   2 * math.degrees(math.atan(0.4)), 90.0)
-    """Full horizontal (= vertical) field of view of each level, degrees, strictly growing, < 180."""
+    """Full horizontal (= vertical) field of view of each level, degrees, growing, below 180."""
 
     window: tuple[int, ...] = (64, 64, 64)
     """Side of each level, samples."""
@@ -37,8 +37,9 @@ class FoveationPattern:
         for level, side in enumerate(self.window):
             if self.patch <= 0 or side <= 0 or side % self.patch:
                 raise ConfigError(
-                    f'level {level}: a window of {side} cannot be cut into patches of {self.patch} '
-                    f'({side} / {self.patch} = {side / max(self.patch, 1):.2f}; needs an integer)')
+                    f'level {level}: a window of {side} cannot be cut into patches of '
+                    f'{self.patch} ({side} / {self.patch} = {side / max(self.patch, 1):.2f}; '
+                    'needs an integer)')
 
     @property
     def levels(self) -> int:

@@ -33,12 +33,10 @@ class Foveator:
         edge = np.array([[np.sin(half), 0, np.cos(half)], [-np.sin(half), 0, np.cos(half)]])
         pixel, _ = self.camera.project(edge)
         side = float(pixel[0, 0] - pixel[1, 0])
-        if self.camera.model != 'equidistant' and not self._grows(half):
-            side = 2 * self.camera.fx * float(np.tan(half))     # beyond the lens model: padding
+        if half > self.camera.fold_angle_rad:           # beyond the lens model: mostly padding
+            flat = half if self.camera.model == 'equidistant' else np.tan(half)
+            side = 2 * self.camera.fx * float(flat)
         return max(1, round(side))
-
-    def _grows(self, half: float) -> bool:
-        return bool(np.tan(half) <= self.camera._fold_radius) if self.camera.distorted else True
 
     @property
     def centre_px(self) -> tuple[float, float]:
@@ -65,8 +63,8 @@ class Foveator:
         """
         if image.dtype != np.uint8 or image.shape != (self.camera.height, self.camera.width, 3):
             raise ImageError(
-                f'this eye samples {self.camera.width}x{self.camera.height} RGB pictures of uint8, '
-                f'got {image.shape} {image.dtype}')
+                f'this eye samples {self.camera.width}x{self.camera.height} RGB pictures of '
+                f'uint8, got {image.shape} {image.dtype}')
         if fixation_px is not None and not np.all(np.isfinite(fixation_px)):
             raise ImageError(f'fixation_px must be finite, got {fixation_px}')
         sampled = [self._sample(image, level, fixation_px)

@@ -5,15 +5,15 @@ resemblance is the thing itself is learned by the search head that reads this ev
 with the encoder's tokens.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+import math
 
 import cv2
 import numpy as np
 
 from gaze_robot.foveation import FoveationPattern
-from gaze_robot.types import Exemplar, FoveatedView
+from gaze_robot.types import Exemplar
 
 CELLS = 16
 """Cells across a level in every heatmap."""

@@ -7,9 +7,9 @@ refuted is not visited again until the memory fades.
 B eyes   L levels   C cells across a level
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+import math
 
 import numpy as np
 import torch
@@ -74,18 +74,19 @@ class GazeMemory:
         """Forget."""
         self.score[eyes], self.sharpness[eyes], self.stamp[eyes] = 0.0, 0, 0.0
 
-    def update(self, heat: np.ndarray, valid: np.ndarray, gaze: np.ndarray, now_s: np.ndarray
-               ) -> None:
-        """Write one glance of every eye.
+    def update(self, heat: np.ndarray, valid: np.ndarray, gaze: np.ndarray, now_s: np.ndarray,
+               eyes: np.ndarray) -> None:
+        """Write one glance of some eyes.
 
         Args:
             heat: (B, L, C, C) probabilities.
             valid: (B, L, C, C) bool.
             gaze: (B, 2) pan and tilt of the fovea, radians.
             now_s: (B,) seconds since each eye's reset.
+            eyes: (B,) which eyes these are.
         """
         x, y, ahead = self._project(gaze)
-        now = np.broadcast_to(now_s.astype(np.float32)[:, None, None], self.stamp.shape)
+        now = now_s.astype(np.float32)
         for level in reversed(range(self.pattern.levels)):
             half = self.pattern.half_tangent(level)
             inner = self._inner[level]
@@ -97,16 +98,16 @@ class GazeMemory:
             row = np.clip((y[eye, pan, tilt] / half + 1) * (CELLS / 2), 0, CELLS - 1).astype(int)
             rank = self.pattern.levels - level
             keep = valid[eye, level, row, column]
-            held = self.sharpness[eye, pan, tilt]
-            age = now[eye, pan, tilt] - self.stamp[eye, pan, tilt]
+            held = self.sharpness[eyes[eye], pan, tilt]
+            age = now[eye] - self.stamp[eyes[eye], pan, tilt]
             keep &= (held <= rank) | (age > KEEP_S)
             eye, pan, tilt, row, column = (a[keep] for a in (eye, pan, tilt, row, column))
             new = pooled.numpy()[eye, row, column]
             again = (held[keep] == rank) & (age[keep] < 0.5)
-            old = self.score[eye, pan, tilt]
-            self.score[eye, pan, tilt] = np.where(again, 0.5 * (old + new), new)
-            self.sharpness[eye, pan, tilt] = rank
-            self.stamp[eye, pan, tilt] = now[eye, pan, tilt]
+            place = eyes[eye], pan, tilt
+            self.score[place] = np.where(again, 0.5 * (self.score[place] + new), new)
+            self.sharpness[place] = rank
+            self.stamp[place] = now[eye]
 
     def _project(self, gaze: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Tangent-plane coordinates of all bin centres as seen by each eye, (B, P, T)."""
@@ -121,9 +122,11 @@ class GazeMemory:
         z = np.where(ahead, z, 1.0)
         return right / z, down / z, ahead
 
-    def candidates(self, count: int, apart_rad: float = math.radians(15)) -> list[Candidate]:
-        """The `count` most probable places of each eye, at least `apart_rad` from each other."""
-        score = self.score.copy()
+    def candidates(self, eyes: np.ndarray, count: int, apart_rad: float = math.radians(15)
+                   ) -> list[Candidate]:
+        """The `count` most probable places of these eyes, at least `apart_rad` from each other."""
+        score = self.score[eyes]
+        sharpness = self.sharpness[eyes]
         found = []
         for _ in range(count):
             flat = score.reshape(len(score), -1).argmax(axis=1)
@@ -131,22 +134,22 @@ class GazeMemory:
             eye = np.arange(len(score))
             pan, tilt = self._pan[pan_i], self._tilt[tilt_i]
             found.append(Candidate(pan, tilt, score[eye, pan_i, tilt_i],
-                                   self.sharpness[eye, pan_i, tilt_i]))
+                                   sharpness[eye, pan_i, tilt_i]))
             turn = np.abs((self._pan[None] - pan[:, None] + np.pi) % (2 * np.pi) - np.pi)
             near = (turn[:, :, None] * self._level < apart_rad) & (
                 np.abs(self._tilt[None] - tilt[:, None])[:, None] < apart_rad)
             score[near] = 0.0
         return found
 
-    def egocentric(self, pan_rad: np.ndarray) -> np.ndarray:
-        """The map turned so that the gaze's pan is in the middle, in 20 x 25 degree bins.
+    def egocentric(self, pan_rad: np.ndarray, eyes: np.ndarray) -> np.ndarray:
+        """The map turned so that the gaze's pan (B,) is in the middle, in 20 x 25 degree bins.
 
         Returns:
             (B, 2, 18, 6) float32: how sharply seen (0 to 1), and the best score.
         """
         shift = np.floor(np.degrees(pan_rad) / BIN_DEG).astype(int)
         index = (np.arange(PAN_BINS)[None] + shift[:, None]) % PAN_BINS
-        eye = np.arange(len(self.score))[:, None]
+        eye = eyes[:, None]
         seen = self.sharpness[eye, index].astype(np.float32) / self.pattern.levels
         score = self.score[eye, index]
         shape = (len(score), PAN_BINS // 4, 4, TILT_BINS // 5, 5)

@@ -11,7 +11,7 @@ from gaze_robot.foveation import FoveationPattern
 from gaze_robot.gaze_target.evidence import CELLS
 from gaze_robot.geometry import wrap_angle
 from gaze_robot.perception import Percept
-from gaze_robot.policy.memory import PAN_BINS, TILT_BINS, GazeMemory
+from gaze_robot.policy.memory import GazeMemory, PAN_BINS, TILT_BINS
 from gaze_robot.types import PanTiltLimits
 
 GLANCES = 4
@@ -77,7 +77,7 @@ class Observer:
         self._glances[eyes] = 0.0
 
     def observe(self, percept: Percept, valid: np.ndarray, pose: np.ndarray, speed: np.ndarray,
-                now_s: np.ndarray) -> tuple[np.ndarray, Peak]:
+                now_s: np.ndarray, eyes: np.ndarray) -> tuple[np.ndarray, Peak]:
         """Write one glance into memory and describe the situation.
 
         Args:
@@ -86,29 +86,30 @@ class Observer:
             pose: (B, 2) pan, tilt, radians, at the picture's stamp.
             speed: (B, 2) radians per second.
             now_s: (B,) seconds since reset.
+            eyes: (B,) which eyes these are.
 
         Returns:
             ((B, vector_size) float32, the peaks).
         """
-        self.memory.update(percept.heat, valid, pose, now_s)
+        self.memory.update(percept.heat, valid, pose, now_s, eyes)
         peak = peaks(percept, self.pattern)
         low = np.array(self.limits.min_position)
         high = np.array(self.limits.max_position)
         parts = [pose / np.pi, speed / 3.0, np.tanh(np.minimum(pose - low, high - pose) / 0.5),
                  peak.probability, 1.0 - percept.absent,
                  np.tanh(peak.offset_rad / 0.1), peak.offset_rad / 0.8]
-        for place in self.memory.candidates(CANDIDATES):
+        for place in self.memory.candidates(eyes, CANDIDATES):
             towards = np.stack([wrap_angle(place.pan_rad - pose[:, 0]),
                                 place.tilt_rad - pose[:, 1]], axis=-1)
             parts += [towards / np.pi, np.tanh(towards / 0.15), np.tanh(towards / 0.6),
                       place.score[:, None], place.sharpness[:, None] / self.pattern.levels]
-        past = self._glances.copy()
+        past = self._glances[eyes]
         past[..., 0] = wrap_angle(past[..., 0] - pose[:, None, 0])
         past[..., 1] -= pose[:, None, 1]
         parts += [past.reshape(len(past), -1),
-                  self.memory.egocentric(pose[:, 0]).reshape(len(pose), -1)]
-        self._glances = np.roll(self._glances, 1, axis=1)
-        self._glances[:, 0] = np.concatenate(
+                  self.memory.egocentric(pose[:, 0], eyes).reshape(len(pose), -1)]
+        self._glances[eyes] = np.roll(self._glances[eyes], 1, axis=1)
+        self._glances[eyes, 0] = np.concatenate(
             [pose, peak.probability.max(axis=1, keepdims=True)], axis=1)
         vector = np.concatenate([np.asarray(p).reshape(len(pose), -1) for p in parts], axis=1)
         return vector.astype(np.float32), peak

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from gaze_robot_sim.scenes.textures import random_bytes
+from gaze_robot_sim.scenes.textures import pick, random_bytes
 
 
 def photograph(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
@@ -39,7 +39,7 @@ def _light(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
 def _tone_curve(rng: np.random.Generator) -> np.ndarray:
     """(256, 1, 3) uint8 look-up table: exposure, gamma, contrast and colour cast."""
     level = np.linspace(0, 1, 256)[:, None]
-    cast = np.exp(rng.normal(0, rng.choice([0.03, 0.12]), 3))
+    cast = np.exp(rng.normal(0, pick(rng, (0.03, 0.12)), 3))
     gamma, gain = rng.uniform(0.65, 1.7), rng.uniform(0.75, 1.25)
     curve = gain * cast * level ** gamma
     contrast = rng.uniform(0.6, 1.25)
@@ -75,4 +75,5 @@ def _noise(rng: np.random.Generator, image: np.ndarray, sigma: float) -> np.ndar
 def _jpeg(image: np.ndarray, quality: int) -> np.ndarray:
     """The blocks and ringing of a compressed picture."""
     _, data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    return image if decoded is None else decoded

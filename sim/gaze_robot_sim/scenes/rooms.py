@@ -94,7 +94,7 @@ def _free_spot(rng: np.random.Generator,
 
 def _shadow() -> np.ndarray:
     """A soft dark spot, (THING_PX, THING_PX, 4) uint8."""
-    alpha = np.zeros((THING_PX, THING_PX), np.uint8)
+    alpha: np.ndarray = np.zeros((THING_PX, THING_PX), np.uint8)
     cv2.circle(alpha, (THING_PX // 2, THING_PX // 2), THING_PX // 3, 150, -1)
     alpha = cv2.GaussianBlur(alpha, (0, 0), THING_PX / 12)
     return np.dstack([np.zeros((THING_PX, THING_PX, 3), np.uint8), alpha])

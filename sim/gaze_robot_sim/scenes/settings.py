@@ -1,5 +1,7 @@
 """Where the things are: furnished rooms, streets under a sky, and pure clutter."""
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 
@@ -10,10 +12,12 @@ from gaze_robot_sim.scenes.textures import (
     draw_pattern,
     palette,
     PATTERNS,
+    pick,
     pink_noise,
     roughen,
 )
 
+_FITTINGS = ('picture', 'picture', 'picture', 'window', 'door', 'shelf')
 _SURFACES = ('clouds', 'clouds', 'marble', 'wood', 'bricks', 'checks', 'stripes', 'cells', 'weave',
              'plaid', 'dots', 'waves')
 
@@ -25,14 +29,14 @@ def surface(rng: np.random.Generator, height: int, width: int, size_px: float,
     if rng.random() < calm:
         colours = _calmed(colours, rng.uniform(0.05, 0.35))
     cycles = max(1.0, min(height, width) / size_px)
-    texture = draw_pattern(rng, str(rng.choice(_SURFACES)), height, width, colours, cycles)
+    texture = draw_pattern(rng, pick(rng, _SURFACES), height, width, colours, cycles)
     return roughen(rng, np.ascontiguousarray(texture), rng.uniform(0.1, 0.9))
 
 
 def poster(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     """Something busy: what hangs on walls, shows on screens or stands on shelves."""
     colours = palette(rng, int(rng.integers(3, 6)))
-    kind = str(rng.choice(PATTERNS + ('scene', 'shards', 'leaves', 'glyphs', 'leaves')))
+    kind = pick(rng, PATTERNS + ('scene', 'shards', 'leaves', 'glyphs', 'leaves'))
     return np.ascontiguousarray(
         draw_pattern(rng, kind, height, width, colours, rng.uniform(1.5, 7)))
 
@@ -66,7 +70,7 @@ def draw_outdoor(rng: np.random.Generator, canvas: Canvas) -> None:
                  50 * canvas.width / 1024)
     for distance in sorted(rng.uniform(4, 25, rng.integers(1, 9)), reverse=True):
         pan, half = rng.uniform(-np.pi, np.pi), rng.uniform(0.4, 0.9) * distance
-        _box(rng, canvas, pan, distance + half, (half, half * rng.uniform(0.4, 1)), eye,
+        _box(rng, canvas, pan, distance + half, np.array([half, half * rng.uniform(0.4, 1)]), eye,
              rng.uniform(2, 12), _front)
     for _ in range(rng.integers(0, 9)):
         _tree(rng, canvas, eye)
@@ -115,7 +119,7 @@ def _wall(rng: np.random.Generator, height: int, width: int, density: float) -> 
     for _ in range(rng.integers(0, 6)):
         wide = int(rng.uniform(0.3, 1.6) * density)
         tall = int(rng.uniform(0.3, 1.4) * density)
-        kind = rng.choice(['picture', 'window', 'door', 'shelf'], p=[0.45, 0.2, 0.15, 0.2])
+        kind = pick(rng, _FITTINGS)
         if kind == 'door':
             tall = int(min(2.0 * density, 0.9 * height))
         tall, wide = min(tall, height - 4), min(wide, width - 4)
@@ -182,10 +186,11 @@ def _boxes(rng: np.random.Generator, canvas: Canvas, eye: float, count: int, rea
 
 
 def _box(rng: np.random.Generator, canvas: Canvas, pan: float, distance: float, half: np.ndarray,
-         eye: float, height: float, paint) -> None:
+         eye: float, height: float,
+         paint: Callable[[np.random.Generator], np.ndarray]) -> None:
     """One upright box: the sides that face the eye, then its top if the eye is above it."""
     centre = distance * np.array([np.cos(pan), np.sin(pan)])
-    corners = _rectangle(centre, np.asarray(half), rng.uniform(0, np.pi))
+    corners = _rectangle(centre, half, rng.uniform(0, np.pi))
     gain = rng.uniform(0.55, 1.0, 4)
     front = paint(rng)
     for i in range(4):

@@ -10,13 +10,14 @@ from gaze_robot_sim.scenes.textures import (
     draw_pattern,
     palette,
     PATTERNS,
+    pick,
     pink_noise,
     roughen,
 )
 
 SHAPES = ('square', 'plate', 'disc', 'oval', 'triangle', 'star', 'polygon', 'blob', 'ring',
           'cross', 'bottle', 'heart', 'house')
-THING_PX = 64
+THING_PX = 48
 _MIN_DIFFERENCE = 22.0
 
 
@@ -48,8 +49,8 @@ def random_thing(rng: np.random.Generator) -> Thing:
     """A thing of random shape, patterns and colours; one in six is of low contrast."""
     colours = np.concatenate([palette(rng, 3), palette(rng, 3)])
     contrast = rng.uniform(0.3, 0.55) if rng.random() < 1 / 6 else 1.0
-    return Thing(str(rng.choice(SHAPES)), int(rng.integers(2 ** 31)),
-                 (str(rng.choice(PATTERNS)), str(rng.choice(PATTERNS))),
+    return Thing(pick(rng, SHAPES), int(rng.integers(2 ** 31)),
+                 (pick(rng, PATTERNS), pick(rng, PATTERNS)),
                  int(rng.integers(2 ** 31)), colours, float(rng.uniform(1.2, 4.5)),
                  bool(rng.random() < 0.4), contrast)
 
@@ -60,12 +61,12 @@ def look_alike(rng: np.random.Generator, thing: Thing) -> Thing:
     if way == 0:
         return replace(thing, colours=thing.colours[rng.permutation(6)])
     if way == 1:
-        return replace(thing, patterns=(str(rng.choice(PATTERNS)), str(rng.choice(PATTERNS))),
+        return replace(thing, patterns=(pick(rng, PATTERNS), pick(rng, PATTERNS)),
                        pattern_seed=int(rng.integers(2 ** 31)))
     if way == 2:
         return replace(thing, pattern_seed=int(rng.integers(2 ** 31)),
                        shape_seed=int(rng.integers(2 ** 31)))
-    return replace(thing, shape=str(rng.choice(SHAPES)), cycles=float(rng.uniform(1.2, 4.5)),
+    return replace(thing, shape=pick(rng, SHAPES), cycles=float(rng.uniform(1.2, 4.5)),
                    colours=np.concatenate([thing.colours[:3], palette(rng, 3)]))
 
 
@@ -188,9 +189,9 @@ def _outline(rng: np.random.Generator, picture: np.ndarray, colours: Colours) ->
         ends = rng.integers(4, THING_PX - 4, (2, 2)).tolist()
         colour = colours[rng.integers(len(colours))].tolist()
         if rng.random() < 0.5:
-            cv2.line(picture, ends[0], ends[1], colour, int(rng.integers(2, 7)), cv2.LINE_AA)
+            cv2.line(picture, ends[0], ends[1], colour, int(rng.integers(2, 6)), cv2.LINE_AA)
         else:
-            cv2.circle(picture, ends[0], int(rng.integers(4, 13)), colour, -1, cv2.LINE_AA)
+            cv2.circle(picture, ends[0], int(rng.integers(3, 10)), colour, -1, cv2.LINE_AA)
 
 
 def _shaded(rng: np.random.Generator, picture: np.ndarray, glossy: bool) -> np.ndarray:

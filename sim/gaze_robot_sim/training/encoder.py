@@ -5,21 +5,26 @@ scaled and recoloured; the label is the cell it is in, per level, or "not in vie
 and no download is used.
 """
 
-import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+import math
+import time
 
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data import DataLoader, get_worker_info, IterableDataset
 
 from gaze_robot.camera import CameraModel
 from gaze_robot.encoder import EncoderConfig
 from gaze_robot.foveation import FILL, FoveationPattern, Foveator
-from gaze_robot.gaze_target.evidence import (CELLS, correlate, make_templates, square,
-                                             square_width_rad)
+from gaze_robot.gaze_target.evidence import (
+    CELLS,
+    correlate,
+    make_templates,
+    square,
+    square_width_rad,
+)
 from gaze_robot.geometry import direction_from_pan_tilt, optical_ray, pan_tilt_from_direction
 from gaze_robot.perception import PerceptionNetwork, size_in_cells, valid_cells
 from gaze_robot.types import Exemplar

@@ -1,0 +1,140 @@
+"""Weights with their configuration and origin: safetensors beside a meta.json, loaded strictly.
+
+A checkpoint is a folder. Nothing in it is executed when it is read.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from gaze_robot import __version__
+from gaze_robot.encoder import EncoderConfig
+from gaze_robot.errors import CheckpointError, ConfigError
+from gaze_robot.foveation import FoveationPattern
+from gaze_robot.perception import PerceptionNetwork
+from gaze_robot.policy.network import EyePolicy
+from gaze_robot.policy.observation import vector_size
+from gaze_robot.schema import from_mapping
+
+FORMAT = 1
+META, WEIGHTS = 'meta.json', 'weights.safetensors'
+SHIPPED = Path(__file__).parent / 'weights' / 'search'
+"""The default weights, part of the package."""
+
+
+@dataclass(frozen=True, eq=False)
+class Policy:
+    """Everything learned: perception and, once trained, the eye."""
+
+    perception: PerceptionNetwork
+    eye: EyePolicy | None
+    meta: Mapping[str, Any]
+    """Origin: seed, command, commit, metrics."""
+
+
+def make_policy(pattern: FoveationPattern, encoder: EncoderConfig, discrete: bool = True
+                ) -> Policy:
+    """Untrained weights from torch's current random state."""
+    perception = PerceptionNetwork(pattern, encoder)
+    eye = EyePolicy(pattern.tokens, encoder.width, vector_size(pattern), discrete)
+    return Policy(perception.eval(), eye.eval(), {})
+
+
+def save_policy(path: str | Path, policy: Policy) -> None:
+    """Write a checkpoint; the folder appears whole or not at all."""
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    tensors = {f'perception.{name}': tensor
+               for name, tensor in policy.perception.state_dict().items()}
+    if policy.eye is not None:
+        tensors.update({f'eye.{name}': tensor for name, tensor in policy.eye.state_dict().items()})
+    weights = path / (WEIGHTS + '.part')
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
+              weights)
+    meta = {**policy.meta, 'format': FORMAT, 'gaze_robot_version': __version__,
+            'weights_sha256': _sha256(weights),
+            'pattern': dataclasses.asdict(policy.perception.pattern),
+            'encoder': dataclasses.asdict(policy.perception.encoder.config),
+            'eye': None if policy.eye is None else {'discrete': policy.eye.discrete}}
+    part = path / (META + '.part')
+    part.write_text(json.dumps(meta, indent=2) + '\n')
+    weights.replace(path / WEIGHTS)
+    part.replace(path / META)
+
+
+def load_policy(path: str | Path = '', device: str = 'cpu') -> Policy:
+    """Read a checkpoint; '' is the one shipped with the package.
+
+    Raises:
+        CheckpointError: missing, altered, of another format, or with keys that do not fit.
+    """
+    path = Path(path) if path else SHIPPED
+    meta = _read_meta(path)
+    actual = _sha256(path / WEIGHTS)
+    if actual != meta['weights_sha256']:
+        raise CheckpointError(
+            f'{path / WEIGHTS} does not match its {META} (sha256 {actual[:12]}, expected '
+            f'{str(meta["weights_sha256"])[:12]}): a damaged or partial copy; fetch or train it '
+            'again')
+    try:
+        policy = make_policy(from_mapping(FoveationPattern, meta['pattern']),
+                             from_mapping(EncoderConfig, meta['encoder']),
+                             bool((meta.get('eye') or {}).get('discrete', True)))
+        tensors = load_file(path / WEIGHTS, device=device)
+    except (ConfigError, SafetensorError, KeyError, TypeError) as error:
+        raise CheckpointError(f'{path} cannot be read: {error}') from error
+    eye = None if meta.get('eye') is None else policy.eye
+    _load(policy.perception, tensors, 'perception.', path)
+    if eye is not None:
+        _load(eye, tensors, 'eye.', path)
+        eye.to(device)
+    return Policy(policy.perception.to(device), eye, meta)
+
+
+def _read_meta(path: Path) -> dict[str, Any]:
+    for name in (META, WEIGHTS):
+        if not (path / name).is_file():
+            raise CheckpointError(f'no {name} in {path}: not a checkpoint folder; train one with '
+                                  '`gaze-robot train search --out DIR`')
+    try:
+        meta = json.loads((path / META).read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CheckpointError(f'{path / META} is not JSON: {error}') from error
+    if not isinstance(meta, dict) or meta.get('format') != FORMAT:
+        found = meta.get('format') if isinstance(meta, dict) else None
+        raise CheckpointError(f'{path} has format {found}, this code reads {FORMAT}; it was '
+                              'written by another version of gaze_robot')
+    missing = {'weights_sha256', 'pattern', 'encoder'} - meta.keys()
+    if missing:
+        raise CheckpointError(f'{path / META} lacks {sorted(missing)}')
+    return meta
+
+
+def _load(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], prefix: str, path: Path
+          ) -> None:
+    own = module.state_dict()
+    given = {name[len(prefix):]: tensor for name, tensor in tensors.items()
+             if name.startswith(prefix)}
+    wrong = ([f'missing {prefix}{name}' for name in own.keys() - given.keys()]
+             + [f'unknown {prefix}{name}' for name in given.keys() - own.keys()]
+             + [f'{prefix}{name} has shape {tuple(given[name].shape)}, not {tuple(own[name].shape)}'
+                for name in own.keys() & given.keys() if own[name].shape != given[name].shape])
+    if wrong:
+        raise CheckpointError(f'{path} does not fit: {"; ".join(sorted(wrong))}')
+    module.load_state_dict(given)
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,233 @@
+"""One picture to one decision: what runs on the robot, and nothing else does."""
+
+import math
+import time
+
+import numpy as np
+import torch
+
+from gaze_robot.camera import CameraModel
+from gaze_robot.checkpoint import Policy, load_policy
+from gaze_robot.config import GazeConfig
+from gaze_robot.drivers.kinematic import advance
+from gaze_robot.errors import CheckpointError, ConfigError
+from gaze_robot.foveation import Foveator
+from gaze_robot.geometry import (angle_between, base_ray, direction_from_pan_tilt, optical_ray,
+                                 pan_tilt_from_direction)
+from gaze_robot.perception import Perception, valid_cells
+from gaze_robot.policy.actions import move
+from gaze_robot.policy.controller import Controller, ControllerConfig
+from gaze_robot.policy.observation import Observer, Peak
+from gaze_robot.types import (Exemplar, FoveatedView, Frame, GazeResult, GazeTarget, PanTiltLimits,
+                              PanTiltState)
+
+_EYE = np.zeros(1, int)
+_STRAIGHT = PanTiltState(0.0, 0.0)
+
+
+class GazePipeline:
+    """Foveate, encode, estimate, decide, for one eye.
+
+    With `config.eye == 'picture'` the camera stands still and an electronic eye moves inside its
+    picture: the pose given to `step` is then ignored, and `GazeResult.pose` is the eye's own.
+    """
+
+    def __init__(self, policy: Policy, limits: PanTiltLimits | None = None,
+                 config: GazeConfig | None = None) -> None:
+        if policy.eye is None:
+            raise CheckpointError('this checkpoint has an encoder but no eye; finish '
+                                  '`gaze-robot train search`, or choose another')
+        self.config = GazeConfig() if config is None else config
+        self.limits = PanTiltLimits() if limits is None else limits
+        self.pattern = policy.perception.pattern
+        self.policy, self._eye = policy, policy.eye
+        self._perception = Perception(policy.perception)
+        self._foveator: Foveator | None = None
+        self._eye_limits = self.limits
+        self._searching = Controller(self.limits, ControllerConfig(
+            deadband_rad=self.config.deadband, pursuit_gain=0.0))
+        self._following = Controller(self.limits, ControllerConfig(
+            deadband_rad=self.config.deadband))
+        self._exemplar: Exemplar | None = None
+        self._look_at: np.ndarray | None = None
+        self._inside = _STRAIGHT
+        self.reset()
+
+    @classmethod
+    def from_checkpoint(cls, path: str = '', limits: PanTiltLimits | None = None,
+                        config: GazeConfig | None = None) -> 'GazePipeline':
+        """Load weights ('' is what ships) onto `config.model_device`.
+
+        Raises:
+            CheckpointError: see `load_policy`.
+            ConfigError: cuda is asked for and not there.
+        """
+        wanted = 'auto' if config is None else config.model_device
+        if wanted == 'cuda' and not torch.cuda.is_available():
+            raise ConfigError('model.device is cuda and torch sees no GPU; use auto or cpu')
+        device = 'cuda' if wanted != 'cpu' and torch.cuda.is_available() else 'cpu'
+        return cls(load_policy(path, device), limits, config)
+
+    def warm_up(self) -> None:
+        """Run once on grey, so that the first real picture is not the slow one."""
+        camera = CameraModel.from_hfov(64, 48, math.pi / 2)
+        self._step(Frame(np.full((48, 64, 3), 128, np.uint8), 0.0, camera), _STRAIGHT)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget past glances; the exemplar stays."""
+        self._observer = Observer(1, self.pattern, self.limits)
+        self._searching.reset()
+        self._following.reset()
+        self._started_s: float | None = None
+        self._last_s: float | None = None
+
+    def look_for(self, exemplar: Exemplar | None) -> None:
+        """Search for what this shows; None stops searching. Past glances are forgotten."""
+        self._exemplar = exemplar
+        self._perception.look_for({0: exemplar})
+        self.reset()
+
+    def look_at(self, direction: np.ndarray | None) -> None:
+        """Look along a base-frame direction (3,); None gives the estimators their turn again."""
+        self._look_at = None if direction is None else np.asarray(direction, dtype=float)
+        self._following.reset()
+
+    def step(self, frame: Frame, pose: PanTiltState) -> GazeResult:
+        """Decide where to look next.
+
+        Args:
+            frame: the newest picture.
+            pose: of the head at the frame's stamp.
+        """
+        with torch.inference_mode():
+            return self._step(frame, pose)
+
+    def _step(self, frame: Frame, pose: PanTiltState) -> GazeResult:
+        clock = _Clock()
+        dt_s = self._tick(frame.stamp_s)
+        foveator = self._foveator_for(frame.camera)
+        fixation_px = None
+        if self.config.eye == 'picture':
+            pose = self._inside
+            pixel, _ = frame.camera.project(
+                optical_ray(direction_from_pan_tilt(pose.pan_rad, pose.tilt_rad), 0.0, 0.0))
+            fixation_px = (float(pixel[0]), float(pixel[1]))
+        view = foveator(frame.image, fixation_px)
+        clock.lap('foveate')
+        valid = valid_cells(view.valid)[None]
+        percept = self._perception([level[None] for level in view.levels], valid, _EYE)
+        clock.lap('perceive')
+        where = np.array([[pose.pan_rad, pose.tilt_rad]])
+        speed = np.array([[pose.pan_rad_s, pose.tilt_rad_s]])
+        now = np.array([frame.stamp_s - (self._started_s or 0.0)])
+        vector, peak = self._observer.observe(percept, valid, where, speed, now, _EYE)
+        target = self._target(peak, pose)
+        direction, controller = self._decide(percept.tokens, vector, where, pose)
+        clock.lap('decide')
+        command, mode = controller.step(direction, pose, dt_s)
+        if self.config.eye == 'picture':
+            self._move_inside(np.array([command.pan_rad, command.tilt_rad]), pose, dt_s,
+                              frame.stamp_s)
+        clock.lap('control')
+        return self._result(frame, pose, command, mode, direction, target, view, percept.heat[0],
+                            clock.stages_ms)
+
+    def _decide(self, tokens: np.ndarray, vector: np.ndarray, where: np.ndarray,
+                pose: PanTiltState) -> tuple[np.ndarray, Controller]:
+        """Where to look next, base frame, and who moves the head there."""
+        if self._look_at is not None:
+            return self._look_at, self._following
+        if self._exemplar is None or self.config.sources_search == 0:
+            return direction_from_pan_tilt(pose.pan_rad, pose.tilt_rad), self._searching
+        device = self._perception.device
+        action = self._eye.act(torch.from_numpy(tokens).to(device),
+                               torch.from_numpy(vector).to(device)).cpu().numpy()
+        pan, tilt = np.clip(where[0] + move(action, self._eye.discrete)[0],
+                            self._eye_limits.min_position, self._eye_limits.max_position)
+        return direction_from_pan_tilt(pan, tilt), self._searching
+
+    def _target(self, peak: Peak, pose: PanTiltState) -> GazeTarget | None:
+        """The most probable place: in view if a sharp enough level shows it, else remembered."""
+        if self._look_at is not None:
+            return GazeTarget(self._look_at / np.linalg.norm(self._look_at), 1.0, True, 'look_at')
+        if self._exemplar is None:
+            return None
+        level = int(peak.probability[0].argmax())
+        confidence = float(np.clip(peak.probability[0, level], 0.0, 1.0))
+        left, down = peak.offset_rad[0, level]
+        ray = np.array([-math.tan(left), math.tan(down), 1.0])
+        place = self._observer.memory.candidates(_EYE, 1)[0]
+        remembered = float(place.score[0])
+        if remembered > confidence:
+            return GazeTarget(direction_from_pan_tilt(float(place.pan_rad[0]),
+                                                      float(place.tilt_rad[0])),
+                              min(1.0, remembered), False)
+        return GazeTarget(base_ray(ray / np.linalg.norm(ray), pose.pan_rad, pose.tilt_rad),
+                          confidence, True)
+
+    def _result(self, frame: Frame, pose: PanTiltState, command, mode: str, direction: np.ndarray,
+                target: GazeTarget | None, view: FoveatedView, heat: np.ndarray,
+                stages_ms: dict[str, float]) -> GazeResult:
+        gaze = direction_from_pan_tilt(pose.pan_rad, pose.tilt_rad)
+        sure = target is not None and target.confidence >= self.config.confidence_threshold
+        on_target = bool(sure and target is not None and target.in_view and angle_between(
+            gaze, target.direction) < self._searching.config.on_target_rad)
+        if self._exemplar is None and self._look_at is None:
+            mode = 'idle'
+        elif not sure:
+            mode = 'search'
+        camera_pose = pose if self.config.eye == 'head' else _STRAIGHT
+        return GazeResult(
+            frame.stamp_s, optical_ray(direction, camera_pose.pan_rad, camera_pose.tilt_rad),
+            command, pose, mode, on_target, target if sure else None, view,
+            tuple(heat) if self._exemplar is not None else (), stages_ms)
+
+    def _tick(self, stamp_s: float) -> float:
+        """Seconds since the previous frame; a clock that jumps back starts the search anew."""
+        if self._last_s is not None and stamp_s < self._last_s - 1.0:
+            self.reset()
+        if self._started_s is None:
+            self._started_s = stamp_s
+        dt_s = 0.0 if self._last_s is None else max(0.0, stamp_s - self._last_s)
+        self._last_s = stamp_s
+        return dt_s
+
+    def _foveator_for(self, camera: CameraModel) -> Foveator:
+        if self._foveator is None or self._foveator.camera != camera:
+            self._foveator = Foveator(self.pattern, camera)
+            if self.config.eye == 'picture':
+                self._eye_limits = picture_limits(camera, self.limits)
+                self._inside = _STRAIGHT
+        return self._foveator
+
+    def _move_inside(self, goal: np.ndarray, pose: PanTiltState, dt_s: float, stamp_s: float
+                     ) -> None:
+        """The electronic eye moves like a head, inside the picture."""
+        position, velocity = advance(
+            np.array([pose.pan_rad, pose.tilt_rad]), np.array([pose.pan_rad_s, pose.tilt_rad_s]),
+            goal, self._eye_limits, min(dt_s, 0.1) if dt_s > 0 else 1.0 / 30.0)
+        self._inside = PanTiltState(*(float(v) for v in (*position, *velocity)), stamp_s)
+
+
+def picture_limits(camera: CameraModel, limits: PanTiltLimits) -> PanTiltLimits:
+    """Limits of an electronic eye: the picture's edges, with the head's speeds."""
+    middle_u, middle_v = camera.cx, camera.cy
+    edges = camera.unproject(np.array([[0.0, middle_v], [camera.width, middle_v],
+                                       [middle_u, 0.0], [middle_u, camera.height]]))
+    pan, tilt = pan_tilt_from_direction(base_ray(edges, 0.0, 0.0))
+    return PanTiltLimits((float(pan[1]), float(tilt[2])), (float(pan[0]), float(tilt[3])),
+                         limits.max_velocity, limits.max_acceleration)
+
+
+class _Clock:
+    """Milliseconds per stage."""
+
+    def __init__(self) -> None:
+        self.stages_ms: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.stages_ms[stage] = (now - self._last) * 1e3
+        self._last = now
