@@ -47,7 +47,7 @@ def require(module: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        missing = (error.name or module).split('.')[0]
+        missing = error.name or module
         if missing not in INSTALL:
             raise
         raise MissingDependencyError(
