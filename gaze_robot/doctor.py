@@ -6,7 +6,9 @@ top, and a broken one is a row, not a crash.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+import hashlib
 import importlib.metadata
+import json
 import os
 from pathlib import Path
 import shutil
@@ -25,6 +27,8 @@ NODES_AT_ONCE = 4
 
 OPTIONAL_MESSAGES = ('vision_msgs', 'control_msgs', 'tf2_msgs')
 PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+
+_REFETCH = 'git checkout gaze_robot/weights in a checkout, or reinstall the package'
 
 
 @dataclass(frozen=True)
@@ -246,10 +250,23 @@ def check_launch() -> Row:
                'process; or source a ROS installation')
 
 
+def check_weights(folder: Path = Path(__file__).parent / 'weights' / 'search') -> Row:
+    """The shipped weights are there and are the ones that were measured."""
+    try:
+        meta = json.loads((folder / 'meta.json').read_text(encoding='utf-8'))
+        digest = hashlib.sha256((folder / 'weights.safetensors').read_bytes()).hexdigest()
+        good, seed = digest == meta['weights_sha256'], meta.get('seed', 'unknown')
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return Row('weights', BAD, f'cannot be read: {" ".join(str(error).split())}', _REFETCH)
+    if not good:
+        return Row('weights', BAD, f'{folder}: altered or half copied', _REFETCH)
+    return Row('weights', OK, f'shipped, hash good, seed {seed}')
+
+
 CHECKS: tuple[Callable[[], Row], ...] = (
     check_python, check_numpy, check_opencv, check_yaml, check_tyro, check_torch,
     check_safetensors, check_training, check_rclpy, check_rmw, check_messages, check_cv_bridge,
-    check_profile, check_shared_memory, check_launch)
+    check_profile, check_shared_memory, check_launch, check_weights)
 
 
 def self_test(seed: int) -> Row:
@@ -269,8 +286,7 @@ def self_test(seed: int) -> Row:
         pipeline.step(types.Frame(picture, 0.0, camera), types.PanTiltState(0.0, 0.0))
         spent_ms = 1000 * (time.perf_counter() - start_s)
     except CheckpointError as error:
-        return Row(name, BAD, ' '.join(str(error).split()),
-                   'reinstall the package, or git checkout its weights')
+        return Row(name, BAD, ' '.join(str(error).split()), _REFETCH)
     except MissingDependencyError as error:
         return Row(name, BAD, f'not run: {error.name} is missing', 'see that line above')
     except (ImportError, OSError, RuntimeError) as error:

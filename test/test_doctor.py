@@ -1,3 +1,5 @@
+import hashlib
+import json
 from pathlib import Path
 import shutil
 import sys
@@ -122,6 +124,19 @@ def test_shared_memory_of_a_container_is_too_small(
     monkeypatch.setattr(shutil, 'disk_usage',
                         lambda path: types.SimpleNamespace(free=free_mib * 2 ** 20))
     assert doctor.check_shared_memory(tmp_path).state == state
+
+
+def test_weights_with_one_byte_changed_are_noticed(tmp_path: Path) -> None:
+    weights = b'these stand for weights'
+    (tmp_path / 'weights.safetensors').write_bytes(weights)
+    (tmp_path / 'meta.json').write_text(json.dumps(
+        {'weights_sha256': hashlib.sha256(weights).hexdigest(), 'seed': 3}))
+    assert doctor.check_weights(tmp_path) == Row('weights', OK, 'shipped, hash good, seed 3')
+    (tmp_path / 'weights.safetensors').write_bytes(weights.replace(b't', b'T', 1))
+    assert 'altered' in doctor.check_weights(tmp_path).found
+    (tmp_path / 'meta.json').write_text('{')
+    assert doctor.check_weights(tmp_path).state == BAD
+    assert doctor.check_weights(tmp_path / 'nowhere').state == BAD
 
 
 def test_self_test_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
