@@ -163,5 +163,5 @@ def timeline(times_s: Sequence[float], errors_deg: Sequence[float], width: int, 
         y = (1 - np.sqrt(np.clip(errors[keep] / top_deg, 0, 1))) * (height - 1)
         points = np.stack([x, y], axis=1).round().astype(np.int32)
         cv2.polylines(out, [points], False, TARGET_COLOUR, 1, cv2.LINE_AA)
-    _line(out, f'error, last {span_s:.0f} s; grey: within 5 deg', height - 6)
+    _line(out, f'gaze error, last {span_s:.0f} s', height - 6)
     return out

@@ -103,9 +103,9 @@ def distinctive_patch(image: np.ndarray, side: int = 0) -> tuple[np.ndarray, tup
     return image[top:top + side, left:left + side].copy(), (left + side / 2, top + side / 2)
 
 
-def _corners(grey: np.ndarray, side: int, count: int = 40) -> list[tuple[int, int]]:
+def _corners(grey: np.ndarray, side: int, count: int = 60) -> list[tuple[int, int]]:
     """Left top corners of up to `count` squares around the strongest corners, fully inside."""
-    found = cv2.goodFeaturesToTrack(grey, count, 0.02, side / 2)
+    found = cv2.goodFeaturesToTrack(grey, count, 0.02, side)
     points = np.empty((0, 2)) if found is None else np.asarray(found)
     half = side // 2
     squares = [(int(u) - half, int(v) - half) for u, v in points.reshape(-1, 2)]

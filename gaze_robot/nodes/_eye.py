@@ -34,7 +34,7 @@ class Pipeline(Protocol):
         """One picture to one decision."""
 
     def reset(self) -> None:
-        """Forget the target and past glances."""
+        """Forget past glances."""
 
 
 @dataclass(frozen=True, eq=False)

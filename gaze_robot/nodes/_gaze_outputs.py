@@ -1,7 +1,6 @@
 """gaze_node's publishers, and what one glance becomes on each of them."""
 
 from geometry_msgs.msg import PointStamped
-import numpy as np
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
@@ -11,9 +10,8 @@ from visualization_msgs.msg import MarkerArray
 
 from gaze_robot.config import GazeConfig
 from gaze_robot.draw import crop_box, priority_map
-from gaze_robot.geometry import base_ray, optical_ray
 from gaze_robot.nodes import _qos
-from gaze_robot.nodes._eye import camera_pose, Glance
+from gaze_robot.nodes._eye import Glance
 from gaze_robot.nodes._gaze_messages import cloud_from_targets, fovea_info, markers
 from gaze_robot.nodes._intake import Throttle
 from gaze_robot.nodes._messages import (
@@ -68,19 +66,18 @@ class GazeOutputs:
         """Publish everything one glance led to; returns whether a command was among it."""
         result, header = glance.result, glance.picture.header
         fixed = Header(stamp=header.stamp, frame_id=self._fixed_frame)
-        fixation = fixation_ray(glance, self.config)
         commanded = self.config.eye == 'picture'        # there, the fixation is the command
         if self.config.eye == 'head' and self._commands.allows(now_s):
             self._trajectory.publish(trajectory_from_command(result.command, self.config.joints))
             commanded = True
-        self._fixation.publish(point_from_ray(fixation, header))
+        self._fixation.publish(point_from_ray(result.fixation, header))
         targets = [] if result.target is None else [result.target]
         if result.target is not None:
             self._target.publish(point_from_ray(result.target.direction, fixed))
         self._targets.publish(cloud_from_targets(targets, fixed))
         self.state(result.mode, result.on_target)
         if _heard(self._markers):
-            self._markers.publish(markers(fixation, header, result.target, fixed,
+            self._markers.publish(markers(result.fixation, header, result.target, fixed,
                                           glance.frame.camera))
         self._pictures(glance, header)
         return commanded
@@ -101,15 +98,6 @@ class GazeOutputs:
                 self._debug.publish(self._fill['debug'](glance.debug, header))
             if _heard(self._debug_jpeg):
                 self._debug_jpeg.publish(jpeg_message(glance.debug, header))
-
-
-def fixation_ray(glance: Glance, config: GazeConfig) -> np.ndarray:
-    """(3,) unit ray to fixate, in the camera's own optical frame."""
-    if config.eye == 'head':
-        return glance.result.fixation
-    eye, camera = glance.result.pose, camera_pose(glance.result, config)
-    direction = base_ray(glance.result.fixation, eye.pan_rad, eye.tilt_rad)
-    return optical_ray(direction, camera.pan_rad, camera.tilt_rad)
 
 
 def _heard(*publishers: Publisher) -> bool:

@@ -163,7 +163,7 @@ class GazeNode(ManagedNode):
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._tell_eye(lambda eye: eye.pipeline.reset())
-        response.success, response.message = True, 'forgot the target and past glances'
+        response.success, response.message = True, 'forgot past glances'
         return response
 
     def _tell_eye(self, action: Callable[[Eye], None]) -> None:
