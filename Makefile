@@ -29,6 +29,8 @@ CONSTRAINTS := constraints.txt
 EXTRAS := ros,sim,test
 endif
 
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
+
 .PHONY: help install demo test lint check fmt bench clean
 .DEFAULT_GOAL := help
 
@@ -42,8 +44,9 @@ $(STAMP): setup.py pyproject.toml $(CONSTRAINTS)
 	@"$(PYTHON)" -c '$(SUPPORTED)' || { echo '$(PYTHON) is not Python 3.10 to 3.12' >&2; exit 1; }
 	@"$(PYTHON)" -c 'import ensurepip, venv' || { echo 'This Python cannot make a virtual environment: apt install python3-venv' >&2; exit 1; }
 	"$(PYTHON)" -m venv $(VENV_FLAGS) $(VENV)
-	$(BIN)/python -m pip install -c $(CONSTRAINTS) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(TORCH)
-	$(BIN)/python -m pip install -c $(CONSTRAINTS) -e '.[$(EXTRAS)]'
+	@echo 'Installing torch first: minutes and gigabytes, unless TORCH_INDEX names a CPU index.'
+	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(TORCH)
+	$(PIP) -e '.[$(EXTRAS)]'
 	@touch $@
 
 demo: $(STAMP)		## the eye searches a room for 30 s; report and moving picture in demo/
