@@ -2,8 +2,8 @@
 
 Points lie on the plane at distance 1 in front of the camera.
 
-The forward arithmetic is OpenCV's (plumb_bob and rational_polynomial) or its published polynomial
-(equidistant: Kannala & Brandt 2006, as cv2.fisheye has it, here also beyond 90 degrees).
+plumb_bob and rational_polynomial are OpenCV's models; equidistant is Kannala & Brandt 2006 as
+cv2.fisheye has it, here also beyond 90 degrees.
 """
 
 from collections.abc import Sequence
@@ -15,14 +15,36 @@ import numpy as np
 _CRITERIA = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-12)
 _WIDEST = math.radians(89.9)
 """Rays of a pinhole model are looked for up to this angle from the axis."""
+_PATIENCE = 4
 
 
 def distort(normal: np.ndarray, distortion: Sequence[float]) -> np.ndarray:
-    """Where points (N, 2) of the plane at distance 1 appear through an OpenCV lens."""
-    points = np.concatenate([normal, np.ones_like(normal[:, :1])], axis=1)
-    image, _ = cv2.projectPoints(points[:, None], np.zeros(3), np.zeros(3), np.eye(3),
-                                 np.array(distortion))
-    return np.asarray(image, dtype=float).reshape(-1, 2)
+    """Where points (N, 2) of the plane at distance 1 appear through an OpenCV lens.
+
+    Radial, tangential, thin-prism and tilted-sensor terms, k1 k2 p1 p2 k3 k4 k5 k6 s1 s2 s3 s4 tx
+    ty as in OpenCV's calib3d page; missing ones are 0.
+    """
+    k1, k2, p1, p2, k3, k4, k5, k6, s1, s2, s3, s4, tx, ty = (*distortion, *(0.0,) * 14)[:14]
+    x, y = normal[:, 0], normal[:, 1]
+    r2 = x * x + y * y
+    radial = (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
+    xy2 = 2 * x * y
+    bent = np.stack([
+        x * radial + p1 * xy2 + p2 * (r2 + 2 * x * x) + r2 * (s1 + r2 * s2),
+        y * radial + p2 * xy2 + p1 * (r2 + 2 * y * y) + r2 * (s3 + r2 * s4)], axis=1)
+    if tx or ty:
+        tilted = np.concatenate([bent, np.ones_like(r2)[:, None]], axis=1) @ _tilt(tx, ty).T
+        bent = tilted[:, :2] / tilted[:, 2:]
+    return bent
+
+
+def _tilt(tx: float, ty: float) -> np.ndarray:
+    """Homography (3, 3) of a sensor turned by tx about x, then ty about y."""
+    cx, sx, cy, sy = math.cos(tx), math.sin(tx), math.cos(ty), math.sin(ty)
+    turn = (np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
+            @ np.array([[1, 0, 0], [0, cx, sx], [0, -sx, cx]]))
+    return np.array([[turn[2, 2], 0, -turn[0, 2]], [0, turn[2, 2], -turn[1, 2]],
+                     [0, 0, 1]]) @ turn
 
 
 def undistort(normal: np.ndarray, distortion: Sequence[float], fold_radius: float) -> np.ndarray:
@@ -45,25 +67,31 @@ def undistort(normal: np.ndarray, distortion: Sequence[float], fold_radius: floa
 
 
 def _solve(normal: np.ndarray, distortion: Sequence[float], fold_radius: float) -> np.ndarray:
-    """Newton steps from the radial solution, never beyond the fold, while they still improve."""
+    """Newton steps from the radial solution, never beyond the fold; the best point met is kept.
+
+    A point is given up after `_PATIENCE` steps that did not improve it: mostly one that nothing
+    maps to.
+    """
     radius = np.tan(np.linspace(0, min(_WIDEST, math.atan(fold_radius)), 2001))
     bent = distort(np.stack([radius, np.zeros_like(radius)], axis=1), distortion)[:, 0]
     length = np.linalg.norm(normal, axis=1)
     start = np.interp(length, np.maximum.accumulate(bent), radius)
     best = normal * (start / np.maximum(length, 1e-12))[:, None]
     best_error = np.linalg.norm(distort(best, distortion) - normal, axis=1)
-    active = np.arange(len(normal))
-    for _ in range(30):
-        point = _newton_step(best[active], normal[active], distortion)
+    active, point = np.arange(len(normal)), best.copy()
+    waited = np.zeros(len(normal), dtype=int)
+    for _ in range(40):
+        if len(active) == 0:
+            break
+        point = point + _newton_step(point, normal[active], distortion)
         point *= np.minimum(1, radius[-1] / np.maximum(
             np.linalg.norm(point, axis=1, keepdims=True), 1e-12))
         error = np.linalg.norm(distort(point, distortion) - normal[active], axis=1)
         better = error < 0.99 * best_error[active]
-        active = active[better]
-        best[active], best_error[active] = point[better], error[better]
-        active = active[best_error[active] > 1e-12]
-        if len(active) == 0:
-            break
+        best[active[better]], best_error[active[better]] = point[better], error[better]
+        waited[active] = np.where(better, 0, waited[active] + 1)
+        going = (best_error[active] > 1e-12) & (waited[active] < _PATIENCE)
+        active, point = active[going], point[going]
     return best
 
 
@@ -73,8 +101,10 @@ def _newton_step(point: np.ndarray, wanted: np.ndarray, distortion: Sequence[flo
     slope = np.stack([(distort(point + shift, distortion) - distort(point - shift, distortion))
                       / (2 * step) for shift in ((step, 0.0), (0.0, step))], axis=-1)  # (N, 2, 2)
     turned = slope.transpose(0, 2, 1)
-    return point - np.linalg.solve(turned @ slope + 1e-12 * np.eye(2),
-                                   turned @ miss[..., None])[..., 0]
+    move = -np.linalg.solve(turned @ slope + 1e-12 * np.eye(2), turned @ miss[..., None])[..., 0]
+    # Where the lens hardly grows the slope says little: no step longer than a tenth of the way.
+    longest = 0.1 * (1 + np.linalg.norm(point, axis=1))
+    return move * np.minimum(1, longest / np.maximum(np.linalg.norm(move, axis=1), 1e-12))[:, None]
 
 
 def fold_radius(distortion: Sequence[float]) -> float:
@@ -117,7 +147,8 @@ def fold_theta(distortion: Sequence[float]) -> float:
 
 
 def _first_root(polynomial: np.poly1d) -> float:
-    """Smallest positive real root, or inf."""
-    roots = np.atleast_1d(polynomial.roots)
-    real = [float(root.real) for root in roots if abs(root.imag) < 1e-9 * (1 + abs(root.real))]
-    return min((root for root in real if root > 0), default=math.inf)
+    """Smallest positive real root of a polynomial that is 1 at 0, or inf."""
+    inverse = np.roots(polynomial.coeffs[::-1])     # of 1 / x: safe where high terms vanish
+    real = [root.real for root in inverse if abs(root.imag) < 1e-9 * (1e-9 + abs(root.real))]
+    largest = max(real, default=0.0)
+    return 1 / float(largest) if largest > 1e-12 else math.inf
