@@ -150,7 +150,11 @@ def _collect_nodes(document: Mapping[str, Any], prefix: str, nodes: dict[str, di
             raise ConfigError(f'{path}: {name!r} stands where a node is expected; parameters go '
                               'under "node: ros__parameters:"')
         if 'ros__parameters' in body:
-            nodes[name] = flatten(body['ros__parameters'] or {})
+            given = body['ros__parameters'] or {}
+            if not isinstance(given, dict):
+                raise ConfigError(f'{path}: ros__parameters of {name!r} must be a mapping, '
+                                  f'got {given!r}')
+            nodes[name] = flatten(given)
         else:
             _collect_nodes(body, f'{name}/', nodes, path)
 

@@ -170,13 +170,12 @@ class Controller:
         self._last_goal: tuple[float, float] | None = None
         self._speed = np.zeros(2)
         self._held: PanTiltCommand | None = None
-        self._settled_s = 0.0
-        self._on_target = False
+        self._near_s: float | None = None
 
     @property
     def on_target(self) -> bool:
         """Whether the head has looked within `on_target_rad` for `settle_s`."""
-        return self._on_target
+        return self._near_s is not None and self._near_s >= self.config.settle_s - 1e-9
 
     def step(self, fixation_direction: np.ndarray, pose: PanTiltState, dt_s: float
              ) -> tuple[PanTiltCommand, str]:
@@ -247,10 +246,9 @@ class Controller:
 
     def _settle(self, error_rad: float, dt_s: float) -> None:
         if error_rad > self.config.on_target_rad or dt_s > self.config.forget_after_s:
-            self._settled_s, self._on_target = 0.0, False
-            return
-        self._settled_s += dt_s
-        self._on_target = self._settled_s >= self.config.settle_s
+            self._near_s = None
+        else:
+            self._near_s = 0.0 if self._near_s is None else self._near_s + dt_s
 
 
 def _angle(goal: PanTiltCommand, pose: PanTiltCommand | PanTiltState) -> float:
