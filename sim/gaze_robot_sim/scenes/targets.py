@@ -27,6 +27,8 @@ MIN_GREY_STD = 15.0
 MAX_CORRELATION = 0.8
 APART_RAD = math.radians(10)
 PATCH_PX = 24
+MIN_WINDOW_STD = 1.0
+"""Grey levels; a flatter window resembles nothing."""
 _BAND_WIDTH = 1440
 """Columns of the kept grey picture: 24 pixels per patch of the narrowest patch."""
 
@@ -193,13 +195,23 @@ def _match(picture: np.ndarray, template: np.ndarray, pixels_per_degree: float
     band = small[first:math.ceil(height / 2 + reach)]
     band = np.concatenate([band, band[:, :side - 1]], axis=1)
     score = cv2.matchTemplate(band, template, cv2.TM_CCOEFF_NORMED)
-    # A flat window divides nothing by nothing; it resembles nothing.
-    score[~np.isfinite(score) | (np.abs(score) > 1.001)] = 0
+    # In a flat window, such as clipped sky, rounding errors are correlated with the template.
+    score[_spread(band, side)[:score.shape[0], :score.shape[1]] < MIN_WINDOW_STD] = 0
 
     def centres(row: np.ndarray, column: np.ndarray) -> np.ndarray:
         pixel = np.stack([column + side / 2, row + first + side / 2], axis=-1)
         return panorama_direction(pixel, width, height)
     return score, centres
+
+
+def _spread(picture: np.ndarray, side: int) -> np.ndarray:
+    """Standard deviation of each square window, at the place of its top left pixel."""
+    mean = cv2.boxFilter(picture, cv2.CV_32F, (side, side), anchor=(0, 0),
+                         borderType=cv2.BORDER_REPLICATE)
+    square = cv2.sqrBoxFilter(picture, cv2.CV_32F, (side, side), anchor=(0, 0),
+                              borderType=cv2.BORDER_REPLICATE)
+    variance = np.maximum(square - mean * mean, 0)
+    return np.sqrt(variance if variance.ndim == 2 else variance.sum(axis=2))
 
 
 def _grey_picture(panorama: Panorama) -> np.ndarray:

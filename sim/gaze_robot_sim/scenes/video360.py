@@ -53,8 +53,7 @@ class VideoWorld:
         # Containers may count a frame or two too many; a video that is cut short lacks more.
         tolerance = 2
         last = max(0, self.frames - 1 - tolerance)
-        capture.set(cv2.CAP_PROP_POS_FRAMES, last)
-        if not capture.grab():
+        if not self._seek(last) or not capture.grab():
             raise WorldError(f'{self._path} breaks off before frame {last + 1} of {self.frames}: '
                              'it is cut short or damaged; copy or download it again')
         self.frames = last + 1
@@ -103,17 +102,20 @@ class VideoWorld:
         """Close the file."""
         self._capture.release()
 
+    def _seek(self, index: int) -> bool:
+        """Make frame `index` the next one; False where the decoder ended up elsewhere."""
+        self._capture.set(cv2.CAP_PROP_POS_FRAMES, index)
+        return abs(self._capture.get(cv2.CAP_PROP_POS_FRAMES) - index) <= 1
+
     def _read(self, index: int) -> np.ndarray:
         """Frame `index` as (height, width, 3) RGB: by decoding on where that is near."""
         if not 0 <= index - self._decoded - 1 <= _SKIP_AT_MOST:
-            self._capture.set(cv2.CAP_PROP_POS_FRAMES, index)
-            self._decoded = index - 1
-        while self._decoded < index:
-            if not self._capture.grab():
-                self._decoded = _NOWHERE
-                raise WorldError(f'{self._path} cannot be read at frame {index} of '
-                                 f'{self.frames}; is it open, and is it damaged?')
-            self._decoded += 1
+            self._decoded = index - 1 if self._seek(index) else _NOWHERE
+        while _NOWHERE < self._decoded < index:
+            self._decoded = self._decoded + 1 if self._capture.grab() else _NOWHERE
+        if self._decoded == _NOWHERE:
+            raise WorldError(f'{self._path} cannot be read at frame {index} of {self.frames}; '
+                             'is the world still open, and the file undamaged?')
         got, image = self._capture.retrieve()
         if not got or image is None:
             raise WorldError(f'{self._path}: frame {index} cannot be decoded; is it damaged?')
