@@ -47,7 +47,7 @@ def test_throttle_passes_the_lower_of_both_rates(camera_hz, limit_hz, passed_hz)
     times = np.arange(10 * camera_hz) / camera_hz
     times += rng.uniform(0, 0.2 / camera_hz, len(times))             # jitter
     passed = sum(throttle.allows(time) for time in times)
-    assert passed == pytest.approx(10 * passed_hz, rel=0.02)
+    assert 10 * passed_hz <= passed <= 10 * passed_hz + 3
 
 
 def test_lens_is_the_camera_infos_where_there_is_one():

@@ -19,20 +19,21 @@ FLOATING = ('32FC1', '64FC1')
 
 
 class Throttle:
-    """Lets at most `rate_hz` events per second through, evenly."""
+    """Lets at most `rate_hz` events per second through.
+
+    What comes late may catch up, three events at once at most: a camera at exactly this rate
+    jitters, and all its pictures must pass.
+    """
 
     def __init__(self, rate_hz: float) -> None:
         self._period_s = 1.0 / rate_hz
         self._due_s = -math.inf
 
     def allows(self, now_s: float) -> bool:
-        """Whether the event at `now_s` may pass.
-
-        A quarter period of slack: what comes at exactly this rate jitters and must all pass.
-        """
-        if now_s < self._due_s - 0.25 * self._period_s:
+        """Whether the event at `now_s` may pass."""
+        if now_s < self._due_s:
             return False
-        self._due_s = max(self._due_s + self._period_s, now_s)
+        self._due_s = max(self._due_s + self._period_s, now_s - 2 * self._period_s)
         return True
 
     def reset(self) -> None:
