@@ -10,6 +10,7 @@ from gaze_robot_sim.scenes.canvas import Canvas
 from gaze_robot_sim.scenes.textures import (
     colour_ramp,
     draw_pattern,
+    joined,
     palette,
     PATTERNS,
     pick,
@@ -82,7 +83,7 @@ def draw_clutter(rng: np.random.Generator, canvas: Canvas) -> None:
     height, width = canvas.image.shape[:2]
     ground = draw_pattern(rng, 'leaves', height, width + width // 8,
                           palette(rng, int(rng.integers(4, 9))), rng.uniform(3, 12))
-    canvas.image[:] = _joined(roughen(rng, ground, rng.uniform(0.2, 0.9)), width)
+    canvas.image[:] = joined(roughen(rng, ground, rng.uniform(0.2, 0.9)), width)
     for size in sorted(np.radians(50 / rng.uniform(1, 9, rng.integers(15, 50))), reverse=True):
         picture = surface(rng, 64, 64, 64 / rng.uniform(1, 5), 0.4)
         mask = np.zeros((64, 64), np.uint8)
@@ -90,15 +91,6 @@ def draw_clutter(rng: np.random.Generator, canvas: Canvas) -> None:
         cv2.fillConvexPoly(mask, cv2.convexHull(corners.astype(np.int32).reshape(-1, 1, 2)), 255)
         canvas.sticker(_anywhere(rng), np.dstack([picture, mask]), float(size),
                        rng.uniform(-np.pi, np.pi))
-
-
-def _joined(picture: np.ndarray, width: int) -> np.ndarray:
-    """Cut to `width` and fade what was cut into the left, so that the ends join."""
-    extra = picture.shape[1] - width
-    keep = np.linspace(0, 1, extra, dtype=np.float32)[None, :, None]
-    result = picture[:, :width].copy()
-    result[:, :extra] = keep * picture[:, :extra] + (1 - keep) * picture[:, width:]
-    return result
 
 
 def _calmed(colours: np.ndarray, keep: float) -> np.ndarray:

@@ -87,6 +87,15 @@ def roughen(rng: np.random.Generator, picture: np.ndarray, strength: float) -> n
     return cv2.multiply(picture, gain, dtype=cv2.CV_8U)
 
 
+def joined(picture: np.ndarray, width: int) -> np.ndarray:
+    """Cut to `width` and fade what was cut into the left, so that the ends join."""
+    extra = picture.shape[1] - width
+    keep = np.linspace(0, 1, extra, dtype=np.float32)[None, :, None]
+    result = picture[:, :width].copy()
+    result[:, :extra] = keep * picture[:, :extra] + (1 - keep) * picture[:, width:]
+    return result
+
+
 def draw_pattern(rng: np.random.Generator, kind: str, height: int, width: int, colours: Colours,
                  cycles: float) -> np.ndarray:
     """One of PATTERNS.
