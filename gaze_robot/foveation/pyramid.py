@@ -1,5 +1,7 @@
 """Picture + fixation -> foveated view, by exact area averages of nested square crops."""
 
+import math
+
 import cv2
 import numpy as np
 
@@ -10,6 +12,10 @@ from gaze_robot.types import FoveatedView
 
 FILL = 128
 """Grey level of samples outside the picture (their `valid` is False)."""
+
+_MOSTLY_PADDING = 2.5
+"""Squares this many times larger than their part of the picture are averaged without padding them:
+a field of view near 180 degrees is thousands of pictures wide."""
 
 
 class Foveator:
@@ -48,7 +54,9 @@ class Foveator:
         """(left, top, side) of a level's square in camera pixels; may leave the picture."""
         u, v = self.centre_px if fixation_px is None else fixation_px
         side = self.side_px[level]
-        return round(u - side / 2), round(v - side / 2), side
+        # floor(x + 0.5), not round(): halves must all go the same way, or a square would jump by 0
+        # or 2 pixels when the fixation moves by 1.
+        return math.floor(u - side / 2 + 0.5), math.floor(v - side / 2 + 0.5), side
 
     def __call__(self, image: np.ndarray, fixation_px: tuple[float, float] | None = None
                  ) -> FoveatedView:
@@ -76,22 +84,24 @@ class Foveator:
         left, top, side = self.box_px(level, fixation_px)
         window = self.pattern.window[level]
         height, width = image.shape[:2]
-        x0, x1 = np.clip((left, left + side), 0, width)
-        y0, y1 = np.clip((top, top + side), 0, height)
+        x0, x1 = max(left, 0), min(left + side, width)
+        y0, y1 = max(top, 0), min(top + side, height)
         centres = (np.arange(window) + 0.5) * side / window
         valid = (((centres + top >= 0) & (centres + top <= height))[:, None]
                  & ((centres + left >= 0) & (centres + left <= width))[None, :])
         if x0 >= x1 or y0 >= y1:
             return np.full((window, window, 3), FILL, np.uint8), np.zeros_like(valid)
         crop = image[y0:y1, x0:x1]
-        if crop.shape[:2] != (side, side):
-            crop = cv2.copyMakeBorder(crop, y0 - top, top + side - y1, x0 - left, left + side - x1,
-                                      cv2.BORDER_REPLICATE)
-        if side == window:
-            sample = crop.copy()
+        if side > window and side * side > _MOSTLY_PADDING * crop.shape[0] * crop.shape[1]:
+            sample = _average(crop, _cell_weights(top - y0, side, window, y1 - y0),
+                              _cell_weights(left - x0, side, window, x1 - x0))
         else:
-            sample = cv2.resize(crop, (window, window), interpolation=(
-                cv2.INTER_AREA if side > window else cv2.INTER_LINEAR))
+            if crop.shape[:2] != (side, side):
+                crop = cv2.copyMakeBorder(crop, y0 - top, top + side - y1, x0 - left,
+                                          left + side - x1, cv2.BORDER_REPLICATE)
+            sample = crop.copy() if side == window else cv2.resize(
+                crop, (window, window),
+                interpolation=cv2.INTER_AREA if side > window else cv2.INTER_LINEAR)
         sample[~valid] = FILL
         return sample, valid
 
@@ -113,3 +123,24 @@ class Foveator:
         if fixation_px is None:
             self._axis_rays[cells] = tuple(rays)
         return tuple(rays)
+
+
+def _cell_weights(start: int, side: int, window: int, pixels: int) -> np.ndarray:
+    """Share (window, pixels) of each pixel in each of `window` cells of a span from `start`.
+
+    The first and last pixel stand for everything beyond them.
+    """
+    edges = start + np.arange(window + 1) * (side / window)
+    borders = np.arange(pixels + 1, dtype=float)
+    borders[0], borders[-1] = -np.inf, np.inf
+    overlap = (np.minimum(edges[1:, None], borders[None, 1:])
+               - np.maximum(edges[:-1, None], borders[None, :-1]))
+    return (np.maximum(overlap, 0) * (window / side)).astype(np.float32)
+
+
+def _average(crop: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Weighted means of crop (height, width, 3): rows (window, height), columns likewise."""
+    window, (height, width, channels) = len(rows), crop.shape
+    tall = rows @ crop.reshape(height, width * channels).astype(np.float32)
+    mean = np.einsum('jw,iwc->ijc', columns, tall.reshape(window, width, channels), optimize=True)
+    return np.rint(mean).astype(np.uint8)
