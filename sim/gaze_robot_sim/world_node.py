@@ -48,6 +48,7 @@ class WorldNode(Node):
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix='task')
         self._choosing: Future[SearchTarget] | None = None
         self._first = True
+        self._retry_s = -math.inf
         self._start_s = self._now_s()
         self._open(config)
 
@@ -104,11 +105,11 @@ class WorldNode(Node):
                             frame_id=f'{self.config.frame_prefix}base_link')
             self._target_pub.publish(_messages.point_from_ray(self.game.target.direction, header))
             self._error_pub.publish(Float64(data=self.game.error_rad))
-        elif self._choosing is None:
+        elif self._choosing is None and now >= self._retry_s:
             self._choosing = self._pool.submit(self.game.choose, shot.gaze, now - self._start_s,
                                                not self._first)
             self._first = False
-        elif self._choosing.done():
+        elif self._choosing is not None and self._choosing.done():
             chosen, self._choosing = self._choosing, None
             self._begin(chosen, now)
 
@@ -117,6 +118,7 @@ class WorldNode(Node):
             target = chosen.result()
         except WorldError as error:
             self.get_logger().error(f'no task: {error}', throttle_duration_sec=10.0)
+            self._retry_s = now + 2.0
             return
         self._refresh_panorama(now - self._start_s)
         picture = at_camera_scale(target.exemplar, self.camera.camera)
