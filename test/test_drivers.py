@@ -115,6 +115,28 @@ def test_many_heads_at_once_move_as_each_alone():
         np.testing.assert_array_equal(together[1][index], alone[1])
 
 
+@pytest.mark.parametrize('limits', HEADS, ids=['even', 'lopsided'])
+@pytest.mark.parametrize('dt_s', [0.01, 1 / 30, 0.3, 3.0])
+def test_chasing_a_moving_goal_always_leaves_room_to_stop(limits, dt_s):
+    """From 20,000 states that can still be stopped, towards goals that run against the limits."""
+    rng, shape = np.random.default_rng(5), (20_000, 2)
+    low, high = np.array(limits.min_position), np.array(limits.max_position)
+    fastest, strength = np.array(limits.max_velocity), np.array(limits.max_acceleration)
+    position, goal = rng.uniform(low, high, shape), rng.uniform(low - 0.2, high + 0.2, shape)
+    room = np.sqrt(2 * strength * (high - position)), np.sqrt(2 * strength * (position - low))
+    velocity = rng.uniform(-np.minimum(fastest, room[1]), np.minimum(fastest, room[0]))
+    drift = rng.uniform(-1.5, 1.5, shape) * fastest
+    for _ in range(3):
+        moved, speed = advance(position, velocity, goal, limits, dt_s, drift)
+        stop = moved + speed * np.abs(speed) / (2 * strength)
+        assert (np.abs(speed) <= fastest + 1e-9).all()
+        assert (np.abs(speed - velocity) <= strength * dt_s + 1e-9).all()
+        assert (np.abs(moved - position) <= fastest * dt_s + 1e-9).all()
+        assert ((moved >= low - 1e-9) & (moved <= high + 1e-9)).all()
+        assert ((stop >= low - 1e-9) & (stop <= high + 1e-9)).all()
+        position, velocity, goal = moved, speed, goal + drift * dt_s
+
+
 def test_inputs_are_left_alone():
     position, velocity, goal = np.zeros(2), np.ones(2), np.full(2, 99.0)
     advance(position, velocity, goal, LIMITS, 0.1, np.ones(2))

@@ -133,7 +133,7 @@ def area_means(x0, y0, size, cells, fine):
                          ids=lambda s: f'{s[0]}x{s[1]}')
 @pytest.mark.parametrize('fixation', [(0.5, 0.5), (0.37, 0.58)], ids=str)
 def test_zone_plate_is_averaged_not_aliased(size, fixation):
-    """Against a supersampled reference, RMS at most 2 grey levels; picking pixels gives over 20."""
+    """Against a supersampled reference, RMS at most 2 grey levels; picked pixels: over 20."""
     width, height = size
     eye = Foveator(FoveationPattern(), camera_of(width, height))
     scale = 24.0 / width                                        # plate units per pixel
