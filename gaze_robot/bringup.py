@@ -9,10 +9,7 @@ from dataclasses import dataclass
 import json
 import math
 from pathlib import Path
-import time
 from typing import Any, Literal, TYPE_CHECKING
-
-import numpy as np
 
 from gaze_robot.config import (
     CameraConfig,
@@ -23,19 +20,16 @@ from gaze_robot.config import (
     parameter_names,
     WorldConfig,
 )
-from gaze_robot.draw import panorama_strip, timeline
 from gaze_robot.errors import ConfigError
-from gaze_robot.film import check_path, Film, panel
+from gaze_robot.film import check_path
 from gaze_robot.optional import require
 
 if TYPE_CHECKING:
-    from gaze_robot.nodes._composed import Composed, Part
-    from gaze_robot.nodes._eye import Glance
+    from gaze_robot.nodes._composed import Part
+    from gaze_robot.nodes._recorder import Recorder
 
 SCHEMAS = {'gaze': GazeConfig, 'pan_tilt': PanTiltConfig, 'world': WorldConfig,
            'camera': CameraConfig}
-NO_SEARCHES = {'searches': 0, 'found_within_5deg': 0, 'median_time_to_target_s': None}
-"""Without a simulated world nobody knows where the target truly is."""
 
 
 @dataclass(frozen=True)
@@ -128,9 +122,12 @@ def run_bringup(config: BringupConfig) -> dict[str, Any]:
     require('rclpy')
     composed: Any = require('gaze_robot.nodes._composed')
     with composed.Composed(parts(config)) as run:
-        recorder = Recorder(run, config)
+        recorder = require('gaze_robot.nodes._recorder').Recorder(
+            run, film=bool(config.picture_path))
         with _Progress(config.duration) as progress:
             elapsed_s = run.spin(config.duration, lambda s: progress.show(s, recorder))
+        recorder.look_around()
+        run.drain()
     report = {**recorder.report(), 'duration_s': round(elapsed_s, 2), 'camera': config.camera,
               'world': config.world if config.camera == 'sim' else None, 'seed': config.seed}
     if config.picture_path and recorder.film.frames:
@@ -196,54 +193,6 @@ def _remap(config: BringupConfig) -> dict[str, str]:
             'image_raw/compressed': f'{config.image_topic}/compressed'}
 
 
-class Recorder:
-    """Watches a composed run: its film, the truth where there is one, the report."""
-
-    def __init__(self, run: 'Composed', config: BringupConfig) -> None:
-        by_name = {node.get_name(): node for node in run.nodes}
-        self.gaze, self.world = by_name['gaze'], by_name.get('world')
-        self.film = Film()
-        self._wanted = bool(config.picture_path)
-        self._start_s = time.monotonic()
-        self._times_s: list[float] = []
-        self._errors_deg: list[float] = []
-        self.gaze.on_glance = self._on_glance
-
-    @property
-    def searches(self) -> dict[str, Any]:
-        """The simulated world's count of searches; zeros without one."""
-        return dict(NO_SEARCHES) if self.world is None else self.world.game.log.report()
-
-    def report(self) -> dict[str, Any]:
-        """Call after the run has stopped."""
-        report = self.gaze.stats.report()
-        if self.world is not None:
-            lost = self.world.published - report['frames_in']
-            if lost > 0:
-                report['dropped']['lost in transport'] = lost
-        return {**report, **self.searches}
-
-    def _on_glance(self, glance: 'Glance') -> None:
-        now = time.monotonic() - self._start_s
-        if not self._wanted or not self.film.wants(now):
-            return
-        from gaze_robot.nodes._eye import draw_glance
-        eye = draw_glance(glance.frame, glance.result, glance.boxes, self.gaze.config, width=400)
-        self.film.add(panel(eye, glance.result.view.levels, self._truth(now)), now)
-
-    def _truth(self, now: float) -> list[np.ndarray]:
-        """The surrounding with gaze and target, and the error over time."""
-        if self.world is None or self.world.shot is None:
-            return []
-        target = self.world.game.target
-        if target is not None:
-            self._times_s.append(now)
-            self._errors_deg.append(math.degrees(self.world.game.error_rad))
-        place = panorama_strip(self.world.panorama.image, self.world.shot.gaze,
-                               None if target is None else target.direction, 260)
-        return [place, timeline(self._times_s[-200:], self._errors_deg[-200:], 240, 130)]
-
-
 class _Progress:
     """One line on the terminal while a run lasts; nothing where there is no terminal."""
 
@@ -262,7 +211,7 @@ class _Progress:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def show(self, elapsed_s: float, recorder: Recorder) -> None:
+    def show(self, elapsed_s: float, recorder: 'Recorder') -> None:
         """Say how it goes."""
         stats, searches = recorder.gaze.stats, recorder.searches
         now_s = recorder.gaze.now_s()

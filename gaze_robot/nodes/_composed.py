@@ -1,6 +1,6 @@
 """Several nodes, one process, one executor: what `gaze-robot bringup` runs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 import importlib
 import os
@@ -100,13 +100,21 @@ class Composed:
             elapsed_s = time.monotonic() - start
         return elapsed_s
 
-    def strangers(self, topics: tuple[str, ...]) -> list[str]:
-        """Nodes outside this run that publish on topics of its own: 'node publishes /topic'."""
-        names = {node.get_name() for node in self.nodes}
+    def drain(self, settle_s: float = 0.3) -> None:
+        """Stop what takes pictures and let the last ones arrive and be looked at."""
+        for node in self.nodes:
+            pause = getattr(node, 'pause', None)
+            if pause is not None:
+                pause()
+        until_s = time.monotonic() + settle_s
+        while time.monotonic() < until_s:
+            self._executor.spin_once(timeout_sec=0.02)
+
+    def crowded(self, topics: Sequence[str]) -> list[str]:
+        """Those of these topics that more than one node publishes: another robot is near."""
         asker: Node = self.nodes[0]
-        return [f'{info.node_name} publishes {topic}' for topic in topics
-                for info in asker.get_publishers_info_by_topic(topic)
-                if info.node_name not in names]
+        names = [asker.resolve_topic_name(topic) for topic in topics]
+        return [name for name in names if len(asker.get_publishers_info_by_topic(name)) > 1]
 
 
 def _plain(value: Any) -> Any:

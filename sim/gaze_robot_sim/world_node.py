@@ -62,9 +62,13 @@ class WorldNode(Node):
         self._error_pub = self.create_publisher(Float64, '~/gaze_error', _qos.COMMAND)
         self.create_subscription(JointState, 'joint_states', self._on_joints,
                                  _qos.JOINT_STATES_IN)
-        self.create_timer(1.0 / config.rate, self._on_frame)
+        self._timer = self.create_timer(1.0 / config.rate, self._on_frame)
         self.get_logger().info(f'world {self.world.name}: {config.width}x{config.height} at '
                                f'{config.rate:g} Hz, {config.reliability}')
+
+    def pause(self) -> None:
+        """Take no more pictures."""
+        self._timer.cancel()
 
     def close(self) -> None:
         """End the task thread and close the world's files."""
