@@ -39,7 +39,7 @@ COMMANDS = {
         'gaze-robot bringup --world procedural --duration 30 --report report.json',
         'gaze_robot.bringup', 'BringupConfig', 'run_bringup'),
     'train search': Command(
-        'learn to search; writes a folder that --model-path and eval search take',
+        'learn to search; writes a folder that bringup --policy takes',
         'gaze-robot train search --seed 1 --out runs/search',
         'gaze_robot_sim.training.search', 'TrainSearchConfig', 'train_search'),
     'train encoder': Command(

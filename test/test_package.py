@@ -130,14 +130,18 @@ def shell_blocks(text: str) -> list[str]:
 
 
 def documented_commands() -> list[str]:
-    found = []
+    """Arguments of every gaze-robot call in the documents and in the Makefile."""
+    lines = [line.strip().replace('$(BIN)/', '').replace('$(ARGS)', '')
+             for line in (ROOT / 'Makefile').read_text().splitlines() if 'gaze-robot' in line]
     for name in ('README.md', 'CONTRIBUTING.md'):
-        for line in shell_blocks((ROOT / name).read_text()):
-            words = shlex.split(line, comments=True)
-            while words and re.fullmatch(r'\w+=.*', words[0]):
-                words.pop(0)
-            if words and words[0].split('/')[-1] == 'gaze-robot':
-                found.append(shlex.join(words[1:]))
+        lines += shell_blocks((ROOT / name).read_text())
+    found = []
+    for line in lines:
+        words = shlex.split(line, comments=True)
+        while words and re.fullmatch(r'\w+=.*', words[0]):
+            words.pop(0)
+        if words and words[0].split('/')[-1] == 'gaze-robot':
+            found.append(shlex.join(words[1:]))
     return found
 
 
