@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 import math
 
+import numpy as np
+
 from gaze_robot.errors import ConfigError
 
 
@@ -59,3 +61,20 @@ class FoveationPattern:
     def half_tangent(self, level: int) -> float:
         """Tangent of half a level's field of view."""
         return math.tan(math.radians(self.fov_deg[level]) / 2)
+
+    def inside_camera(self, hfov_deg: float, aspect: float) -> tuple[np.ndarray, ...]:
+        """Which samples a pinhole camera shows when it looks where the eye does.
+
+        Args:
+            hfov_deg: horizontal field of view of the camera, degrees.
+            aspect: its height over its width.
+
+        Returns:
+            One (window, window) bool array per level: what `Foveator` calls valid.
+        """
+        edge = math.tan(math.radians(hfov_deg) / 2)
+        masks = []
+        for level, window in enumerate(self.window):
+            steps = np.abs((np.arange(window) + 0.5) / window * 2 - 1) * self.half_tangent(level)
+            masks.append((steps <= edge * aspect)[:, None] & (steps <= edge)[None, :])
+        return tuple(masks)

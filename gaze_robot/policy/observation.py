@@ -58,7 +58,7 @@ def peaks(percept: Percept, pattern: FoveationPattern) -> Peak:
 
 def vector_size(pattern: FoveationPattern) -> int:
     """Length of the observation vector."""
-    return (6 + 6 * pattern.levels + 8 * CANDIDATES + 3 * GLANCES
+    return (11 + 6 * pattern.levels + 8 * CANDIDATES + 3 * GLANCES
             + 2 * (PAN_BINS // 4) * (TILT_BINS // 5))
 
 
@@ -103,6 +103,8 @@ class Observer:
                                 place.tilt_rad - pose[:, 1]], axis=-1)
             parts += [towards / np.pi, np.tanh(towards / 0.15), np.tanh(towards / 0.6),
                       place.score[:, None], place.sharpness[:, None] / self.pattern.levels]
+        unseen = self.memory.frontier(pose, eyes, self.limits)
+        parts += [unseen[:, :2] / np.pi, np.tanh(unseen[:, :2] / 0.6), unseen[:, 2:]]
         past = self._glances[eyes]
         past[..., 0] = wrap_angle(past[..., 0] - pose[:, None, 0])
         past[..., 1] -= pose[:, None, 1]

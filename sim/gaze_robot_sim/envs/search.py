@@ -12,15 +12,15 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from gaze_robot.camera import CameraModel
 from gaze_robot.drivers.kinematic import advance
 from gaze_robot.errors import CommandError
-from gaze_robot.foveation import FILL, Foveator
+from gaze_robot.foveation import FILL
 from gaze_robot.geometry import angle_between, direction_from_pan_tilt, pan_tilt_from_direction
 from gaze_robot.perception import Perception, PerceptionNetwork, valid_cells
 from gaze_robot.policy.actions import move, MOVES
 from gaze_robot.policy.observation import Observer, vector_size
 from gaze_robot.types import PanTiltLimits
+from gaze_robot_sim.cameras import random_camera
 from gaze_robot_sim.envs.rewards import reward
 from gaze_robot_sim.render import Panorama
 from gaze_robot_sim.scenes.base import SearchTarget, World
@@ -45,10 +45,11 @@ class SearchConfig:
     limits: PanTiltLimits = PanTiltLimits()
     """Of the head; motion between pictures is the kinematic driver's."""
 
-    width: int = 640
-    height: int = 480
     hfov_deg: float = 90.0
     """Of the camera whose pictures the eye samples: what lies outside is not seen."""
+
+    aspect: float = 0.75
+    """Height over width of its pictures."""
 
     delay_steps: int = 0
     """Actions take effect this many pictures late; with `randomise`, up to this many."""
@@ -105,8 +106,7 @@ class SearchBatch:
             exemplars[eye] = target.exemplar
             self.pose[eye], self.speed[eye] = self._start_pose(rng, target.direction), 0.0
             camera, self._delay[eye], self._noise[eye] = self._sensor(rng)
-            foveator = Foveator(self.pattern, camera)
-            self._mask[eye] = foveator(np.zeros((camera.height, camera.width, 3), np.uint8)).valid
+            self._mask[eye] = self.pattern.inside_camera(*camera)
             self._valid[eye] = valid_cells(self._mask[eye])
             self._pending[eye] = [self.pose[eye].copy() for _ in range(self._delay[eye])]
             self.steps[eye] = 0
@@ -126,16 +126,13 @@ class SearchBatch:
                 return pose
         return np.clip([float(pan), float(tilt)], low, high)
 
-    def _sensor(self, rng: np.random.Generator) -> tuple[CameraModel, int, float]:
-        """(camera, delay in steps, standard deviation of pixel noise) of an episode."""
+    def _sensor(self, rng: np.random.Generator) -> tuple[tuple[float, float], int, float]:
+        """((hfov_deg, aspect), delay in steps, standard deviation of noise) of an episode."""
         config = self.config
-        width, height, hfov = config.width, config.height, config.hfov_deg
         if not config.randomise:
-            return CameraModel.from_hfov(width, height, math.radians(hfov)), config.delay_steps, 0.0
-        if rng.random() < 0.4:
-            height, hfov = int(rng.choice([480, 360])), float(rng.uniform(65, 105))
-        return (CameraModel.from_hfov(width, height, math.radians(hfov)),
-                int(rng.integers(config.delay_steps + 1)), float(rng.choice([0.0, 2.0, 4.0])))
+            return (config.hfov_deg, config.aspect), config.delay_steps, 0.0
+        return (random_camera(rng), int(rng.integers(config.delay_steps + 1)),
+                float(rng.choice([0.0, 2.0, 4.0])))
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Move every eye: reward (B,) and its parts; call `look` afterwards."""

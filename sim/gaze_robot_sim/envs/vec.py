@@ -14,16 +14,19 @@ class SearchVecEnv(VecEnv):
 
     def __init__(self, batch: SearchBatch, stagger: bool = True) -> None:
         observation, action = spaces(batch.perception.network, batch.config.discrete)
+        self.render_mode = None
         super().__init__(batch.eyes, observation, action)
         self.batch = batch
         self._stagger = stagger
         self._actions = np.zeros(batch.eyes, int)
         self._returns = np.zeros(batch.eyes)
+        self._parts: dict[str, np.ndarray] = {}
 
     def reset(self) -> dict[str, np.ndarray]:
         """Start every eye."""
         self.batch.start(range(self.num_envs))
         self._returns[:] = 0.0
+        self._parts = {}
         if self._stagger:
             length = round(self.batch.config.episode_s * self.batch.config.rate_hz)
             self.batch.steps[:] = np.arange(self.num_envs) * length // self.num_envs
@@ -37,6 +40,8 @@ class SearchVecEnv(VecEnv):
         """Move, look, and restart the eyes whose time is over."""
         value, parts = self.batch.step(self._actions)
         self._returns += value
+        for name, part in parts.items():
+            self._parts[name] = self._parts.get(name, 0.0) + part
         error = self.batch.error_rad()
         observation = self.batch.look()
         done = self.batch.finished
@@ -46,9 +51,11 @@ class SearchVecEnv(VecEnv):
             infos[eye] = {
                 'terminal_observation': {k: v[eye].copy() for k, v in observation.items()},
                 'TimeLimit.truncated': True, 'final_error_rad': float(error[eye]),
-                'episode': {'r': float(self._returns[eye]), 'l': int(self.batch.steps[eye])},
-                **{name: float(part[eye]) for name, part in parts.items()}}
+                'episode': {'r': float(self._returns[eye]), 'l': int(self.batch.steps[eye]),
+                            **{name: float(part[eye]) for name, part in self._parts.items()}}}
             self._returns[eye] = 0.0
+            for part in self._parts.values():
+                part[eye] = 0.0
         if ended:
             self.batch.start(ended)
             fresh = self.batch.look(ended)

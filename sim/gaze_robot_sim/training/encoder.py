@@ -8,16 +8,23 @@ and no download is used.
 from collections.abc import Iterator
 from dataclasses import dataclass
 import math
+import os
+from pathlib import Path
+import pickle
 import time
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, get_worker_info, IterableDataset
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
 
-from gaze_robot.camera import CameraModel
+from gaze_robot.checkpoint import Policy, save_policy
 from gaze_robot.encoder import EncoderConfig
-from gaze_robot.foveation import FILL, FoveationPattern, Foveator
+from gaze_robot.errors import CheckpointError
+from gaze_robot.foveation import FILL, FoveationPattern
 from gaze_robot.gaze_target.evidence import (
     CELLS,
     correlate,
@@ -28,8 +35,10 @@ from gaze_robot.gaze_target.evidence import (
 from gaze_robot.geometry import direction_from_pan_tilt, optical_ray, pan_tilt_from_direction
 from gaze_robot.perception import PerceptionNetwork, size_in_cells, valid_cells
 from gaze_robot.types import Exemplar
+from gaze_robot_sim.cameras import random_camera
 from gaze_robot_sim.render import Panorama
 from gaze_robot_sim.scenes.rooms import make_room
+from gaze_robot_sim.scenes.targets import show_exemplar
 
 TILT_LIMIT = 1.0
 
@@ -47,31 +56,14 @@ class TrainEncoderConfig:
     out: str = 'runs/encoder'
     """Run directory."""
 
-
-def camera_mask(rng: np.random.Generator, pattern: FoveationPattern) -> tuple[np.ndarray, ...]:
-    """Which samples of each level a random camera shows, as the foveator would say."""
-    width, height, hfov_deg = 640, 480, 90.0
-    if rng.random() < 0.4:
-        hfov_deg = rng.uniform(60, 110)
-        height = int(rng.choice([480, 360]))
-    camera = CameraModel.from_hfov(width, height, math.radians(hfov_deg))
-    return Foveator(pattern, camera)(np.zeros((height, width, 3), np.uint8)).valid
-
-
-def sample_exemplar(rng: np.random.Generator, panorama: Panorama, direction: np.ndarray,
-                    width_rad: float) -> Exemplar:
-    """The patch there, turned, scaled and recoloured."""
-    scale, roll = rng.uniform(0.85, 1.15), math.radians(rng.uniform(-10, 10))
-    side = int(rng.integers(20, 64))
-    patch = panorama.patch(direction, width_rad / scale, side, roll).astype(np.float32)
-    patch = patch * rng.uniform(0.8, 1.2) + rng.uniform(-15, 15)
-    return Exemplar(np.clip(patch, 0, 255).astype(np.uint8), width_rad)
+    resume: bool = False
+    """Go on from the run directory's last checkpoint."""
 
 
 class Glances(IterableDataset):
     """Endless stream of training samples; rooms are replaced as it goes."""
 
-    def __init__(self, pattern: FoveationPattern, seed: int, rooms: int = 8, uses: int = 48
+    def __init__(self, pattern: FoveationPattern, seed: int, rooms: int = 8, uses: int = 96
                  ) -> None:
         self.pattern, self.seed, self.rooms, self.uses = pattern, seed, rooms, uses
 
@@ -100,16 +92,16 @@ class Glances(IterableDataset):
                 direction = direction_from_pan_tilt(rng.uniform(-math.pi, math.pi),
                                                     rng.uniform(-0.5, 0.5))
                 width = math.radians(rng.uniform(6, 12))
-            exemplar = sample_exemplar(rng, panorama, direction, width)
+            exemplar = show_exemplar(rng, panorama, np.asarray(direction), width)
             if exemplar.image.mean(axis=2).std() >= 12:
                 break
         return np.asarray(direction), width, exemplar
 
     def _gaze(self, rng: np.random.Generator, pan: float, tilt: float) -> tuple[float, float]:
         kind = rng.random()
-        if kind < 0.12:
+        if kind < 0.3:
             return rng.uniform(-math.pi, math.pi), rng.uniform(-TILT_LIMIT, TILT_LIMIT)
-        spread = 0.17 if kind < 0.5 else 0.36 if kind < 0.75 else 0.8
+        spread = 0.17 if kind < 0.6 else 0.36 if kind < 0.75 else 0.8
         return (pan + rng.uniform(-spread, spread) / max(0.5, math.cos(tilt)),
                 float(np.clip(tilt + rng.uniform(-spread, spread), -TILT_LIMIT, TILT_LIMIT)))
 
@@ -118,13 +110,13 @@ class Glances(IterableDataset):
         direction, width, exemplar = self._thing(rng, panorama, objects)
         pan, tilt = self._gaze(rng, *(float(a) for a in pan_tilt_from_direction(direction)))
         levels = panorama.levels(pan, tilt, self.pattern)
-        masks = camera_mask(rng, self.pattern)
+        masks = self.pattern.inside_camera(*random_camera(rng))
         for level, mask in zip(levels, masks):
             level[~mask] = FILL
         if rng.random() < 0.5:
-            noise = rng.normal(0, rng.uniform(0, 5), (2, 64, 64, 3))
-            levels = [np.clip(lv + noise[i % 2][:lv.shape[0], :lv.shape[1]], 0, 255).astype(
-                np.uint8) if lv.shape[0] <= 64 else lv for i, lv in enumerate(levels)]
+            strength = rng.uniform(0, 5)
+            levels = [np.clip(level + strength * rng.standard_normal(level.shape, np.float32),
+                              0, 255).astype(np.uint8) for level in levels]
         valid = valid_cells(masks)
         templates = make_templates(exemplar, self.pattern)
         sample = {f'level{i}': level for i, level in enumerate(levels)}
@@ -174,45 +166,105 @@ def matching_scores(log_p: torch.Tensor, label: torch.Tensor) -> dict[str, float
     return scores
 
 
-def main() -> None:  # replaced by the command line
-    import sys
-    minutes = float(sys.argv[1])
-    pattern = FoveationPattern()
-    config = TrainEncoderConfig()
-    torch.manual_seed(config.seed)
-    torch.set_num_threads(1)
-    network = PerceptionNetwork(pattern, EncoderConfig())
-    loader = iter(DataLoader(Glances(pattern, config.seed), batch_size=config.batch, num_workers=1,
-                             prefetch_factor=4))
-    test = [next(iter(DataLoader(Glances(pattern, 999, rooms=24, uses=8), batch_size=512)))]
-    optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate,
-                                  weight_decay=0.01)
-    start, seen = time.time(), 0
-    total = minutes * 60
-    last = 0.0
-    while time.time() - start < total:
-        frac = (time.time() - start) / total
-        for group in optimizer.param_groups:
-            group['lr'] = config.learning_rate * min(1, frac * 20) * 0.5 * (
-                1 + math.cos(math.pi * frac))
-        batch = next(loader)
-        loss, log_p = matching_loss(network, batch)
-        optimizer.zero_grad()
+class EncoderTrainer:
+    """The pretraining loop: progress, TensorBoard, a checkpoint to resume from."""
+
+    def __init__(self, config: TrainEncoderConfig, pattern: FoveationPattern | None = None,
+                 encoder: EncoderConfig | None = None) -> None:
+        self.config = config
+        self.out = Path(config.out)
+        self.out.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(config.seed)
+        self.pattern = FoveationPattern() if pattern is None else pattern
+        self.network = PerceptionNetwork(self.pattern, EncoderConfig() if encoder is None
+                                         else encoder)
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=config.learning_rate,
+                                           weight_decay=0.01)
+        self.steps = max(1, config.samples // config.batch)
+        self.step = 0
+        self.seconds = 0.0
+        if config.resume:
+            self._resume()
+
+    def run(self) -> tuple[PerceptionNetwork, dict[str, Any]]:
+        """Train to the end; returns the network, in eval mode, and its scores on unseen rooms."""
+        config = self.config
+        torch.set_num_threads(max(1, available_cores() - 1))    # one core makes the glances
+        unseen = next(iter(DataLoader(Glances(self.pattern, config.seed + 999_983, rooms=16, uses=8),
+                                      batch_size=384)))
+        loader = iter(DataLoader(Glances(self.pattern, config.seed + 7919 * self.step),
+                                 batch_size=config.batch, num_workers=1, prefetch_factor=4))
+        log = SummaryWriter(str(self.out / 'tb'))
+        scores: dict[str, Any] = {}
+        bar = tqdm(total=self.steps, initial=self.step, desc='encoder', unit='batch', mininterval=1)
+        start = time.monotonic() - self.seconds
+        while self.step < self.steps:
+            loss = self._learn(next(loader))
+            self.step += 1
+            bar.update()
+            if self.step % 100 == 0 or self.step == self.steps:
+                self.seconds = time.monotonic() - start
+                scores = self._test(unseen)
+                bar.set_postfix(loss=f'{loss:.2f}', found=f'{scores["place/0"]:.2f}')
+                for name, value in {'loss/train': loss, **scores}.items():
+                    log.add_scalar(f'encoder/{name}', value, self.step * config.batch)
+                self._save()
+        bar.close()
+        log.close()
+        self.network.eval()
+        return self.network, {'samples': self.steps * config.batch,
+                              'minutes': round(self.seconds / 60, 2), **(scores
+                                                                        or self._test(unseen))}
+
+    def _learn(self, batch: dict[str, torch.Tensor]) -> float:
+        done = self.step / self.steps
+        for group in self.optimizer.param_groups:            # short warm-up, cosine to zero
+            group['lr'] = self.config.learning_rate * min(1.0, (self.step + 1) / 50) * 0.5 * (
+                1 + math.cos(math.pi * done))
+        self.network.train()
+        loss, _ = matching_loss(self.network, batch)
+        self.optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        seen += config.batch
-        if time.time() - last > 15:
-            last = time.time()
-            network.eval()
-            with torch.inference_mode():
-                tl, tp = matching_loss(network, test[0])
-            network.train()
-            print(f'{time.time()-start:.0f}s {seen} train {loss.item():.3f} test {tl.item():.3f}',
-                  {k: round(v, 3) for k, v in matching_scores(tp, test[0]['label']).items()},
-                  flush=True)
-    torch.save(network.state_dict(), sys.argv[2])
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        return float(loss.detach())
+
+    def _test(self, unseen: dict[str, torch.Tensor]) -> dict[str, float]:
+        self.network.eval()
+        with torch.inference_mode():
+            loss, log_p = matching_loss(self.network, unseen)
+        return {'loss/unseen': round(float(loss), 4), **{
+            name: round(value, 4) for name, value in
+            matching_scores(log_p, unseen['label']).items()}}
+
+    def _save(self) -> None:
+        part = self.out / 'last.part'
+        torch.save({'network': self.network.state_dict(), 'step': self.step,
+                    'optimizer': self.optimizer.state_dict(), 'seconds': self.seconds}, part)
+        part.replace(self.out / 'last.pt')
+
+    def _resume(self) -> None:
+        path = self.out / 'last.pt'
+        if not path.is_file():
+            return
+        try:
+            state = torch.load(path, weights_only=True)
+            self.network.load_state_dict(state['network'])
+            self.optimizer.load_state_dict(state['optimizer'])
+        except (RuntimeError, KeyError, ValueError, pickle.UnpicklingError, EOFError) as error:
+            raise CheckpointError(f'cannot resume from {path}: {error}; delete it to start '
+                                  'over') from error
+        self.step, self.seconds = int(state['step']), float(state['seconds'])
 
 
-if __name__ == '__main__':
-    main()
+def available_cores() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+
+
+def train_encoder(config: TrainEncoderConfig) -> dict[str, Any]:
+    """Pretrain, and leave a checkpoint folder (without an eye) in `config.out`/policy."""
+    network, scores = EncoderTrainer(config).run()
+    save_policy(Path(config.out) / 'policy', Policy(network, None, {
+        'seed': config.seed, 'command': 'gaze-robot train encoder', 'metrics': scores}))
+    return {'out': config.out, **scores}

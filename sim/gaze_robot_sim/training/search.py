@@ -1,0 +1,278 @@
+"""Train an eye to search: pretrain perception, then the policy with stable-baselines3's PPO.
+
+A run directory holds everything: config.json, encoder/ (pretraining), checkpoints/ (PPO, to resume
+from), tb/ (TensorBoard), policy/ (what the robot loads), curve.png and result.json.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+import dataclasses
+from dataclasses import dataclass
+import json
+import math
+from pathlib import Path
+import subprocess
+import time
+from typing import Any
+import warnings
+import zipfile
+
+import cv2
+import gymnasium
+import numpy as np
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+import torch
+
+from gaze_robot.checkpoint import load_policy, Policy, save_policy
+from gaze_robot.errors import CheckpointError
+from gaze_robot.perception import PerceptionNetwork
+from gaze_robot.policy.network import EyePolicy, EyeTrunk
+from gaze_robot_sim.envs.search import SearchBatch, SearchConfig
+from gaze_robot_sim.envs.vec import SearchVecEnv
+from gaze_robot_sim.evaluate import learned, run_episodes, score
+from gaze_robot_sim.scenes.procedural import ProceduralWorld
+from gaze_robot_sim.training.encoder import available_cores, EncoderTrainer, TrainEncoderConfig
+
+_UNSEEN = 1_000_003
+"""Added to the seed for rooms the training never shows."""
+
+
+@dataclass(frozen=True)
+class TrainSearchConfig:
+    """Training of a searching eye, from nothing."""
+
+    out: str = 'runs/search'
+    """Run directory."""
+
+    seed: int = 0
+    """Seed of rooms, weights and exploration."""
+
+    resume: bool = False
+    """Go on from the run directory's last good checkpoint."""
+
+    encoder: str = ''
+    """Checkpoint folder whose perception to use; empty: pretrain one first."""
+
+    encoder_samples: int = 90_000
+    """Glances to pretrain perception on."""
+
+    steps: int = 250_000
+    """Steps of all eyes together to train the policy for."""
+
+    eyes: int = 64
+    """Eyes simulated at once."""
+
+    rooms: int = 32
+    """Rooms at once; each is replaced after about 16 episodes."""
+
+    continuous: bool = False
+    """Continuous moves of up to 10 degrees per axis in place of the 25 discrete ones."""
+
+    learning_rate: float = 7e-4
+    """At the start; falls linearly to a tenth."""
+
+    eval_every: int = 10
+    """Rollouts between evaluations on unseen rooms."""
+
+    eval_episodes: int = 64
+    """Episodes of an evaluation."""
+
+
+class _Trunk(BaseFeaturesExtractor):
+    """The robot's own trunk as stable-baselines3's features extractor."""
+
+    def __init__(self, space: gymnasium.spaces.Dict) -> None:
+        tokens, width = space['tokens'].shape
+        trunk = EyeTrunk(tokens, width, space['vector'].shape[0])
+        super().__init__(space, trunk.features)
+        self.trunk = trunk
+
+    def forward(self, observation: dict[str, torch.Tensor]) -> torch.Tensor:
+        return self.trunk(observation['tokens'], observation['vector'])
+
+
+def eye_of(model: PPO, perception: PerceptionNetwork) -> EyePolicy:
+    """The actor of a PPO model as the network the robot runs."""
+    space = model.observation_space
+    assert isinstance(space, gymnasium.spaces.Dict)
+    eye = EyePolicy(*space['tokens'].shape, space['vector'].shape[0],
+                    isinstance(model.action_space, gymnasium.spaces.Discrete))
+    eye.trunk.load_state_dict(model.policy.features_extractor.trunk.state_dict())
+    eye.actor.load_state_dict(model.policy.action_net.state_dict())
+    return eye.eval()
+
+
+class _Keeper(BaseCallback):
+    """Evaluates on unseen rooms, logs, and keeps checkpoints."""
+
+    def __init__(self, config: TrainSearchConfig, out: Path, perception: PerceptionNetwork,
+                 unseen: SearchBatch, curve: list[dict[str, float]]) -> None:
+        super().__init__()
+        self.config, self.out, self.perception = config, out, perception
+        self.unseen, self.curve = unseen, curve
+        self.rollouts = 0
+        self.seconds = curve[-1]['seconds'] if curve else 0.0
+
+    def _on_training_start(self) -> None:
+        self.start = time.monotonic() - self.seconds
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        self.rollouts += 1
+        if self.rollouts % self.config.eval_every == 0:
+            self.keep()
+
+    def _on_training_end(self) -> None:
+        self.keep()
+
+    def keep(self) -> None:
+        """Score the policy as it is now, and save it."""
+        self.unseen.reseed(self.config.seed + _UNSEEN)
+        episodes = run_episodes(self.unseen, learned(eye_of(self.model, self.perception)),
+                                self.config.eval_episodes)
+        scores = score(episodes['error_deg'], self.unseen.config.rate_hz)
+        self.seconds = time.monotonic() - self.start
+        self.curve.append({'steps': float(self.num_timesteps), 'seconds': self.seconds, **scores})
+        for name, value in scores.items():
+            if math.isfinite(value):
+                self.logger.record(f'unseen/{name}', value)
+        for info in self.model.ep_info_buffer or ():
+            for name in info:
+                if name.startswith('reward/'):
+                    self.logger.record_mean(name, info[name])
+        checkpoint = self.out / 'checkpoints' / f'{self.num_timesteps:09d}.zip'
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        self.model.save(checkpoint.with_suffix('.part.zip'))
+        checkpoint.with_suffix('.part.zip').replace(checkpoint)
+        (self.out / 'curve.json').write_text(json.dumps(self.curve))
+        for old in sorted(checkpoint.parent.glob('0*[0-9].zip'))[:-3]:
+            old.unlink()
+
+
+def _last_good(out: Path, load: Callable[[Path], PPO]) -> tuple[PPO | None, list[str]]:
+    """The newest checkpoint that loads, and the names of newer ones that did not."""
+    refused: list[str] = []
+    for path in sorted((out / 'checkpoints').glob('0*[0-9].zip'), reverse=True):
+        try:
+            return load(path), refused
+        except (ValueError, KeyError, EOFError, OSError, RuntimeError, zipfile.BadZipFile) as error:
+            refused.append(f'{path.name}: {error}')
+    return None, refused
+
+
+def _perception(config: TrainSearchConfig, out: Path) -> tuple[PerceptionNetwork, dict[str, Any]]:
+    """Pretrained perception: given, already here, or made now."""
+    given = config.encoder or (str(out / 'encoder' / 'policy') if config.resume and (
+        out / 'encoder' / 'policy' / 'meta.json').is_file() else '')
+    if given:
+        policy = load_policy(given)
+        return policy.perception, dict(policy.meta.get('metrics', {}))
+    network, scores = EncoderTrainer(TrainEncoderConfig(
+        config.encoder_samples, seed=config.seed, out=str(out / 'encoder'),
+        resume=config.resume)).run()
+    save_policy(out / 'encoder' / 'policy', Policy(network, None, {
+        'seed': config.seed, 'metrics': scores}))
+    return network, scores
+
+
+def train_search(config: TrainSearchConfig) -> dict[str, Any]:
+    """Train, resume or finish a run; returns what result.json holds.
+
+    Raises:
+        CheckpointError: the run directory is not empty and `resume` is not set, or nothing in it
+            can be resumed from.
+    """
+    out = Path(config.out)
+    if (out / 'config.json').exists() and not config.resume:
+        raise CheckpointError(f'{out} holds a run already; pass --resume to go on with it, or '
+                              'choose another --out')
+    out.mkdir(parents=True, exist_ok=True)
+    (out / 'config.json').write_text(json.dumps(dataclasses.asdict(config), indent=2))
+    cv2.setNumThreads(1)                                # one thread per eye, not per picture
+    torch.manual_seed(config.seed)
+    perception, pretraining = _perception(config, out)
+    torch.set_num_threads(available_cores())
+    with ThreadPoolExecutor(available_cores()) as pool:
+        model, curve = _train_eye(config, out, perception, pool)
+    eye = eye_of(model, perception)
+    final = curve[-1]
+    result = {'out': str(out), 'seed': config.seed, 'steps': int(model.num_timesteps),
+              'minutes': {'encoder': pretraining.get('minutes'),
+                          'policy': round(final['seconds'] / 60, 2)},
+              'encoder': pretraining, 'unseen_rooms': {
+                  name: final[name] for name in ('n', 'success_rate', 'median_error_deg',
+                                                 'median_time_s')}}
+    save_policy(out / 'policy', Policy(perception, eye, {
+        'seed': config.seed, 'commit': _commit(), 'config': dataclasses.asdict(config),
+        'command': f'gaze-robot train search --seed {config.seed}', 'metrics': result}))
+    draw_curve(curve, out / 'curve.png')
+    (out / 'result.json').write_text(json.dumps(result, indent=2))
+    return result
+
+
+def _train_eye(config: TrainSearchConfig, out: Path, perception: PerceptionNetwork,
+               pool: ThreadPoolExecutor) -> tuple[PPO, list[dict[str, float]]]:
+    task = SearchConfig(discrete=not config.continuous, randomise=True, delay_steps=1,
+                        scene_uses=16)
+    rooms = [ProceduralWorld(int(seed)) for seed in np.random.default_rng(
+        config.seed).integers(1 << 31, size=config.rooms)]
+    env = SearchVecEnv(SearchBatch(config.eyes, rooms, perception, task, config.seed, pool.map))
+    exam = dataclasses.replace(task, randomise=False, delay_steps=0, scene_uses=10 ** 9)
+    unseen = SearchBatch(min(64, config.eval_episodes), [
+        ProceduralWorld(config.seed + _UNSEEN + i) for i in range(16)], perception, exam, 0,
+        pool.map)
+    model = None
+    if config.resume:
+        model, refused = _last_good(out, lambda path: PPO.load(path, env=env))
+        for text in refused:
+            warnings.warn(f'checkpoint passed over: {text}', stacklevel=2)
+    if model is None:
+        model = PPO('MultiInputPolicy', env, n_steps=64, batch_size=1024, n_epochs=5,
+                    learning_rate=lambda left: config.learning_rate * (0.1 + 0.9 * left),
+                    gamma=0.96, gae_lambda=0.9, ent_coef=0.01, seed=config.seed,
+                    tensorboard_log=str(out / 'tb'), policy_kwargs={
+                        'features_extractor_class': _Trunk, 'net_arch': [],
+                        'normalize_images': False})
+    curve = _curve_until(out, model.num_timesteps)
+    model.learn(max(0, config.steps - model.num_timesteps), reset_num_timesteps=False,
+                callback=_Keeper(config, out, perception, unseen, curve), tb_log_name='eye',
+                progress_bar=True)
+    return model, curve
+
+
+def _curve_until(out: Path, steps: int) -> list[dict[str, float]]:
+    path = out / 'curve.json'
+    if steps == 0 or not path.is_file():
+        return []
+    return [row for row in json.loads(path.read_text()) if row['steps'] <= steps]
+
+
+def draw_curve(curve: list[dict[str, float]], path: Path) -> None:
+    """Success and error on unseen rooms against minutes of training, as a picture."""
+    import matplotlib
+    matplotlib.use('Agg')
+    from matplotlib import pyplot
+    figure, left = pyplot.subplots(figsize=(7, 4))
+    minutes = [row['seconds'] / 60 for row in curve]
+    left.plot(minutes, [100 * row['success_rate'] for row in curve], 'o-', color='tab:blue')
+    left.set(xlabel='minutes of policy training', ylabel='found and held in unseen rooms, %',
+             ylim=(0, 100))
+    right = left.twinx()
+    right.plot(minutes, [row['median_error_deg'] for row in curve], 's--', color='tab:red')
+    right.set(ylabel='median final error, degrees', yscale='log')
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
+def _commit() -> str:
+    """The commit of the checkout this runs from, or 'unknown' in an installed package."""
+    try:
+        return subprocess.run(['git', 'rev-parse', '--short', 'HEAD'], cwd=Path(__file__).parent,
+                              capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return 'unknown'
