@@ -147,12 +147,13 @@ def _rows(data: object, rows: int, row_bytes: int, step: int) -> np.ndarray:
     return np.lib.stride_tricks.as_strided(flat, (rows, row_bytes), (step, 1))
 
 
-def rgb_from_compressed(data: object, name: str = '') -> np.ndarray:
+def rgb_from_compressed(data: object, name: str = '', upright: bool = False) -> np.ndarray:
     """Decode JPEG or PNG to (height, width, 3) uint8 RGB.
 
     Args:
         data: buffer with the file's bytes.
         name: what the sender calls the format, for the error's text.
+        upright: turn the picture as its EXIF tag says (photos), not a camera's raw rows.
 
     Raises:
         ImageError: not JPEG or PNG, or cut off.
@@ -167,8 +168,8 @@ def rgb_from_compressed(data: object, name: str = '') -> np.ndarray:
     else:
         raise ImageError(f'a compressed picture (format {name!r}, {encoded.size} bytes) is '
                          'neither JPEG nor PNG; set the publisher to one of them')
-    picture = cv2.imdecode(encoded, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) \
-        if whole else None
+    flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    picture = cv2.imdecode(encoded, flags) if whole else None
     if picture is None:
         raise ImageError(f'a compressed picture of {encoded.size} bytes is cut off or damaged')
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 import functools
 import os
 import pathlib
+import signal
 import tempfile
+import threading
 import traceback
 from typing import Any
 
@@ -123,6 +125,7 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int
     prepare_log_folder()
     node: Node | None = None
     try:
+        _interrupt_once()
         rclpy.init(args=args)
         node = make_node()
         if isinstance(node, ManagedNode):
@@ -145,11 +148,34 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int
                 close()
             node.destroy_node()
         rclpy.try_shutdown()
+        # Python puts the deadly default back while it ends; a late Ctrl-C would then be a crash.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
     return 0
 
 
+def _interrupt_once() -> None:
+    """Let only the first Ctrl-C raise: a terminal and `ros2 launch` may both send one.
+
+    rclpy calls the handler it finds after its own, so this goes before rclpy.init.
+    """
+    came = threading.Event()
+
+    def handle(number: int, frame: Any) -> None:
+        if not came.is_set():
+            came.set()
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, handle)
+
+
 def make_executor() -> Executor:
-    """The executor every process here uses: one thread."""
+    """The executor every process here uses: one thread.
+
+    Not EventsExecutor: the one in rclpy 7.1.6 kept a core busy and grew until it was killed, with
+    nothing but a 100 Hz timer to serve.
+    """
     return SingleThreadedExecutor()
 
 

@@ -19,6 +19,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from gaze_robot.camera import CameraModel, COEFFICIENTS
 from gaze_robot.errors import CameraModelError, CommandError, ImageError
+from gaze_robot.nodes._calibration import at_size
 from gaze_robot.nodes._encodings import ENCODINGS, rgb_from_bytes, rgb_from_compressed
 from gaze_robot.types import PanTiltCommand, PanTiltState
 
@@ -146,13 +147,10 @@ def camera_from_info(info: CameraInfo, width: int, height: int) -> CameraModel:
     camera = CameraModel.from_camera_info(
         info.width, info.height, tuple(info.k), lens, coefficients,
         (info.binning_x, info.binning_y), (roi.x_offset, roi.y_offset, roi.width, roi.height))
-    if (camera.width, camera.height) == (width, height):
-        return camera
-    if abs(camera.width * height - camera.height * width) > max(width, height):
-        raise CameraModelError(
-            f'camera_info describes {camera.width}x{camera.height} pictures but they are '
-            f'{width}x{height}, another shape; calibrate the camera at this resolution')
-    return camera.scaled(width, height)
+    try:
+        return at_size(camera, width, height)
+    except CameraModelError as error:
+        raise CameraModelError(f'camera_info does not fit: {error}') from error
 
 
 def info_from_camera(camera: CameraModel, header_: Header) -> CameraInfo:

@@ -45,7 +45,7 @@ def declare_config(node: Node, cls: type[ConfigT],
     if all(node.has_parameter(name) for name in names):
         return current_config(node, cls)
     try:
-        settings = config.from_mapping(cls, given_parameters(node))
+        settings = config.from_mapping(cls, _texts(cls, given_parameters(node)))
     except ConfigError as error:
         raise ConfigError(f'node {node.get_name()}: {error}') from error
     for parameter in config.parameters(cls):
@@ -64,6 +64,13 @@ def given_parameters(node: Node) -> dict[str, Any]:
     overrides = node._parameter_overrides
     return {name: parameter.value for name, parameter in overrides.items()
             if name not in _OF_EVERY_NODE}
+
+
+def _texts(cls: type, given: dict[str, Any]) -> dict[str, Any]:
+    """YAML and `-p` read `source:=0` as a number; where text is meant, it is text again."""
+    wants_text = {parameter.name for parameter in config.parameters(cls) if parameter.type is str}
+    return {name: str(value) if name in wants_text and type(value) is int else value
+            for name, value in given.items()}
 
 
 def current_config(node: Node, cls: type[ConfigT]) -> ConfigT:

@@ -1,0 +1,52 @@
+"""Calibration files as ROS's camera_calibration writes them. No ROS."""
+
+import pathlib
+from typing import Any
+
+import yaml
+
+from gaze_robot.camera import CameraModel
+from gaze_robot.errors import CameraModelError
+
+_EXPECTED = ('image_width, image_height, camera_matrix.data (9 numbers), distortion_model, '
+             'distortion_coefficients.data')
+
+
+def load_calibration(path: str) -> CameraModel:
+    """The lens that a calibration YAML describes.
+
+    Raises:
+        CameraModelError: no such file, not YAML, a key missing, or values no camera has.
+    """
+    place = pathlib.Path(path.removeprefix('file://')).expanduser()
+    try:
+        document: Any = yaml.safe_load(place.read_text(encoding='utf-8'))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise CameraModelError(f'cannot read the calibration {place}: '
+                               f'{" ".join(str(error).split())}') from error
+    try:
+        width, height = int(document['image_width']), int(document['image_height'])
+        matrix = tuple(float(value) for value in document['camera_matrix']['data'])
+        coefficients = tuple(float(v) for v in document['distortion_coefficients']['data'])
+        lens = str(document['distortion_model'])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CameraModelError(f'{place} is not a camera calibration ({error!r}); expected '
+                               f'{_EXPECTED}') from error
+    try:
+        return CameraModel.from_camera_info(width, height, matrix, lens, coefficients)
+    except CameraModelError as error:
+        raise CameraModelError(f'{place}: {error}') from error
+
+
+def at_size(camera: CameraModel, width: int, height: int) -> CameraModel:
+    """The lens for pictures of another size but the same shape.
+
+    Raises:
+        CameraModelError: another shape; part of the picture was cut away and nobody knows which.
+    """
+    if abs(camera.width * height - camera.height * width) > max(width, height):
+        raise CameraModelError(
+            f'it describes {camera.width}x{camera.height} pictures but they are {width}x{height}, '
+            'another shape; calibrate the camera at this resolution')
+    return camera if (camera.width, camera.height) == (width, height) \
+        else camera.scaled(width, height)
