@@ -145,7 +145,8 @@ def parameters(config: BringupConfig) -> dict[str, dict[str, Any]]:
     """
     merged: dict[str, dict[str, Any]] = {name: {} for name in SCHEMAS}
     if config.params_file:
-        for name, values in load_yaml(config.params_file).items():
+        for path, values in load_yaml(config.params_file).items():
+            name = path.removeprefix('**/')         # '/**/gaze': gaze in any namespace
             if name not in SCHEMAS and name != '**':
                 raise ConfigError(f'{config.params_file}: there is no node {name!r}; '
                                   f'nodes are {", ".join(SCHEMAS)}')

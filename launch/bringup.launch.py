@@ -1,0 +1,139 @@
+"""Everything for one robot eye. With no argument: a closed loop on the simulator.
+
+    ros2 launch gaze_robot bringup.launch.py
+    ros2 launch gaze_robot bringup.launch.py world:=/path/to/panorama.jpg
+    ros2 launch gaze_robot bringup.launch.py camera:=usb source:=0
+    ros2 launch gaze_robot bringup.launch.py camera:=file source:=/path/to/video.mp4
+    ros2 launch gaze_robot bringup.launch.py camera:=none image_topic:=/camera/color/image_raw
+
+`ros2 launch gaze_robot bringup.launch.py --show-args` explains every argument.
+"""
+
+import os
+from pathlib import Path
+
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEnvironmentVariable
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+PACKAGE = 'gaze_robot'
+# Beside this file in the checkout as well as in an installed share folder.
+CONFIG = Path(__file__).parent.parent / 'config'
+YES_NO = ['true', 'false']
+FROM_FILE = ['', *YES_NO]
+
+# name, default, meaning, choices
+ARGUMENTS = [
+    ('namespace', '', 'Namespace of every node and topic.', None),
+    ('params_file', str(CONFIG / 'gaze_robot.yaml'), 'Parameters of every node.', None),
+    ('use_sim_time', 'false', 'Follow /clock.', YES_NO),
+    ('autostart', 'true', 'Configure and activate the lifecycle nodes without a manager.', YES_NO),
+    ('log_level', 'info', 'debug, info, warn, error or fatal.', None),
+    ('use_respawn', 'false', 'Start a node again 2 s after it died.', YES_NO),
+    ('backend', '', "Which head; empty: the parameter file's (sim).", None),
+    ('camera', 'sim', 'sim: the simulator; usb; file: a video, picture or folder; none: a camera '
+     'driver of your own.', ['sim', 'usb', 'file', 'none']),
+    ('image_topic', 'image_raw', "The camera's topic; its camera_info is taken from beside it.",
+     None),
+    ('image_transport', '', "raw or compressed; empty: the parameter file's (raw).",
+     ['', 'raw', 'compressed']),
+    ('source', '', 'camera:=usb: number or device (0). camera:=file: the file or folder.', None),
+    ('world', '', "camera:=sim: 'procedural', a panorama, a folder of them, a 360-degree video.",
+     None),
+    ('rate', '', 'Pictures per second of the camera or simulator; empty: its own.', None),
+    ('policy', '', 'Folder of a checkpoint; empty: the weights shipped.', None),
+    ('exemplar', '', "Picture of what to look for, or 'auto': a patch of the first frame. Empty: "
+     "the simulator's tasks; 'auto' with camera:=usb and file; else wait for gaze/exemplar.",
+     None),
+    ('eye', '', 'head: the head turns; picture: nothing turns, the fixation moves inside the '
+     'picture. Empty: head with camera:=sim or a real backend, else picture.',
+     ['', 'head', 'picture']),
+    ('enable_at_start', '', 'Torque on from the start; empty: yes in simulation, no on hardware.',
+     FROM_FILE),
+    ('viewer', 'false', 'The page to watch; not part of this version.', YES_NO),
+]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Declare the arguments, set the middleware up, start the nodes."""
+    return LaunchDescription([
+        *(DeclareLaunchArgument(name, default_value=default, description=text, choices=choices)
+          for name, default, text, choices in ARGUMENTS),
+        OpaqueFunction(function=_environment),
+        OpaqueFunction(function=_nodes)])
+
+
+def _environment(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Settings with which camera pictures arrive, and cheaply; what the user set stays."""
+    wanted = {
+        # glibc gives a big buffer back to the kernel after every picture unless told not to.
+        'MALLOC_MMAP_THRESHOLD_': '33554432',
+        'MALLOC_TRIM_THRESHOLD_': '268435456',
+        'MALLOC_TOP_PAD_': '16777216',
+    }
+    if 'FASTDDS_DEFAULT_PROFILES_FILE' not in os.environ:
+        wanted['FASTRTPS_DEFAULT_PROFILES_FILE'] = str(CONFIG / 'fastdds.xml')
+    return [SetEnvironmentVariable(name, value) for name, value in wanted.items()
+            if name not in os.environ]
+
+
+def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    argument = {name: LaunchConfiguration(name).perform(context) for name, *_ in ARGUMENTS}
+    camera = argument['camera']
+    if camera == 'file' and not argument['source']:
+        raise RuntimeError('camera:=file needs source:=FILE (a video, a picture or a folder)')
+    simulated_head = argument['backend'] in ('', 'sim')
+    eye = argument['eye'] or ('picture' if camera != 'sim' and simulated_head else 'head')
+    exemplar = argument['exemplar'] or ('auto' if camera in ('usb', 'file') else '')
+    rate = float(argument['rate']) if argument['rate'] else None
+
+    actions: list[LaunchDescriptionEntity] = []
+    if argument['viewer'] == 'true':
+        actions.append(LogInfo(msg='viewer:=true: this version has no viewer; watch '
+                               'gaze/debug_image with rqt_image_view'))
+    if eye == 'head':
+        actions.append(_node(argument, 'pan_tilt', autostart=True, parameters={
+            'backend': argument['backend'] or None,
+            'enable_at_start': _truth(argument['enable_at_start'])}))
+    actions.append(_node(argument, 'gaze', autostart=True, remappings=_camera_topics(argument),
+                         parameters={
+                             'eye': eye, 'exemplar': exemplar or None,
+                             'image_transport': argument['image_transport'] or None,
+                             'model.path': argument['policy'] or None}))
+    if camera == 'sim':
+        actions.append(_node(argument, 'world', remappings=_camera_topics(argument), parameters={
+            'world': argument['world'] or None, 'rate': rate}))
+    elif camera != 'none':
+        actions.append(_node(argument, 'camera', remappings=_camera_topics(argument), parameters={
+            'source': argument['source'] or '0', 'rate': rate}))
+    return actions
+
+
+def _node(argument: dict[str, str], name: str, parameters: dict[str, object],
+          remappings: list[tuple[str, str]] | None = None, autostart: bool = False) -> Node:
+    """One node; a parameter that is None is left to the parameter file."""
+    given = {key: value for key, value in parameters.items() if value is not None}
+    if argument['use_sim_time'] == 'true':
+        given['use_sim_time'] = True
+    if autostart:
+        given['autostart'] = argument['autostart'] == 'true'
+    return Node(
+        package=PACKAGE, executable=f'{name}_node', name=name, namespace=argument['namespace'],
+        parameters=[argument['params_file'], given], remappings=remappings or [],
+        arguments=['--ros-args', '--log-level', f'{name}:={argument["log_level"]}'],
+        output='screen', respawn=argument['use_respawn'] == 'true', respawn_delay=2.0)
+
+
+def _camera_topics(argument: dict[str, str]) -> list[tuple[str, str]]:
+    """Remap the three topics of a camera to those beside `image_topic`."""
+    image = argument['image_topic'].removesuffix('/compressed')
+    if image == 'image_raw':
+        return []
+    beside, slash, _ = image.rpartition('/')
+    return [('image_raw', image), ('image_raw/compressed', f'{image}/compressed'),
+            ('camera_info', f'{beside}{slash}camera_info')]
+
+
+def _truth(text: str) -> bool | None:
+    return {'true': True, 'false': False}.get(text)
