@@ -41,9 +41,9 @@ class PerceptionNetwork(nn.Module):
 
     def encode_exemplar(self, image: torch.Tensor, width_rad: torch.Tensor) -> torch.Tensor:
         """Tokens (B, M, D) of exemplars (B, EXEMPLAR_PX, EXEMPLAR_PX, 3) uint8."""
-        patch = self.pattern.patch
+        patch = self.pattern.token_side
         layout = TokenLayout.of_squares(width_rad, EXEMPLAR_PX, patch)
-        return self.encoder(patchify([image], patch), layout)
+        return self.encoder(patchify([image], [patch]), layout)
 
 
 def size_in_cells(width_rad: float, pattern: FoveationPattern) -> np.ndarray:
@@ -82,7 +82,7 @@ class Perception:
         self.network = network
         self.pattern = network.pattern
         self._map = map_eyes
-        tokens = (EXEMPLAR_PX // self.pattern.patch) ** 2
+        tokens = (EXEMPLAR_PX // self.pattern.token_side) ** 2
         self._exemplar = torch.zeros(eyes, tokens, network.encoder.config.width)
         self._size = torch.zeros(eyes, self.pattern.levels)
         self._templates: list = [None] * eyes

@@ -48,11 +48,11 @@ class TokenLayout:
         """Tokens of a foveated view, level by level, rows first."""
         positions, scales = [], []
         for level in range(pattern.levels):
-            side = pattern.window[level] // pattern.patch
+            side = pattern.tokens_across[level]
             steps = ((np.arange(side) + 0.5) / side * 2 - 1) * pattern.half_tangent(level)
             x, y = np.meshgrid(np.arctan(steps), np.arctan(steps))
             positions.append(np.stack([x, y], axis=-1).reshape(-1, 2))
-            sample = 2 * pattern.half_tangent(level) / pattern.window[level]
+            sample = 2 * pattern.half_tangent(level) / (side * pattern.token_side)
             scales.append(np.full(side * side, math.log(math.degrees(sample))))
         return cls(torch.from_numpy(np.concatenate(positions)).float(),
                    torch.from_numpy(np.concatenate(scales)).float())
@@ -69,22 +69,26 @@ class TokenLayout:
         return cls(position, scale)
 
 
-def patchify(levels: Sequence[torch.Tensor], patch: int) -> torch.Tensor:
+def patchify(levels: Sequence[torch.Tensor], patch: Sequence[int]) -> torch.Tensor:
     """Cut views into patches.
 
     Args:
         levels: one (B, window, window, 3) uint8 tensor per level.
-        patch: side of a patch.
+        patch: side of a patch on each level; larger ones are averaged down to the smallest, P.
 
     Returns:
-        (B, N, patch * patch * 3) float32 in [-1, 1].
+        (B, N, P * P * 3) float32 in [-1, 1].
     """
-    rows = []
-    for level in levels:
-        batch, side = level.shape[0], level.shape[1] // patch
-        cut = level.view(batch, side, patch, side, patch, 3).permute(0, 1, 3, 2, 4, 5)
-        rows.append(cut.reshape(batch, side * side, patch * patch * 3))
-    return torch.cat(rows, dim=1).float().div_(127.5).sub_(1.0)
+    rows, fine = [], min(patch)
+    for level, size in zip(levels, patch):
+        batch, across, pool = level.shape[0], level.shape[1] // size, size // fine
+        if pool > 1:
+            cut = level.view(batch, across, fine, pool, across, fine, pool, 3).float().mean(
+                dim=(3, 6)).permute(0, 1, 3, 2, 4, 5)
+        else:
+            cut = level.view(batch, across, fine, across, fine, 3).permute(0, 1, 3, 2, 4, 5)
+        rows.append(cut.reshape(batch, across * across, fine * fine * 3).float())
+    return torch.cat(rows, dim=1).div_(127.5).sub_(1.0)
 
 
 class _Block(nn.Module):

@@ -13,20 +13,24 @@ class FoveationPattern:
     """A pyramid of square levels, sharpest first.
 
     The half-widths of the defaults have tangents 0.2, 0.4 and 1, so a 640x480 camera of 90 degrees
-    is averaged by exactly 2x2, 4x4 and 10x10 pixels.
+    is averaged by exactly 2x2, 4x4 and 5x5 pixels.
     """
 
     fov_deg: tuple[float, ...] = (2 * math.degrees(math.atan(0.2)),
                                   2 * math.degrees(math.atan(0.4)), 90.0)
     """Full horizontal (= vertical) field of view of each level, degrees, growing, below 180."""
 
-    window: tuple[int, ...] = (64, 64, 64)
+    window: tuple[int, ...] = (64, 64, 128)
     """Side of each level, samples."""
 
-    patch: int = 16
-    """Side of one token's patch, samples; divides every window."""
+    patch: tuple[int, ...] = (16, 16, 32)
+    """Side of one token's patch on each level, samples; divides the window. A level whose patches
+    are larger than the smallest ones is averaged down for the encoder; what reads samples
+    directly (correlation with an exemplar) keeps its full resolution. One number is for all."""
 
     def __post_init__(self) -> None:
+        patch = (self.patch,) * len(self.window) if isinstance(self.patch, int) else self.patch
+        object.__setattr__(self, 'patch', tuple(int(side) for side in patch))
         object.__setattr__(self, 'fov_deg', tuple(float(fov) for fov in self.fov_deg))
         object.__setattr__(self, 'window', tuple(int(side) for side in self.window))
         if not self.fov_deg or len(self.fov_deg) != len(self.window):
@@ -36,12 +40,18 @@ class FoveationPattern:
             raise ConfigError(f'fov_deg must lie between 0 and 180, got {self.fov_deg}')
         if any(b <= a for a, b in zip(self.fov_deg, self.fov_deg[1:])):
             raise ConfigError(f'fov_deg must grow from level to level, got {self.fov_deg}')
-        for level, side in enumerate(self.window):
-            if self.patch <= 0 or side <= 0 or side % self.patch:
+        if len(self.patch) != len(self.window):
+            raise ConfigError(f'patch has {len(self.patch)} levels and window has '
+                              f'{len(self.window)}; give one of each per level')
+        for level, (side, patch) in enumerate(zip(self.window, self.patch)):
+            if patch <= 0 or side <= 0 or side % patch:
                 raise ConfigError(
                     f'level {level}: a window of {side} cannot be cut into patches of '
-                    f'{self.patch} ({side} / {self.patch} = {side / max(self.patch, 1):.2f}; '
+                    f'{patch} ({side} / {patch} = {side / max(patch, 1):.2f}; '
                     'needs an integer)')
+            if patch % min(self.patch):
+                raise ConfigError(f'level {level}: patches of {patch} cannot be averaged down to '
+                                  f'{min(self.patch)} (needs a multiple)')
 
     @property
     def levels(self) -> int:
@@ -49,9 +59,19 @@ class FoveationPattern:
         return len(self.window)
 
     @property
+    def tokens_across(self) -> tuple[int, ...]:
+        """Tokens along a side of each level."""
+        return tuple(side // patch for side, patch in zip(self.window, self.patch))
+
+    @property
+    def token_side(self) -> int:
+        """Samples along a side of what the encoder embeds as one token."""
+        return min(self.patch)
+
+    @property
     def tokens_per_level(self) -> tuple[int, ...]:
         """Tokens of each level."""
-        return tuple((side // self.patch) ** 2 for side in self.window)
+        return tuple(across ** 2 for across in self.tokens_across)
 
     @property
     def tokens(self) -> int:

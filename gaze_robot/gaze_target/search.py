@@ -22,7 +22,7 @@ class SearchHead(nn.Module):
 
     def __init__(self, width: int, pattern: FoveationPattern) -> None:
         super().__init__()
-        self.tokens_across = tuple(side // pattern.patch for side in pattern.window)
+        self.tokens_across = pattern.tokens_across
         if any(CELLS % across for across in self.tokens_across):
             raise ConfigError(f'{CELLS} heatmap cells cannot be shared out to '
                               f'{self.tokens_across} tokens; choose window / patch to divide them')

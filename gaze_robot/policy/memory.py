@@ -46,7 +46,7 @@ class Candidate:
     """(B,)"""
 
     score: np.ndarray
-    """(B,) probability given by the level that saw it."""
+    """(B,) probability given by the level that saw it; squared if that is the fovea."""
 
     sharpness: np.ndarray
     """(B,) 0 never seen; 1 the coarsest level ... L the fovea."""
@@ -128,9 +128,13 @@ class GazeMemory:
 
     def candidates(self, eyes: np.ndarray, count: int, apart_rad: float = math.radians(15)
                    ) -> list[Candidate]:
-        """The `count` most probable places of these eyes, at least `apart_rad` from each other."""
-        score = self.score[eyes]
-        sharpness = self.sharpness[eyes]
+        """The `count` places of these eyes most worth a look, at least `apart_rad` apart.
+
+        A coarse level's doubt is a reason to look closer, the fovea's is a refutation: its scores
+        count squared.
+        """
+        sharpness, score = self.sharpness[eyes], self.score[eyes]
+        score = np.where(sharpness == self.pattern.levels, score ** 2, score)
         found = []
         for _ in range(count):
             flat = score.reshape(len(score), -1).argmax(axis=1)

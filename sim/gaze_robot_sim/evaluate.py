@@ -1,16 +1,65 @@
 """Searches with known targets, scored: a policy beside honest baselines."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+import math
+from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import torch
+from tqdm import tqdm
 
-from gaze_robot.policy.actions import MOVES
+from gaze_robot.checkpoint import load_policy
+from gaze_robot.errors import CheckpointError, ConfigError
+from gaze_robot.geometry import angle_between
+from gaze_robot.policy.actions import MOVES, STAY
 from gaze_robot.policy.network import EyePolicy
-from gaze_robot_sim.envs.search import SearchBatch
+from gaze_robot_sim.envs.search import SearchBatch, SearchConfig
+from gaze_robot_sim.scenes import open_world
+from gaze_robot_sim.scenes.base import World
+from gaze_robot_sim.scenes.targets import template_match
+from gaze_robot_sim.training.encoder import available_cores
 
 Chooser = Callable[[dict[str, np.ndarray], SearchBatch], np.ndarray]
-"""Observation and simulator to (B,) discrete actions; baselines may look at the pose."""
+"""Observation and simulator to (B,) actions; baselines may look at pose and heatmaps, not truth."""
+
+WITHIN_DEG, HOLD_S = 5.0, 0.5
+_PICTURES = {'.jpg', '.jpeg', '.png', '.webp', '.tif', '.tiff', '.bmp'}
+_GLANCE_PIXELS_PER_DEGREE = 0.53
+"""What a 120-degree, 64-pixel periphery sees: the resolution of one glance of template matching."""
+
+
+@dataclass(frozen=True)
+class EvalSearchConfig:
+    """Measure searching, beside a random policy, a raster scan and template matching."""
+
+    worlds: str = 'procedural'
+    """'procedural', a panorama, a folder of panoramas, or a 360-degree video."""
+
+    n: int = 200
+    """Searches."""
+
+    seed: int = 1
+    """Seed of rooms, targets and starts."""
+
+    policy: str = ''
+    """Checkpoint folder; empty: the one shipped."""
+
+    seconds: float = 0.0
+    """Time allowed per search; 0: 3 s in procedural rooms, 5 s elsewhere."""
+
+    max_start_deg: float = 90.0
+    """Starts are at most this far from the target."""
+
+    def __post_init__(self) -> None:
+        if self.n < 1 or self.seconds < 0 or not 0 < self.max_start_deg <= 180:
+            raise ConfigError('n must be at least 1, seconds not negative and max_start_deg '
+                              f'between 0 and 180, got {self.n}, {self.seconds}, '
+                              f'{self.max_start_deg}')
 
 
 def learned(eye: EyePolicy) -> Chooser:
@@ -21,15 +70,61 @@ def learned(eye: EyePolicy) -> Chooser:
     return choose
 
 
+def random_policy(seed: int) -> Chooser:
+    """Any of the moves, at any time."""
+    rng = np.random.default_rng(seed)
+
+    def choose(_: dict[str, np.ndarray], batch: SearchBatch) -> np.ndarray:
+        return rng.integers(len(MOVES), size=batch.eyes)
+    return choose
+
+
+class RasterScan:
+    """Sweep row after row with the same perception, and go to what the fovea recognises."""
+
+    ROWS_DEG = (0.0, -18.0, 18.0, -36.0, 36.0)
+    SURE = 0.5
+
+    def __init__(self) -> None:
+        self._row = np.zeros(0, int)
+        self._side = np.zeros(0)
+
+    def __call__(self, _: dict[str, np.ndarray], batch: SearchBatch) -> np.ndarray:
+        """One action per eye."""
+        fresh = batch.steps == 0
+        if len(self._row) != batch.eyes:
+            self._row, self._side = np.zeros(batch.eyes, int), np.ones(batch.eyes)
+        self._row[fresh], self._side[fresh] = 0, 1.0
+        low, high = batch.config.limits.min_position[0], batch.config.limits.max_position[0]
+        pan = batch.pose[:, 0]
+        turn = np.where(self._side > 0, pan > high - 0.1, pan < low + 0.1)
+        self._row[turn] = (self._row[turn] + 1) % len(self.ROWS_DEG)
+        self._side[turn] *= -1
+        rows = np.radians(np.array(self.ROWS_DEG))[self._row]
+        towards = np.stack([self._side, rows - batch.pose[:, 1]], axis=1)
+        seen = batch.peak.probability[:, 0] > self.SURE
+        towards[seen] = batch.peak.offset_rad[seen, 0]
+        return nearest_move(towards)
+
+
+def nearest_move(towards: np.ndarray) -> np.ndarray:
+    """The discrete moves (B,) that come nearest to displacements (B, 2), radians."""
+    size = np.linalg.norm(towards, axis=1, keepdims=True)
+    reach = np.linalg.norm(MOVES, axis=1).max()
+    wanted = towards * np.minimum(1.0, reach / np.maximum(size, 1e-9))
+    move = np.linalg.norm(MOVES[None] - wanted[:, None], axis=2).argmin(axis=1)
+    return np.where(size[:, 0] < 1e-9, STAY, move)
+
+
 def run_episodes(batch: SearchBatch, choose: Chooser, episodes: int,
                  progress: Callable[[Iterable], Iterable] = iter) -> dict[str, np.ndarray]:
     """Run whole episodes and keep every step's error.
 
     Returns:
-        {'error_deg': (episodes, steps + 1), 'start_deg': (episodes,)}
+        error_deg (episodes, steps + 1); sure (episodes,) the fovea's confidence at the end.
     """
     length = round(batch.config.episode_s * batch.config.rate_hz)
-    errors = []
+    errors, sure = [], []
     for _ in progress(range(-(-episodes // batch.eyes))):
         batch.start(range(batch.eyes))
         rows = [np.degrees(batch.error_rad())]
@@ -37,12 +132,13 @@ def run_episodes(batch: SearchBatch, choose: Chooser, episodes: int,
             batch.step(choose(batch.look(), batch))
             rows.append(np.degrees(batch.error_rad()))
         errors.append(np.stack(rows, axis=1))
-    error = np.concatenate(errors)[:episodes]
-    return {'error_deg': error, 'start_deg': error[:, 0]}
+        sure.append(batch.peak.probability[:, 0])
+    return {'error_deg': np.concatenate(errors)[:episodes],
+            'sure': np.concatenate(sure)[:episodes]}
 
 
-def score(error_deg: np.ndarray, rate_hz: float, within_deg: float = 5.0, hold_s: float = 0.5
-          ) -> dict[str, float]:
+def score(error_deg: np.ndarray, rate_hz: float, within_deg: float = WITHIN_DEG,
+          hold_s: float = HOLD_S) -> dict[str, Any]:
     """Summarise searches.
 
     Args:
@@ -56,6 +152,99 @@ def score(error_deg: np.ndarray, rate_hz: float, within_deg: float = 5.0, hold_s
     # Arrival: the first step after which the gaze never leaves again.
     left = np.where(~near, np.arange(near.shape[1])[None], -1).max(axis=1)
     times = (left[success] + 1) / rate_hz
+    low, high = wilson(int(success.sum()), len(success))
     return {'n': len(error_deg), 'success_rate': float(success.mean()),
+            'success_low': low, 'success_high': high,
             'median_error_deg': float(np.median(error_deg[:, -1])),
-            'median_time_s': float(np.median(times)) if success.any() else float('nan')}
+            'median_time_s': float(np.median(times)) if success.any() else math.nan}
+
+
+def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:
+    """95 % confidence interval of a proportion (Wilson 1927)."""
+    share, square = hits / n, z * z / n
+    middle = (share + square / 2) / (1 + square)
+    half = z / (1 + square) * math.sqrt(share * (1 - share) / n + square / (4 * n))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def failures(error_deg: np.ndarray, sure: np.ndarray, fovea_deg: float, success: np.ndarray
+             ) -> dict[str, int]:
+    """Why searches failed: how far they got."""
+    seen = error_deg.min(axis=1) < fovea_deg / 2
+    held = ~success & (sure > 0.5) & (error_deg[:, -1] > WITHIN_DEG)
+    return {'held_the_wrong_place': int(held.sum()),
+            'seen_sharply_but_left': int((~success & seen & ~held).sum()),
+            'never_in_the_fovea': int((~success & ~seen & ~held).sum())}
+
+
+def template_baseline(batch: SearchBatch, episodes: int, pixels_per_degree: float) -> dict:
+    """One glance of template matching over the whole band, for the same targets."""
+    found = []
+    for _ in range(-(-episodes // batch.eyes)):
+        batch.start(range(batch.eyes))
+        for panorama, target in batch.scenes():
+            scale = min(pixels_per_degree, panorama.width / 360)
+            best = template_match(panorama, target.exemplar, scale, count=1)
+            found.append(len(best) > 0 and math.degrees(
+                float(angle_between(best[0], target.direction))) <= WITHIN_DEG)
+    hits = found[:episodes]
+    return {'n': len(hits), 'success_rate': float(np.mean(hits))}
+
+
+@contextmanager
+def opened(spec: str, seed: int, rooms: int) -> Iterator[Sequence[World]]:
+    """The worlds of an evaluation: `rooms` unseen rooms, or every picture of a folder."""
+    if spec == 'procedural':
+        worlds = [open_world('procedural', seed=seed * 100_003 + i) for i in range(rooms)]
+    elif Path(spec).is_dir():
+        files = sorted(p for p in Path(spec).iterdir() if p.suffix.lower() in _PICTURES)
+        worlds = [open_world(str(p), seed=seed) for p in files] or [open_world(spec, seed=seed)]
+    else:
+        worlds = [open_world(spec, seed=seed)]
+    try:
+        yield worlds
+    finally:
+        for world in worlds:
+            world.close()
+
+
+def evaluate_search(config: EvalSearchConfig) -> dict[str, Any]:
+    """Run the same searches with the policy and with every baseline.
+
+    Raises:
+        CheckpointError, WorldError: what is asked for cannot be read.
+    """
+    policy = load_policy(config.policy)
+    if policy.eye is None:
+        raise CheckpointError(f'{config.policy} has no eye; give a folder that '
+                              '`gaze-robot train search` wrote')
+    cv2.setNumThreads(1)
+    torch.set_num_threads(available_cores())
+    seconds = config.seconds or (3.0 if config.worlds == 'procedural' else 5.0)
+    task = SearchConfig(episode_s=seconds, scene_uses=10 ** 9, discrete=policy.eye.discrete,
+                        max_start_deg=config.max_start_deg)
+    eyes = min(50, config.n)
+    with ThreadPoolExecutor(available_cores()) as pool, \
+            opened(config.worlds, config.seed, rooms=min(50, config.n)) as worlds:
+        def fresh(discrete: bool = True) -> SearchBatch:
+            return SearchBatch(eyes, worlds, policy.perception, replace(task, discrete=discrete),
+                               config.seed, pool.map)
+
+        def shown(name: str) -> Callable[[Iterable], Iterable]:
+            return lambda rounds: tqdm(rounds, desc=name, unit='round')
+        own = run_episodes(fresh(policy.eye.discrete), learned(policy.eye), config.n,
+                           shown('learned'))
+        result = score(own['error_deg'], task.rate_hz)
+        hold = round(HOLD_S * task.rate_hz)
+        success = (own['error_deg'][:, -hold:] <= WITHIN_DEG).all(axis=1)
+        result['failures'] = failures(own['error_deg'], own['sure'],
+                                      policy.perception.pattern.fov_deg[0], success)
+        baselines: dict[str, Any] = {}
+        for name, choose in (('random', random_policy(config.seed)), ('raster', RasterScan())):
+            run = run_episodes(fresh(), choose, config.n, shown(name))
+            baselines[name] = score(run['error_deg'], task.rate_hz)
+        baselines['template_glance'] = template_baseline(fresh(), config.n,
+                                                         _GLANCE_PIXELS_PER_DEGREE)
+        baselines['template_full'] = template_baseline(fresh(), config.n, math.inf)
+    return {'worlds': config.worlds, 'seed': config.seed, 'seconds': seconds, **result,
+            'baselines': baselines}

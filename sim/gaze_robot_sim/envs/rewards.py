@@ -1,6 +1,7 @@
 """Reward terms of the environments, by name; scales are configuration, every term is logged."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 import math
 
 import numpy as np
@@ -9,21 +10,35 @@ from gaze_robot.errors import ConfigError
 
 ON_TARGET_RAD = math.radians(5.0)
 
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What one step led to, for B eyes."""
+
+    error_rad: np.ndarray
+    """(B,) from the fovea's centre to the target."""
+
+    before_rad: np.ndarray
+    """(B,) the same before the step."""
+
+    speed_rad_s: np.ndarray
+    """(B,) of the head."""
+
+
 TERMS = {
-    # error: (B,) radians from the fovea's centre to the target; speed: (B,) radians per second
-    'near': lambda error, speed: 1.0 - error / (math.pi / 2),
-    'on_target': lambda error, speed: (error < ON_TARGET_RAD).astype(float),
-    'centred': lambda error, speed: np.maximum(0.0, 1.0 - error / ON_TARGET_RAD),
-    'unsteady': lambda error, speed: -np.minimum(speed, 1.0) * (error < ON_TARGET_RAD),
+    'near': lambda s: 1.0 - s.error_rad / (math.pi / 2),
+    'approach': lambda s: (s.before_rad - s.error_rad) / math.radians(6.0),
+    'on_target': lambda s: (s.error_rad < ON_TARGET_RAD).astype(float),
+    'centred': lambda s: np.maximum(0.0, 1.0 - s.error_rad / ON_TARGET_RAD),
+    'unsteady': lambda s: -np.minimum(s.speed_rad_s, 1.0) * (s.error_rad < ON_TARGET_RAD),
 }
 
 
-def reward(error_rad: np.ndarray, speed_rad_s: np.ndarray, scales: Mapping[str, float]
+def reward(outcome: Outcome, scales: Mapping[str, float]
            ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Weighted sum of the named terms, (B,), and each weighted term as 'reward/<name>'."""
     unknown = scales.keys() - TERMS.keys()
     if unknown:
         raise ConfigError(f'no such reward terms: {sorted(unknown)}; known: {sorted(TERMS)}')
-    parts = {f'reward/{name}': scale * TERMS[name](error_rad, speed_rad_s)
-             for name, scale in scales.items()}
-    return sum(parts.values(), np.zeros_like(error_rad)), parts
+    parts = {f'reward/{name}': scale * TERMS[name](outcome) for name, scale in scales.items()}
+    return sum(parts.values(), np.zeros_like(outcome.error_rad)), parts

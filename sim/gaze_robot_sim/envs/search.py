@@ -21,7 +21,7 @@ from gaze_robot.policy.actions import move, MOVES
 from gaze_robot.policy.observation import Observer, vector_size
 from gaze_robot.types import PanTiltLimits
 from gaze_robot_sim.cameras import random_camera
-from gaze_robot_sim.envs.rewards import reward
+from gaze_robot_sim.envs.rewards import Outcome, reward
 from gaze_robot_sim.render import Panorama
 from gaze_robot_sim.scenes.base import SearchTarget, World
 
@@ -61,7 +61,7 @@ class SearchConfig:
     """Episodes drawn from a scene, on average, before the world makes another."""
 
     rewards: Mapping[str, float] = field(default_factory=lambda: {
-        'near': 0.3, 'on_target': 0.5, 'centred': 0.5, 'unsteady': 0.2})
+        'near': 0.2, 'approach': 0.5, 'on_target': 0.5, 'centred': 0.5, 'unsteady': 0.2})
     """Scale of each term of `rewards.TERMS`."""
 
 
@@ -138,7 +138,7 @@ class SearchBatch:
         """Move every eye: reward (B,) and its parts; call `look` afterwards."""
         if len(action) != self.eyes:
             raise CommandError(f'{self.eyes} eyes need as many actions, got {len(action)}')
-        limits = self.config.limits
+        limits, before = self.config.limits, self.error_rad()
         goal = np.clip(self.pose + move(action, self.config.discrete),
                        limits.min_position, limits.max_position)
         for eye in np.nonzero(self._delay)[0]:
@@ -147,12 +147,18 @@ class SearchBatch:
         self.pose, self.speed = advance(self.pose, self.speed, goal, limits,
                                         1.0 / self.config.rate_hz)
         self.steps += 1
-        return reward(self.error_rad(), np.linalg.norm(self.speed, axis=1), self.config.rewards)
+        return reward(Outcome(self.error_rad(), before, np.linalg.norm(self.speed, axis=1)),
+                      self.config.rewards)
 
     def error_rad(self) -> np.ndarray:
         """(B,) angle from each fovea's centre to its target: the truth, for rewards and scores."""
         direction = np.stack([target.direction for target in self.target])
         return angle_between(direction_from_pan_tilt(self.pose[:, 0], self.pose[:, 1]), direction)
+
+    def scenes(self) -> list[tuple[Panorama, SearchTarget]]:
+        """Every eye's scene and target."""
+        return [(panorama, target) for panorama, target in zip(self._panorama, self.target)
+                if panorama is not None and target is not None]
 
     @property
     def finished(self) -> np.ndarray:
@@ -164,7 +170,7 @@ class SearchBatch:
         chosen = np.arange(self.eyes) if eyes is None else np.asarray(eyes)
         self.views = [np.stack(rows) for rows in zip(*self._map(self._view, chosen))]
         percept = self.perception(self.views, self._valid[chosen], chosen)
-        vector, _ = self.observer.observe(
+        vector, self.peak = self.observer.observe(
             percept, self._valid[chosen], self.pose[chosen], self.speed[chosen],
             self.steps[chosen] / self.config.rate_hz, chosen)
         return {'tokens': percept.tokens, 'vector': vector}

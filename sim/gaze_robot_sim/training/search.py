@@ -73,7 +73,7 @@ class TrainSearchConfig:
     learning_rate: float = 7e-4
     """At the start; falls linearly to a tenth."""
 
-    eval_every: int = 10
+    eval_every: int = 20
     """Rollouts between evaluations on unseen rooms."""
 
     eval_episodes: int = 64
@@ -231,7 +231,7 @@ def _train_eye(config: TrainSearchConfig, out: Path, perception: PerceptionNetwo
         for text in refused:
             warnings.warn(f'checkpoint passed over: {text}', stacklevel=2)
     if model is None:
-        model = PPO('MultiInputPolicy', env, n_steps=64, batch_size=1024, n_epochs=5,
+        model = PPO('MultiInputPolicy', env, n_steps=32, batch_size=512, n_epochs=5,
                     learning_rate=lambda left: config.learning_rate * (0.1 + 0.9 * left),
                     gamma=0.96, gae_lambda=0.9, ent_coef=0.01, seed=config.seed,
                     tensorboard_log=str(out / 'tb'), policy_kwargs={
