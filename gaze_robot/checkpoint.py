@@ -71,12 +71,14 @@ def save_policy(path: str | Path, policy: Policy) -> None:
 
 
 def load_policy(path: str | Path = '', device: str = 'cpu') -> Policy:
-    """Read a checkpoint; '' is the one shipped with the package.
+    """Read a checkpoint; '' is the one shipped with the package, a run directory its policy.
 
     Raises:
         CheckpointError: missing, altered, of another format, or with keys that do not fit.
     """
     path = Path(path) if path else SHIPPED
+    if (path / 'policy' / META).is_file():
+        path = path / 'policy'
     meta = _read_meta(path)
     actual = _sha256(path / WEIGHTS)
     if actual != meta['weights_sha256']:

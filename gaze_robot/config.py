@@ -111,11 +111,11 @@ class PanTiltConfig:
     """Joint names on the topics: the one that turns about +z, then the one about +y."""
 
     limits_pan_min_position: float = _setting(
-        -2.97, name='limits.pan.min_position', **_POSITION)
+        -3.14, name='limits.pan.min_position', **_POSITION)
     """Rightmost pan, radians."""
 
     limits_pan_max_position: float = _setting(
-        2.97, name='limits.pan.max_position', **_POSITION)
+        3.14, name='limits.pan.max_position', **_POSITION)
     """Leftmost pan, radians."""
 
     limits_pan_max_velocity: float = _setting(3.14, name='limits.pan.max_velocity', **_VELOCITY)

@@ -63,8 +63,8 @@ class PanTiltCommand:
 class PanTiltLimits:
     """What a head can do; one number per axis, (pan, tilt)."""
 
-    min_position: tuple[float, float] = (-2.97, -1.05)
-    max_position: tuple[float, float] = (2.97, 1.05)
+    min_position: tuple[float, float] = (-3.14, -1.05)
+    max_position: tuple[float, float] = (3.14, 1.05)
     max_velocity: tuple[float, float] = (3.14, 3.14)
     max_acceleration: tuple[float, float] = (30.0, 30.0)
 

@@ -13,7 +13,7 @@ from gaze_robot.errors import CommandError, ConfigError, DriverError
 from gaze_robot.policy.controller import Controller, ControllerConfig, PoseBuffer
 from gaze_robot.types import PanTiltLimits, PanTiltState
 
-LIMITS = PanTiltLimits()
+LIMITS = PanTiltLimits((-2.97, -1.05), (2.97, 1.05))
 DT = 1 / 30
 
 

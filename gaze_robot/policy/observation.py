@@ -56,6 +56,21 @@ def peaks(percept: Percept, pattern: FoveationPattern) -> Peak:
     return Peak(heat.reshape(batch, levels, -1).max(axis=2), offset)
 
 
+def turn_to(pan_rad: np.ndarray, from_rad: np.ndarray, limits: PanTiltLimits) -> np.ndarray:
+    """How far the head must turn to a direction, (B,): the short way its limits allow.
+
+    A direction it cannot reach is given the plain short way.
+    """
+    whole = pan_rad[:, None] + 2 * np.pi * np.arange(-1, 2)
+    turn = whole - from_rad[:, None]
+    slack = 1e-6
+    reachable = (whole >= limits.min_position[0] - slack) & (
+        whole <= limits.max_position[0] + slack)
+    best = np.where(reachable, np.abs(turn), np.inf).argmin(axis=1)
+    row = np.arange(len(turn))
+    return np.where(reachable[row, best], turn[row, best], wrap_angle(turn[:, 1]))
+
+
 def vector_size(pattern: FoveationPattern) -> int:
     """Length of the observation vector."""
     return (11 + 6 * pattern.levels + 8 * CANDIDATES + 3 * GLANCES
@@ -99,7 +114,7 @@ class Observer:
                  peak.probability, 1.0 - percept.absent,
                  np.tanh(peak.offset_rad / 0.1), peak.offset_rad / 0.8]
         for place in self.memory.candidates(eyes, CANDIDATES):
-            towards = np.stack([wrap_angle(place.pan_rad - pose[:, 0]),
+            towards = np.stack([turn_to(place.pan_rad, pose[:, 0], self.limits),
                                 place.tilt_rad - pose[:, 1]], axis=-1)
             parts += [towards / np.pi, np.tanh(towards / 0.15), np.tanh(towards / 0.6),
                       place.score[:, None], place.sharpness[:, None] / self.pattern.levels]
