@@ -144,10 +144,10 @@ def test_zone_plate_is_averaged_not_aliased(size, fixation):
     image = np.repeat(np.rint(grey).astype(np.uint8)[..., None], 3, axis=2)
     where = (fixation[0] * width, fixation[1] * height)
     view = eye(image, where)
-    for level in range(3):
+    for level, window in enumerate(eye.pattern.window):
         left, top, side = eye.box_px(level, where)
-        fine = max(4, math.ceil(2 * side / 64))
-        expected = area_means(x0 + left * scale, y0 + top * scale, side * scale, 64, fine)
+        fine = max(4, math.ceil(2 * side / window))
+        expected = area_means(x0 + left * scale, y0 + top * scale, side * scale, window, fine)
         valid = view.valid[level].copy()
         valid[[0, -1]] = valid[:, [0, -1]] = False
         edge = ~(np.roll(valid, 1, 0) & np.roll(valid, -1, 0)
@@ -157,8 +157,9 @@ def test_zone_plate_is_averaged_not_aliased(size, fixation):
         assert inner.sum() > 500
         assert np.sqrt((difference ** 2).mean()) <= 2.0
         if level == 2:
-            picked = image[np.clip(top + (np.arange(64) * side) // 64, 0, height - 1)][
-                :, np.clip(left + (np.arange(64) * side) // 64, 0, width - 1), 0]
+            steps = np.arange(window) * side // window
+            picked = image[np.clip(top + steps, 0, height - 1)][
+                :, np.clip(left + steps, 0, width - 1), 0]
             assert np.sqrt(((picked[inner] - expected[inner]) ** 2).mean()) > 20
 
 
@@ -169,9 +170,10 @@ def test_zone_plate_is_averaged_not_aliased(size, fixation):
 def test_number_of_tokens_does_not_depend_on_the_resolution(size):
     pattern = FoveationPattern()
     view = Foveator(pattern, camera_of(*size))(noise(*size))
-    assert [level.shape for level in view.levels] == [(64, 64, 3)] * 3
-    assert [valid.shape for valid in view.valid] == [(64, 64)] * 3
+    assert [level.shape for level in view.levels] == [(64, 64, 3), (64, 64, 3), (128, 128, 3)]
+    assert [valid.shape for valid in view.valid] == [(64, 64), (64, 64), (128, 128)]
     assert pattern.tokens == 48
+    assert pattern.tokens_across == (4, 4, 4)
     assert pattern.tokens_per_level == (16, 16, 16)
 
 
@@ -234,10 +236,10 @@ def test_fixation_far_outside_sees_nothing_valid(fixation):
 def test_samples_are_valid_exactly_where_their_centre_lies_in_the_picture(u, v):
     eye, image = Foveator(FoveationPattern(), camera_of(640, 480)), noise(640, 480)
     view = eye(image, (u, v))
-    for level in range(3):
+    for level, window in enumerate(eye.pattern.window):
         left, top, side = eye.box_px(level, (u, v))
-        for row, column in ((0, 0), (0, 63), (63, 0), (31, 31), (5, 60)):
-            x, y = left + (column + 0.5) * side / 64, top + (row + 0.5) * side / 64
+        for row, column in ((0, 0), (0, window - 1), (window - 1, 0), (31, 31), (5, window - 4)):
+            x, y = left + (column + 0.5) * side / window, top + (row + 0.5) * side / window
             assert view.valid[level][row, column] == (0 <= x <= 640 and 0 <= y <= 480)
         assert (view.levels[level][~view.valid[level]] == FILL).all()
 
@@ -321,10 +323,56 @@ def test_fixation_that_is_not_finite_is_refused(fixation):
     ({'fov_deg': (10.0, 10.0, 90.0)}, 'must grow'),
     ({'window': (64, 60, 64)}, r'level 1.*60 / 16 = 3.75'),
     ({'window': (64, 0, 64)}, 'level 1'),
-    ({'patch': 0}, 'level 0'), ({'patch': -16}, 'level 0')], ids=str)
+    ({'patch': 0}, 'level 0'), ({'patch': -16}, 'level 0'),
+    ({'patch': (16, 16)}, 'patch has 2 levels and window has 3'),
+    ({'patch': (16, 16, 24), 'window': (64, 64, 96)}, 'level 2: patches of 24')], ids=str)
 def test_patterns_that_cannot_be_built_say_why(fields, reason):
     with pytest.raises(ConfigError, match=reason):
         FoveationPattern(**fields)
+
+
+def test_one_patch_size_is_for_all_levels():
+    pattern = FoveationPattern((10.0, 20.0, 90.0), (32, 48, 64), 16)
+    assert pattern.patch == (16, 16, 16)
+    assert pattern == FoveationPattern((10.0, 20.0, 90.0), (32, 48, 64), (16, 16, 16))
+    assert pattern.tokens_across == (2, 3, 4)
+    assert pattern.tokens == 4 + 9 + 16
+
+
+def test_larger_patches_make_fewer_tokens_and_are_embedded_at_the_smallest_size():
+    pattern = FoveationPattern((10.0, 20.0), (32, 64), (8, 32))
+    assert pattern.tokens_per_level == (16, 4)
+    assert pattern.token_side == 8
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(50, 120), st.integers(100, 900), st.integers(100, 900))
+def test_inside_camera_is_what_an_eye_on_the_axis_finds_valid(hfov_deg, width, height):
+    """But for samples within a pixel of the border: squares are whole pixels."""
+    pattern = FoveationPattern()
+    eye = Foveator(pattern, camera_of(width, height, hfov_deg))
+    view = eye(np.zeros((height, width, 3), np.uint8))
+    masks = pattern.inside_camera(hfov_deg, height / width)
+    for level, (mask, valid) in enumerate(zip(masks, view.valid)):
+        assert mask.shape == valid.shape
+        assert mask.dtype == bool
+        left, top, side = eye.box_px(level)
+        centre = (np.arange(len(mask)) + 0.5) * side / len(mask)
+        to_side = np.minimum(np.abs(left + centre), np.abs(left + centre - width))
+        to_top = np.minimum(np.abs(top + centre), np.abs(top + centre - height))
+        clear = (to_side > 1)[None, :] & (to_top > 1)[:, None]
+        np.testing.assert_array_equal(mask[clear], valid[clear])
+
+
+@pytest.mark.parametrize('size', [(640, 480), (1280, 720), (160, 120)], ids=str)
+def test_inside_camera_is_exact_where_squares_are_whole_pixels(size):
+    pattern = FoveationPattern()
+    view = Foveator(pattern, camera_of(*size))(np.zeros((size[1], size[0], 3), np.uint8))
+    masks = pattern.inside_camera(90.0, size[1] / size[0])
+    for mask, valid in zip(masks, view.valid):
+        np.testing.assert_array_equal(mask, valid)
+    assert not masks[2].all()
+    assert masks[2].sum() == 128 * round(128 * size[1] / size[0])
 
 
 def test_pattern_from_lists_is_hashable_and_equal():
