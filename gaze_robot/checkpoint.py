@@ -3,17 +3,17 @@
 A checkpoint is a folder. Nothing in it is executed when it is read.
 """
 
+from collections.abc import Mapping
 import dataclasses
+from dataclasses import dataclass
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+import torch
 
 from gaze_robot import __version__
 from gaze_robot.encoder import EncoderConfig
@@ -127,8 +127,9 @@ def _load(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], prefix: 
              if name.startswith(prefix)}
     wrong = ([f'missing {prefix}{name}' for name in own.keys() - given.keys()]
              + [f'unknown {prefix}{name}' for name in given.keys() - own.keys()]
-             + [f'{prefix}{name} has shape {tuple(given[name].shape)}, not {tuple(own[name].shape)}'
-                for name in own.keys() & given.keys() if own[name].shape != given[name].shape])
+             + [f'{prefix}{name} has shape {tuple(given[name].shape)}, not '
+                f'{tuple(own[name].shape)}' for name in own.keys() & given.keys()
+                if own[name].shape != given[name].shape])
     if wrong:
         raise CheckpointError(f'{path} does not fit: {"; ".join(sorted(wrong))}')
     module.load_state_dict(given)

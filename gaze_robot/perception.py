@@ -37,6 +37,8 @@ class PerceptionNetwork(nn.Module):
 
     def encode(self, levels: Sequence[torch.Tensor]) -> torch.Tensor:
         """Tokens (B, N, D) of views, one (B, window, window, 3) uint8 tensor per level."""
+        if self.layout.position_rad.device != levels[0].device:
+            self.layout = self.layout.to(levels[0].device)
         return self.encoder(patchify(levels, self.pattern.patch), self.layout)
 
     def encode_exemplar(self, image: torch.Tensor, width_rad: torch.Tensor) -> torch.Tensor:
@@ -126,12 +128,11 @@ class Perception:
                 tokens, self._exemplar[eyes].to(self.device), evidence.to(self.device),
                 torch.from_numpy(valid).to(self.device), self._size[eyes].to(self.device))
             p = log_p.exp().cpu().numpy()
-            tokens = tokens.cpu().numpy()
         heat = p[..., :-1].reshape(evidence.shape)
         absent = p[..., -1]
         idle = [row for row, eye in enumerate(eyes) if self._templates[eye] is None]
         heat[idle], absent[idle] = 0.0, 1.0
-        return Percept(tokens, heat, absent)
+        return Percept(tokens.cpu().numpy(), heat, absent)
 
     def evidence(self, levels: Sequence[np.ndarray], eyes: np.ndarray) -> np.ndarray:
         """Correlation evidence (B, L, CELLS, CELLS) float32."""

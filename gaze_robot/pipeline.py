@@ -7,19 +7,32 @@ import numpy as np
 import torch
 
 from gaze_robot.camera import CameraModel
-from gaze_robot.checkpoint import Policy, load_policy
+from gaze_robot.checkpoint import load_policy, Policy
 from gaze_robot.config import GazeConfig
 from gaze_robot.drivers.kinematic import advance
 from gaze_robot.errors import CheckpointError, ConfigError
 from gaze_robot.foveation import Foveator
-from gaze_robot.geometry import (angle_between, base_ray, direction_from_pan_tilt, optical_ray,
-                                 pan_tilt_from_direction)
+from gaze_robot.geometry import (
+    angle_between,
+    base_ray,
+    direction_from_pan_tilt,
+    optical_ray,
+    pan_tilt_from_direction,
+)
 from gaze_robot.perception import Perception, valid_cells
 from gaze_robot.policy.actions import move
 from gaze_robot.policy.controller import Controller, ControllerConfig
 from gaze_robot.policy.observation import Observer, Peak
-from gaze_robot.types import (Exemplar, FoveatedView, Frame, GazeResult, GazeTarget, PanTiltLimits,
-                              PanTiltState)
+from gaze_robot.types import (
+    Exemplar,
+    FoveatedView,
+    Frame,
+    GazeResult,
+    GazeTarget,
+    PanTiltCommand,
+    PanTiltLimits,
+    PanTiltState,
+)
 
 _EYE = np.zeros(1, int)
 _STRAIGHT = PanTiltState(0.0, 0.0)
@@ -166,9 +179,9 @@ class GazePipeline:
         return GazeTarget(base_ray(ray / np.linalg.norm(ray), pose.pan_rad, pose.tilt_rad),
                           confidence, True)
 
-    def _result(self, frame: Frame, pose: PanTiltState, command, mode: str, direction: np.ndarray,
-                target: GazeTarget | None, view: FoveatedView, heat: np.ndarray,
-                stages_ms: dict[str, float]) -> GazeResult:
+    def _result(self, frame: Frame, pose: PanTiltState, command: PanTiltCommand, mode: str,
+                direction: np.ndarray, target: GazeTarget | None, view: FoveatedView,
+                heat: np.ndarray, stages_ms: dict[str, float]) -> GazeResult:
         gaze = direction_from_pan_tilt(pose.pan_rad, pose.tilt_rad)
         sure = target is not None and target.confidence >= self.config.confidence_threshold
         on_target = bool(sure and target is not None and target.in_view and angle_between(
@@ -207,7 +220,8 @@ class GazePipeline:
         position, velocity = advance(
             np.array([pose.pan_rad, pose.tilt_rad]), np.array([pose.pan_rad_s, pose.tilt_rad_s]),
             goal, self._eye_limits, min(dt_s, 0.1) if dt_s > 0 else 1.0 / 30.0)
-        self._inside = PanTiltState(*(float(v) for v in (*position, *velocity)), stamp_s)
+        self._inside = PanTiltState(float(position[0]), float(position[1]), float(velocity[0]),
+                                    float(velocity[1]), stamp_s)
 
 
 def picture_limits(camera: CameraModel, limits: PanTiltLimits) -> PanTiltLimits:

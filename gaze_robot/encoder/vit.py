@@ -57,11 +57,15 @@ class TokenLayout:
         return cls(torch.from_numpy(np.concatenate(positions)).float(),
                    torch.from_numpy(np.concatenate(scales)).float())
 
+    def to(self, device: torch.device) -> 'TokenLayout':
+        """The same on another device."""
+        return TokenLayout(self.position_rad.to(device), self.log_scale.to(device))
+
     @classmethod
     def of_squares(cls, width_rad: torch.Tensor, window: int, patch: int) -> 'TokenLayout':
         """Tokens of square pictures that cover these angles, (B,): exemplars."""
         side = window // patch
-        steps = (torch.arange(side) + 0.5) / side - 0.5
+        steps = (torch.arange(side, device=width_rad.device) + 0.5) / side - 0.5
         y, x = torch.meshgrid(steps, steps, indexing='ij')
         grid = torch.stack([x, y], dim=-1).reshape(-1, 2)
         position = grid[None] * width_rad[:, None, None]
@@ -127,6 +131,7 @@ class FoveatedViT(nn.Module):
         self.blocks = nn.ModuleList(_Block(config.width, config.heads)
                                     for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.width)
+        self.frequency: torch.Tensor
         self.register_buffer('frequency', frequencies(config.width // config.heads),
                              persistent=False)
 

@@ -29,8 +29,10 @@ class FoveationPattern:
     directly (correlation with an exemplar) keeps its full resolution. One number is for all."""
 
     def __post_init__(self) -> None:
-        patch = (self.patch,) * len(self.window) if isinstance(self.patch, int) else self.patch
-        object.__setattr__(self, 'patch', tuple(int(side) for side in patch))
+        sides = [int(side) for side in np.ravel(self.patch)]
+        if len(sides) == 1:
+            sides *= len(self.window)
+        object.__setattr__(self, 'patch', tuple(sides))
         object.__setattr__(self, 'fov_deg', tuple(float(fov) for fov in self.fov_deg))
         object.__setattr__(self, 'window', tuple(int(side) for side in self.window))
         if not self.fov_deg or len(self.fov_deg) != len(self.window):

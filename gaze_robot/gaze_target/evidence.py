@@ -109,7 +109,7 @@ def make_templates(exemplar: Exemplar, pattern: FoveationPattern) -> tuple[Level
 
 
 def _correlation(level: np.ndarray, templates: LevelTemplates) -> np.ndarray:
-    """Best correlation over the variants, (window / shrink, window / shrink) float32 in [-1, 1]."""
+    """Best correlation over the variants: float32 in [-1, 1], a side of window / shrink."""
     if templates.shrink > 1:
         side = level.shape[0] // templates.shrink
         level = cv2.resize(level, (side, side), interpolation=cv2.INTER_AREA)
@@ -125,8 +125,8 @@ def _correlation(level: np.ndarray, templates: LevelTemplates) -> np.ndarray:
                                        borderType=cv2.BORDER_REPLICATE)
         variance = (square_mean - mean * mean).mean(axis=2)
         contrast = np.sqrt(np.maximum(variance, _FLOOR ** 2))
-        cross /= contrast * (3 * side * side * max(template.contrast, _FLOOR))
-        np.maximum(best, cross, out=best)
+        scale = contrast * (3 * side * side * max(template.contrast, _FLOOR))
+        np.maximum(best, cross / scale, out=best)
     return np.clip(best, -1.0, 1.0)
 
 

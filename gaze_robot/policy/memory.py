@@ -98,8 +98,8 @@ class GazeMemory:
             pooled = torch.nn.functional.max_pool2d(
                 torch.from_numpy(heat[:, level]), self._pool[level], 1, self._pool[level] // 2)
             eye, pan, tilt = np.nonzero(seen)
-            column = np.clip((x[eye, pan, tilt] / half + 1) * (CELLS / 2), 0, CELLS - 1).astype(int)
-            row = np.clip((y[eye, pan, tilt] / half + 1) * (CELLS / 2), 0, CELLS - 1).astype(int)
+            column, row = (np.clip((along[eye, pan, tilt] / half + 1) * (CELLS / 2), 0,
+                                   CELLS - 1).astype(int) for along in (x, y))
             rank = self.pattern.levels - level
             keep = valid[eye, level, row, column]
             held = self.sharpness[eyes[eye], pan, tilt]

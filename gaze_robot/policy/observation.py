@@ -1,4 +1,4 @@
-"""What the policy is told: tokens, the estimator's peaks, the pose, and the memory of past glances.
+"""What the policy is told: tokens, the estimator's peaks, the pose, the memory of past glances.
 
 B eyes   N tokens   D width
 """

@@ -25,12 +25,12 @@ from gaze_robot_sim.scenes.targets import template_match
 from gaze_robot_sim.training.encoder import available_cores
 
 Chooser = Callable[[dict[str, np.ndarray], SearchBatch], np.ndarray]
-"""Observation and simulator to (B,) actions; baselines may look at pose and heatmaps, not truth."""
+"""Observation and simulator to (B,) actions; baselines may use pose and heatmaps, not truth."""
 
 WITHIN_DEG, HOLD_S = 5.0, 0.5
 _PICTURES = {'.jpg', '.jpeg', '.png', '.webp', '.tif', '.tiff', '.bmp'}
 _GLANCE_PIXELS_PER_DEGREE = 0.53
-"""What a 120-degree, 64-pixel periphery sees: the resolution of one glance of template matching."""
+"""What a 120-degree, 64-pixel periphery sees: the resolution of one template-matching glance."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def score(error_deg: np.ndarray, rate_hz: float, within_deg: float = WITHIN_DEG,
     """
     hold = max(1, round(hold_s * rate_hz))
     near = error_deg <= within_deg
-    success = near[:, -hold:].all(axis=1)
+    success = np.asarray(near[:, -hold:].all(axis=1))
     # Arrival: the first step after which the gaze never leaves again.
     left = np.where(~near, np.arange(near.shape[1])[None], -1).max(axis=1)
     times = (left[success] + 1) / rate_hz
@@ -236,7 +236,7 @@ def evaluate_search(config: EvalSearchConfig) -> dict[str, Any]:
                            shown('learned'))
         result = score(own['error_deg'], task.rate_hz)
         hold = round(HOLD_S * task.rate_hz)
-        success = (own['error_deg'][:, -hold:] <= WITHIN_DEG).all(axis=1)
+        success = np.asarray((own['error_deg'][:, -hold:] <= WITHIN_DEG).all(axis=1))
         result['failures'] = failures(own['error_deg'], own['sure'],
                                       policy.perception.pattern.fov_deg[0], success)
         baselines: dict[str, Any] = {}

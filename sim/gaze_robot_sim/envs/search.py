@@ -19,7 +19,7 @@ from gaze_robot.geometry import angle_between, direction_from_pan_tilt, pan_tilt
 from gaze_robot.perception import Perception, PerceptionNetwork, valid_cells
 from gaze_robot.policy.actions import move, MOVES
 from gaze_robot.policy.observation import Observer, vector_size
-from gaze_robot.types import PanTiltLimits
+from gaze_robot.types import Exemplar, PanTiltLimits
 from gaze_robot_sim.cameras import random_camera
 from gaze_robot_sim.envs.rewards import Outcome, reward
 from gaze_robot_sim.render import Panorama
@@ -94,7 +94,7 @@ class SearchBatch:
 
     def start(self, eyes: Sequence[int]) -> None:
         """Give some eyes a new scene, target and pose; call `look` afterwards."""
-        exemplars = {}
+        exemplars: dict[int, Exemplar | None] = {}
         for eye in eyes:
             rng, config = self._random[eye], self.config
             world = self.worlds[int(rng.integers(len(self.worlds)))]
@@ -152,7 +152,7 @@ class SearchBatch:
 
     def error_rad(self) -> np.ndarray:
         """(B,) angle from each fovea's centre to its target: the truth, for rewards and scores."""
-        direction = np.stack([target.direction for target in self.target])
+        direction = np.stack([target.direction for target in self.target if target is not None])
         return angle_between(direction_from_pan_tilt(self.pose[:, 0], self.pose[:, 1]), direction)
 
     def scenes(self) -> list[tuple[Panorama, SearchTarget]]:
@@ -176,7 +176,9 @@ class SearchBatch:
         return {'tokens': percept.tokens, 'vector': vector}
 
     def _view(self, eye: int) -> list[np.ndarray]:
-        levels = self._panorama[eye].levels(*self.pose[eye], self.pattern)
+        panorama, (pan, tilt) = self._panorama[eye], self.pose[eye]
+        assert panorama is not None, 'start() comes before look()'
+        levels = panorama.levels(float(pan), float(tilt), self.pattern)
         for level, mask in zip(levels, self._mask[eye]):
             if self._noise[eye]:
                 noise = self._random[eye].standard_normal(level.shape, np.float32)
@@ -202,11 +204,11 @@ class SearchEnv(gymnasium.Env):
     """Find what an exemplar shows, from anywhere in a room, and hold it.
 
     ## Observation
-    | key    | shape     | dtype   | meaning                                                        |
-    |--------|-----------|---------|----------------------------------------------------------------|
-    | tokens | (N, D)    | float32 | the foveated view, encoded                                     |
-    | vector | (V,)      | float32 | pose, speed, the estimator's peaks, remembered candidates,     |
-    |        |           |         | past glances and the egocentric map: `policy.observation`      |
+    | key    | shape  | dtype   | meaning                                                       |
+    |--------|--------|---------|---------------------------------------------------------------|
+    | tokens | (N, D) | float32 | the foveated view, encoded                                    |
+    | vector | (V,)   | float32 | pose, speed, the estimator's peaks, remembered candidates,    |
+    |        |        |         | past glances and the egocentric map: `policy.observation`     |
 
     ## Action      Discrete(25): stay, 8 directions x 10, 3, 1 degrees; or Box(-1, 1, (2,)):
     ##             (pan left, tilt down) as fractions of 10 degrees. A goal, not a jump: the head

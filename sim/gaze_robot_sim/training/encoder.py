@@ -122,7 +122,8 @@ class Glances(IterableDataset):
         sample = {f'level{i}': level for i, level in enumerate(levels)}
         sample.update(
             valid=valid, evidence=correlate(levels, templates), exemplar=square(exemplar),
-            width=np.float32(square_width_rad(exemplar)), size=size_in_cells(width, self.pattern),
+            width=np.array(square_width_rad(exemplar), np.float32),
+            size=size_in_cells(width, self.pattern),
             label=label_cells(optical_ray(direction, pan, tilt), valid, self.pattern))
         return sample
 
@@ -141,7 +142,7 @@ def label_cells(ray: np.ndarray, valid: np.ndarray, pattern: FoveationPattern) -
 
 def matching_loss(network: PerceptionNetwork, batch: dict[str, torch.Tensor]
                   ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cross entropy over cells and "not in view", (scalar), and log-probabilities (B, L, C*C+1)."""
+    """Cross entropy over cells and "not in view", and log-probabilities (B, L, C * C + 1)."""
     levels = [batch[f'level{i}'] for i in range(network.pattern.levels)]
     log_p = network.search(
         network.encode(levels), network.encode_exemplar(batch['exemplar'], batch['width']),
@@ -190,13 +191,14 @@ class EncoderTrainer:
         """Train to the end; returns the network, in eval mode, and its scores on unseen rooms."""
         config = self.config
         torch.set_num_threads(max(1, available_cores() - 1))    # one core makes the glances
-        unseen = next(iter(DataLoader(Glances(self.pattern, config.seed + 999_983, rooms=16, uses=8),
-                                      batch_size=384)))
+        exam = Glances(self.pattern, config.seed + 999_983, rooms=16, uses=8)
+        unseen = next(iter(DataLoader(exam, batch_size=384)))
         loader = iter(DataLoader(Glances(self.pattern, config.seed + 7919 * self.step),
                                  batch_size=config.batch, num_workers=1, prefetch_factor=4))
         log = SummaryWriter(str(self.out / 'tb'))
         scores: dict[str, Any] = {}
-        bar = tqdm(total=self.steps, initial=self.step, desc='encoder', unit='batch', mininterval=1)
+        bar = tqdm(total=self.steps, initial=self.step, desc='encoder', unit='batch',
+                   mininterval=1)
         start = time.monotonic() - self.seconds
         while self.step < self.steps:
             loss = self._learn(next(loader))
@@ -259,7 +261,9 @@ class EncoderTrainer:
 
 def available_cores() -> int:
     """Processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def train_encoder(config: TrainEncoderConfig) -> dict[str, Any]:

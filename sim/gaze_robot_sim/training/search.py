@@ -38,6 +38,9 @@ from gaze_robot_sim.training.encoder import available_cores, EncoderTrainer, Tra
 _UNSEEN = 1_000_003
 """Added to the seed for rooms the training never shows."""
 
+_UNREADABLE = (ValueError, KeyError, EOFError, OSError, RuntimeError, zipfile.BadZipFile)
+"""What a damaged checkpoint raises."""
+
 
 @dataclass(frozen=True)
 class TrainSearchConfig:
@@ -80,12 +83,19 @@ class TrainSearchConfig:
     """Episodes of an evaluation."""
 
 
+def _sizes(space: gymnasium.spaces.Dict) -> tuple[int, int, int]:
+    """Number of tokens, their width, length of the vector."""
+    tokens, vector = space['tokens'].shape, space['vector'].shape
+    assert tokens is not None
+    assert vector is not None
+    return tokens[0], tokens[1], vector[0]
+
+
 class _Trunk(BaseFeaturesExtractor):
     """The robot's own trunk as stable-baselines3's features extractor."""
 
     def __init__(self, space: gymnasium.spaces.Dict) -> None:
-        tokens, width = space['tokens'].shape
-        trunk = EyeTrunk(tokens, width, space['vector'].shape[0])
+        trunk = EyeTrunk(*_sizes(space))
         super().__init__(space, trunk.features)
         self.trunk = trunk
 
@@ -97,8 +107,7 @@ def eye_of(model: PPO, perception: PerceptionNetwork) -> EyePolicy:
     """The actor of a PPO model as the network the robot runs."""
     space = model.observation_space
     assert isinstance(space, gymnasium.spaces.Dict)
-    eye = EyePolicy(*space['tokens'].shape, space['vector'].shape[0],
-                    isinstance(model.action_space, gymnasium.spaces.Discrete))
+    eye = EyePolicy(*_sizes(space), isinstance(model.action_space, gymnasium.spaces.Discrete))
     eye.trunk.load_state_dict(model.policy.features_extractor.trunk.state_dict())
     eye.actor.load_state_dict(model.policy.action_net.state_dict())
     return eye.eval()
@@ -159,7 +168,7 @@ def _last_good(out: Path, load: Callable[[Path], PPO]) -> tuple[PPO | None, list
     for path in sorted((out / 'checkpoints').glob('0*[0-9].zip'), reverse=True):
         try:
             return load(path), refused
-        except (ValueError, KeyError, EOFError, OSError, RuntimeError, zipfile.BadZipFile) as error:
+        except _UNREADABLE as error:
             refused.append(f'{path.name}: {error}')
     return None, refused
 
