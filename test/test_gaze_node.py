@@ -168,11 +168,11 @@ def norm(point):
 
 @pytest.mark.parametrize('camera_qos', [10, qos_profile_sensor_data],
                          ids=['reliable', 'best_effort'])
-def test_every_output_reaches_another_process(executor, checkpoint, camera_qos):
+def test_every_output_reaches_another_process(executor, checkpoint, camera_qos, root):
     """Types, quality of service and stamps as another node of another process sees them."""
     gaze = subprocess.Popen([
         sys.executable, '-m', 'gaze_robot.nodes.gaze_node', '--ros-args',
-        '-p', f'model.path:={checkpoint}', '-p', 'processing_rate:=20'])
+        '-p', f'model.path:={checkpoint}', '-p', 'processing_rate:=20'], cwd=root)
     try:
         robot = Robot(executor, camera_qos)
         exemplar = robot.rng.integers(0, 256, (24, 24, 3), np.uint8)

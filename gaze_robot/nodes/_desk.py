@@ -17,8 +17,6 @@ from gaze_robot.types import PanTiltState
 
 POSE_MAX_AGE_S = 0.5
 """A picture whose newest joint state is older than this has no pose."""
-INFO_PATIENCE_S = 1.0
-"""How long a picture may lack its camera_info before anybody is told."""
 
 
 class Desk:

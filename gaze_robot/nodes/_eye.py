@@ -18,6 +18,8 @@ from gaze_robot.geometry import direction_from_pan_tilt, optical_ray
 from gaze_robot.nodes._intake import choose_lens, Lens
 from gaze_robot.types import Exemplar, Frame, GazeResult, PanTiltState
 
+INFO_PATIENCE_S = 1.0
+
 
 class Pipeline(Protocol):
     """What the eye needs of `gaze_robot.pipeline.GazePipeline`."""
@@ -102,6 +104,7 @@ class Eye:
         self._hfov_rad = math.radians(config.hfov_deg)
         self._wanted: Callable[[Frame], Exemplar] | None = None
         self._foveator: Foveator | None = None
+        self._first_s: float | None = None
         if config.exemplar == 'auto':
             self._wanted = self._distinctive
         elif config.exemplar:
@@ -127,7 +130,7 @@ class Eye:
 
     def _step(self, picture: Picture, image: np.ndarray, lens: Lens, start: float) -> Glance:
         frame = Frame(image, picture.stamp_s, lens.camera)
-        remarks = (lens.remark, self._begin_search(frame))
+        remarks = (self._lens_remark(picture, lens), self._begin_search(frame))
         decoded = time.perf_counter()
         result = self.pipeline.step(frame, picture.pose)
         boxes = self._boxes(frame.camera, result)
@@ -139,6 +142,13 @@ class Eye:
             debug = draw_glance(frame, result, boxes, self.config)
             stages['draw'] = (time.perf_counter() - drawing) * 1e3
         return Glance(picture, frame, result, boxes, tuple(filter(None, remarks)), stages, debug)
+
+    def _lens_remark(self, picture: Picture, lens: Lens) -> str:
+        """What to say of the lens; a camera_info may come a little after the first picture."""
+        if self._first_s is None:
+            self._first_s = picture.stamp_s
+        waiting = picture.lens is None and picture.stamp_s - self._first_s < INFO_PATIENCE_S
+        return '' if waiting else lens.remark
 
     def _begin_search(self, frame: Frame) -> str:
         """Start looking for a new exemplar; returns what is wrong with it, or ''."""

@@ -18,6 +18,10 @@ def _profile(depth: int, reliability: ReliabilityPolicy,
 IMAGE = _profile(1, ReliabilityPolicy.BEST_EFFORT)
 """Pictures in, and pictures for people out: newest only; matches reliable publishers too."""
 
+IMAGE_IN = qos_profile_sensor_data
+"""The eye's pictures: best effort, depth 5. At depth 1 what arrives during a stall vanishes in the
+middleware; like this it is received, replaced in the eye's mailbox, and counted."""
+
 JOINT_STATES_IN = _profile(10, ReliabilityPolicy.BEST_EFFORT)
 """Joint states as a reader: matches reliable and best-effort publishers."""
 

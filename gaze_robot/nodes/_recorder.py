@@ -1,9 +1,11 @@
 """Watches a composed run: its film, the truth where there is one, the report."""
 
+from collections import deque
 import math
 import time
 from typing import Any
 
+import cv2
 import numpy as np
 
 from gaze_robot.draw import panorama_strip, timeline
@@ -13,6 +15,8 @@ from gaze_robot.nodes._eye import draw_glance, Glance
 
 NO_SEARCHES = {'searches': 0, 'found_within_5deg': 0, 'median_time_to_target_s': None}
 """Without a simulated world nobody knows where the target truly is."""
+
+STRIP_PX = 260
 
 
 class Recorder:
@@ -26,8 +30,9 @@ class Recorder:
         self.film = Film()
         self._wanted = film
         self._start_s = time.monotonic()
-        self._times_s: list[float] = []
-        self._errors_deg: list[float] = []
+        self._times_s: deque[float] = deque(maxlen=200)
+        self._errors_deg: deque[float] = deque(maxlen=200)
+        self._place: tuple[Any, np.ndarray] | None = None
         self.crowded: list[str] = []
         self.gaze.on_glance = self._on_glance
 
@@ -71,6 +76,14 @@ class Recorder:
         if target is not None:
             self._times_s.append(now)
             self._errors_deg.append(math.degrees(self.world.game.error_rad))
-        place = panorama_strip(self.world.panorama.image, self.world.shot.gaze,
-                               None if target is None else target.direction, 260)
-        return [place, timeline(self._times_s[-200:], self._errors_deg[-200:], 240, 130)]
+        place = panorama_strip(self._small_panorama(), self.world.shot.gaze,
+                               None if target is None else target.direction, STRIP_PX)
+        return [place, timeline(self._times_s, self._errors_deg, 240, STRIP_PX // 2)]
+
+    def _small_panorama(self) -> np.ndarray:
+        """The world's picture at the film's size; shrinking 4096 pixels anew is not cheap."""
+        panorama = self.world.panorama
+        if self._place is None or self._place[0] is not panorama:
+            self._place = (panorama, cv2.resize(panorama.image, (STRIP_PX, STRIP_PX // 2),
+                                                interpolation=cv2.INTER_AREA))
+        return self._place[1]

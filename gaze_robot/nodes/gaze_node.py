@@ -71,7 +71,7 @@ class GazeNode(ManagedNode):
         picture = (Image, 'image_raw') if self.config.image_transport == 'raw' \
             else (CompressedImage, 'image_raw/compressed')
         self._image_topic = self.resolve_topic_name(picture[1])
-        self.create_subscription(*picture, self._on_image, _qos.IMAGE)
+        self.create_subscription(*picture, self._on_image, _qos.IMAGE_IN)
         self.create_subscription(CameraInfo, 'camera_info', self._desk.info, _qos.IMAGE)
         self.create_subscription(JointState, 'joint_states', self._desk.joints,
                                  _qos.JOINT_STATES_IN)
@@ -199,12 +199,14 @@ class GazeNode(ManagedNode):
         self._diagnostics.publish(diagnostics(
             f'{self.get_fully_qualified_name()}: eye', Header(stamp=_messages.stamp(now)), level,
             summary, values))
+        if self._desk.unstamped:
+            self._say(['the camera does not stamp its pictures; their arrival is used instead'])
         silent_s = self._starvation.due(self.stats.last_frame_s, now)
         if silent_s is not None:
             offers = [(info.node_name, _qos.describe(info.qos_profile))
                       for info in self.get_publishers_info_by_topic(self._image_topic)]
             self.get_logger().warning(
-                starved(self._image_topic, silent_s, offers, _qos.describe(_qos.IMAGE)))
+                starved(self._image_topic, silent_s, offers, _qos.describe(_qos.IMAGE_IN)))
 
     def _drop(self, reason: str, text: str = '') -> None:
         self.stats.dropped.add(reason)
