@@ -46,8 +46,8 @@ class BringupConfig:
     """With camera usb: its number or device; with camera file: video, picture or folder."""
 
     exemplar: str = ''
-    """Picture of what to look for, or 'auto' (a distinctive patch of the first frame); with camera
-    file 'auto' is the default. The simulated world sets tasks of its own."""
+    """Picture of what to look for, or 'auto': a distinctive patch of the first frame, the default
+    with camera usb and file. The simulated world sets tasks of its own."""
 
     duration: float = 0.0
     """Seconds; 0 runs until Ctrl-C."""
@@ -64,7 +64,7 @@ class BringupConfig:
 
     eye: Literal['auto', 'head', 'picture'] = 'auto'
     """'head': a head turns the camera; 'picture': the camera stands still and the fixation moves
-    inside its picture; 'auto': picture for file and for usb without a real head, else head."""
+    inside its picture; 'auto': head with the simulated world or a real backend, else picture."""
 
     backend: str = 'sim'
     """Driver of the head."""
@@ -94,8 +94,8 @@ class BringupConfig:
         """`eye` with 'auto' resolved: 'head' or 'picture'."""
         if self.eye != 'auto':
             return self.eye
-        fixed = self.camera == 'file' or (self.camera == 'usb' and self.backend == 'sim')
-        return 'picture' if fixed else 'head'
+        still = self.camera == 'file' or (self.camera != 'sim' and self.backend == 'sim')
+        return 'picture' if still else 'head'
 
     @property
     def picture_path(self) -> str:
@@ -152,9 +152,9 @@ def parameters(config: BringupConfig) -> dict[str, dict[str, Any]]:
                                   f'nodes are {", ".join(SCHEMAS)}')
             merged.setdefault(name, {}).update(values)
     everyone = merged.pop('**', {})
-    auto = 'auto' if config.camera == 'file' and not config.exemplar else config.exemplar
+    auto = 'auto' if config.camera in ('usb', 'file') else ''
     given: dict[str, dict[str, Any]] = {
-        'gaze': {'exemplar': auto, 'model.path': config.policy, 'eye': config.moves,
+        'gaze': {'exemplar': config.exemplar or auto, 'model.path': config.policy, 'eye': config.moves,
                  'image_transport': config.image_transport, 'seed': config.seed},
         'pan_tilt': {'backend': config.backend},
         'world': {'world': config.world, 'seed': config.seed},
@@ -187,11 +187,10 @@ def parts(config: BringupConfig) -> 'list[Part]':
 
 def _remap(config: BringupConfig) -> dict[str, str]:
     """A camera's pictures and its camera_info, which stands beside them by convention."""
-    folder = config.image_topic.rpartition('/')[0]
-    info = f'{folder}/camera_info' if folder or config.image_topic.startswith('/') \
-        else 'camera_info'
-    return {'image_raw': config.image_topic, 'camera_info': info,
-            'image_raw/compressed': f'{config.image_topic}/compressed'}
+    image = config.image_topic.removesuffix('/compressed')
+    beside, slash, _ = image.rpartition('/')
+    return {'image_raw': image, 'image_raw/compressed': f'{image}/compressed',
+            'camera_info': f'{beside}{slash}camera_info'}
 
 
 class _Progress:

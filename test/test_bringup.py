@@ -14,7 +14,7 @@ KEYS = {'frames_in', 'frames_processed', 'commands', 'command_rate_hz', 'searche
 
 
 @pytest.mark.parametrize('options, moves', [
-    ({}, 'head'), ({'camera': 'none'}, 'head'), ({'camera': 'usb'}, 'picture'),
+    ({}, 'head'), ({'camera': 'none'}, 'picture'), ({'camera': 'usb'}, 'picture'),
     ({'camera': 'file', 'source': 'a.mp4'}, 'picture'),
     ({'camera': 'usb', 'backend': 'dynamixel'}, 'head'),
     ({'camera': 'usb', 'eye': 'head'}, 'head')])
@@ -97,8 +97,9 @@ def test_who_starts_for_which_camera():
         return [part.node for part in parts(BringupConfig(**options))]
     assert nodes() == ['GazeNode', 'PanTiltNode', 'WorldNode']
     assert nodes(camera='file', source='a.mp4') == ['GazeNode', 'CameraNode']
-    assert nodes(camera='none') == ['GazeNode', 'PanTiltNode']
-    remap = parts(BringupConfig(camera='none', image_topic='/left/image_rect'))[0].remap
+    assert nodes(camera='none') == ['GazeNode']
+    assert nodes(camera='none', eye='head') == ['GazeNode', 'PanTiltNode']
+    remap = parts(BringupConfig(camera='none', image_topic='/left/image_rect/compressed'))[0].remap
     assert remap['image_raw'] == '/left/image_rect'
     assert remap['camera_info'] == '/left/camera_info'
 
