@@ -88,7 +88,7 @@ def test_jpeg_out_and_in():
 def info(width=640, height=480, **changes):
     return CameraInfo(**{'width': width, 'height': height, 'distortion_model': 'plumb_bob',
                          'd': [0.1, 0.0, 0.0, 0.0, 0.0],
-                         'k': [500.0, 0, 319.5, 0, 500.0, 239.5, 0, 0, 1.0], **changes})
+                         'k': [500.0, 0.0, 319.5, 0.0, 500.0, 239.5, 0.0, 0.0, 1.0], **changes})
 
 
 def test_camera_info_there_and_back():
