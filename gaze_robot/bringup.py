@@ -154,8 +154,9 @@ def parameters(config: BringupConfig) -> dict[str, dict[str, Any]]:
     everyone = merged.pop('**', {})
     auto = 'auto' if config.camera in ('usb', 'file') else ''
     given: dict[str, dict[str, Any]] = {
-        'gaze': {'exemplar': config.exemplar or auto, 'model.path': config.policy, 'eye': config.moves,
-                 'image_transport': config.image_transport, 'seed': config.seed},
+        'gaze': {'exemplar': config.exemplar or auto, 'model.path': config.policy,
+                 'eye': config.moves, 'image_transport': config.image_transport,
+                 'seed': config.seed},
         'pan_tilt': {'backend': config.backend},
         'world': {'world': config.world, 'seed': config.seed},
         'camera': {'source': config.source},

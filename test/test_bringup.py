@@ -1,6 +1,10 @@
 import json
 import math
+import os
+import signal
+import subprocess
 import sys
+import time
 
 import cv2
 import numpy as np
@@ -191,3 +195,24 @@ def test_another_robot_on_the_same_domain_is_noticed(checkpoint, capfd):
         context.try_shutdown()
     assert report['crowded_topics'] == ['/joint_trajectory']
     assert 'ROS_DOMAIN_ID' in capfd.readouterr().err
+
+
+@pytest.mark.ros
+def test_ctrl_c_ends_an_endless_run_with_its_report(checkpoint, tmp_path, root):
+    world, report = str(tmp_path / 'blobs.png'), tmp_path / 'report.json'
+    cv2.imwrite(world, blobs(512, 256, 1.5))
+    env = {**os.environ, 'PYTHONPATH': os.pathsep.join(
+        [str(root), str(root / 'sim'), os.environ.get('PYTHONPATH', '')])}
+    with subprocess.Popen(
+            [sys.executable, '-m', 'gaze_robot.cli', 'bringup', '--world', world, '--policy',
+             checkpoint, '--report', str(report)], env=env, text=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as run:
+        for line in run.stderr:
+            if '[world]' in line:
+                break
+        time.sleep(2.0)
+        run.send_signal(signal.SIGINT)
+        rest = run.stderr.read()
+    assert run.returncode == 0, rest
+    assert 'Traceback' not in rest
+    assert json.loads(report.read_text())['frames_processed'] > 0
