@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
+from safetensors import safe_open, SafetensorError
 from safetensors.torch import load_file, save_file
 import torch
 
@@ -57,13 +57,13 @@ def save_policy(path: str | Path, policy: Policy) -> None:
     if policy.eye is not None:
         tensors.update({f'eye.{name}': tensor for name, tensor in policy.eye.state_dict().items()})
     weights = path / (WEIGHTS + '.part')
+    model = {'pattern': dataclasses.asdict(policy.perception.pattern),
+             'encoder': dataclasses.asdict(policy.perception.encoder.config),
+             'eye': None if policy.eye is None else {'discrete': policy.eye.discrete}}
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-              weights)
+              weights, metadata={'model': json.dumps(model)})
     meta = {**policy.meta, 'format': FORMAT, 'gaze_robot_version': __version__,
-            'weights_sha256': _sha256(weights),
-            'pattern': dataclasses.asdict(policy.perception.pattern),
-            'encoder': dataclasses.asdict(policy.perception.encoder.config),
-            'eye': None if policy.eye is None else {'discrete': policy.eye.discrete}}
+            'weights_sha256': _sha256(weights), **model}
     part = path / (META + '.part')
     part.write_text(json.dumps(meta, indent=2) + '\n')
     weights.replace(path / WEIGHTS)
@@ -86,6 +86,7 @@ def load_policy(path: str | Path = '', device: str = 'cpu') -> Policy:
             f'{path / WEIGHTS} does not match its {META} (sha256 {actual[:12]}, expected '
             f'{str(meta["weights_sha256"])[:12]}): a damaged or partial copy; fetch or train it '
             'again')
+    _check_model(path, meta)
     try:
         policy = make_policy(from_mapping(FoveationPattern, meta['pattern']),
                              from_mapping(EncoderConfig, meta['encoder']),
@@ -99,6 +100,20 @@ def load_policy(path: str | Path = '', device: str = 'cpu') -> Policy:
         _load(eye, tensors, 'eye.', path)
         eye.to(device)
     return Policy(policy.perception.to(device), eye, meta)
+
+
+def _check_model(path: Path, meta: Mapping[str, Any]) -> None:
+    """The weights carry the model's description too: a changed digit in meta.json is noticed."""
+    try:
+        with safe_open(path / WEIGHTS, 'pt') as file:
+            written = json.loads((file.metadata() or {}).get('model', '{}'))
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise CheckpointError(f'{path / WEIGHTS} cannot be read: {error}') from error
+    wrong = [name for name, value in written.items() if meta.get(name) != value]
+    if wrong:
+        raise CheckpointError(
+            f'{path / META} was changed: {", ".join(wrong)} differ from what {WEIGHTS} was '
+            'written with; restore it, or train again')
 
 
 def _read_meta(path: Path) -> dict[str, Any]:

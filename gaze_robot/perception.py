@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from gaze_robot.encoder import EncoderConfig, FoveatedViT, patchify, TokenLayout
+from gaze_robot.errors import ConfigError
 from gaze_robot.foveation import FoveationPattern
 from gaze_robot.gaze_target.evidence import (
     CELLS,
@@ -30,6 +31,13 @@ class PerceptionNetwork(nn.Module):
 
     def __init__(self, pattern: FoveationPattern, encoder: EncoderConfig) -> None:
         super().__init__()
+        if encoder.patch != pattern.token_side or EXEMPLAR_PX % encoder.patch:
+            raise ConfigError(f'the encoder reads patches of {encoder.patch}, the pattern gives '
+                              f'{pattern.token_side}; make them equal, and a divisor of '
+                              f'{EXEMPLAR_PX}')
+        if any(window % CELLS for window in pattern.window):
+            raise ConfigError(f'windows {pattern.window} must be multiples of {CELLS}, the '
+                              "heatmap's cells")
         self.pattern = pattern
         self.encoder = FoveatedViT(encoder)
         self.search = SearchHead(encoder.width, pattern)

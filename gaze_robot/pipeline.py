@@ -141,7 +141,7 @@ class GazePipeline:
         command, mode = controller.step(direction, pose, dt_s)
         if self.config.eye == 'picture':
             self._move_inside(np.array([command.pan_rad, command.tilt_rad]), pose, dt_s,
-                              frame.stamp_s)
+                              frame.stamp_s, frame.camera)
         clock.lap('control')
         return self._result(frame, pose, command, mode, direction, target, view, percept.heat[0],
                             clock.stages_ms)
@@ -214,14 +214,15 @@ class GazePipeline:
                 self._inside = _STRAIGHT
         return self._foveator
 
-    def _move_inside(self, goal: np.ndarray, pose: PanTiltState, dt_s: float, stamp_s: float
-                     ) -> None:
+    def _move_inside(self, goal: np.ndarray, pose: PanTiltState, dt_s: float, stamp_s: float,
+                     camera: CameraModel) -> None:
         """The electronic eye moves like a head, inside the picture."""
         position, velocity = advance(
             np.array([pose.pan_rad, pose.tilt_rad]), np.array([pose.pan_rad_s, pose.tilt_rad_s]),
-            goal, self._eye_limits, min(dt_s, 0.1) if dt_s > 0 else 1.0 / 30.0)
-        self._inside = PanTiltState(float(position[0]), float(position[1]), float(velocity[0]),
-                                    float(velocity[1]), stamp_s)
+            np.array(nearest_visible(camera, goal)), self._eye_limits,
+            min(dt_s, 0.1) if dt_s > 0 else 1.0 / 30.0)
+        pan, tilt = nearest_visible(camera, position)
+        self._inside = PanTiltState(pan, tilt, float(velocity[0]), float(velocity[1]), stamp_s)
 
 
 def picture_limits(camera: CameraModel, limits: PanTiltLimits) -> PanTiltLimits:
@@ -232,6 +233,23 @@ def picture_limits(camera: CameraModel, limits: PanTiltLimits) -> PanTiltLimits:
     pan, tilt = pan_tilt_from_direction(base_ray(edges, 0.0, 0.0))
     return PanTiltLimits((float(pan[1]), float(tilt[2])), (float(pan[0]), float(tilt[3])),
                          limits.max_velocity, limits.max_acceleration)
+
+
+def nearest_visible(camera: CameraModel, pan_tilt_rad: np.ndarray) -> tuple[float, float]:
+    """The pose (pan, tilt) whose line of sight meets the picture nearest to where this one's does.
+
+    A picture's corners are nearer in pan and tilt than its edges' middles taken together.
+    """
+    ray = optical_ray(direction_from_pan_tilt(*pan_tilt_rad), 0.0, 0.0)
+    side, edge = math.hypot(ray[0], ray[1]), 0.999 * camera.fold_angle_rad
+    if beyond := math.atan2(side, ray[2]) > edge:
+        ray = np.array([*(ray[:2] * math.sin(edge) / max(side, 1e-12)), math.cos(edge)])
+    pixel, _ = camera.project(ray)
+    inside = np.clip(pixel, 0.0, (camera.width, camera.height))
+    if not beyond and np.array_equal(pixel, inside):
+        return float(pan_tilt_rad[0]), float(pan_tilt_rad[1])
+    pan, tilt = pan_tilt_from_direction(base_ray(camera.unproject(inside), 0.0, 0.0))
+    return float(pan), float(tilt)
 
 
 class _Clock:

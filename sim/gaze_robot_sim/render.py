@@ -52,11 +52,12 @@ _rays_cache: dict[object, _Rays] = {}
 
 
 def _cached_rays(key: object, make: Callable[[], np.ndarray]) -> _Rays:
-    if key not in _rays_cache:
+    rays = _rays_cache.get(key)
+    if rays is None:
         if len(_rays_cache) > 64:
-            _rays_cache.clear()
-        _rays_cache[key] = _Rays(make())
-    return _rays_cache[key]
+            _rays_cache.clear()                     # other threads keep what they hold
+        rays = _rays_cache[key] = _Rays(make())
+    return rays
 
 
 class Panorama:

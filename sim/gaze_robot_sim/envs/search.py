@@ -237,10 +237,12 @@ class SearchEnv(gymnasium.Env):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None
               ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Start an episode; a seed also restarts the eye's random stream."""
+        """Start an episode; a seed also decides the scenes, whatever was seen before."""
         super().reset(seed=seed)
         if seed is not None:
             self.batch.reseed(seed)
+            for world in self.batch.worlds:
+                world.next_scene(self.np_random)
         self.batch.start([0])
         return self._observation(), {'error_rad': float(self.batch.error_rad()[0])}
 
