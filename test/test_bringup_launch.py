@@ -1,0 +1,131 @@
+"""launch/bringup.launch.py: which nodes it starts with which parameters. Needs launch_ros."""
+
+import importlib.util
+import os
+import xml.etree.ElementTree
+
+import pytest
+
+from gaze_robot.config import CameraConfig, from_mapping, GazeConfig, PanTiltConfig, WorldConfig
+
+SCHEMAS = {'gaze': GazeConfig, 'pan_tilt': PanTiltConfig, 'world': WorldConfig,
+           'camera': CameraConfig}
+
+
+@pytest.fixture(scope='module')
+def bringup(root):
+    """The launch file as a module."""
+    pytest.importorskip('launch_ros', reason='launch_ros comes with a ROS installation')
+    path = root / 'launch' / 'bringup.launch.py'
+    spec = importlib.util.spec_from_file_location('bringup_launch', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def plan(bringup, monkeypatch):
+    """Launch with arguments; {node name: (parameters, remappings)} and the environment set."""
+    from launch import LaunchContext
+    from launch.actions import SetEnvironmentVariable
+    from launch_ros.actions import Node
+    made = {}
+
+    class Recorded(Node):
+        def __init__(self, **options):
+            _, given = options['parameters']
+            made[options['name']] = (given, dict(options['remappings']), options)
+            super().__init__(**options)
+    monkeypatch.setattr(bringup, 'Node', Recorded)
+
+    def make(**arguments):
+        made.clear()
+        context = LaunchContext()
+        for name, default, _, choices in bringup.ARGUMENTS:
+            value = arguments.pop(name, default)
+            assert choices is None or value in choices
+            context.launch_configurations[name] = value
+        assert not arguments
+        bringup._nodes(context)
+        return dict(made)
+
+    def environment():
+        actions = bringup._environment(LaunchContext())
+        assert all(isinstance(action, SetEnvironmentVariable) for action in actions)
+        return {action.name[0].text: action.value[0].text for action in actions}
+    make.environment = environment
+    return make
+
+
+def test_nothing_given_is_the_closed_loop_on_the_simulator(plan):
+    nodes = plan()
+    assert sorted(nodes) == ['gaze', 'pan_tilt', 'world']
+    assert nodes['gaze'][0]['eye'] == 'head'
+    assert nodes['gaze'][0]['autostart'] is True
+
+
+def test_a_file_is_watched_with_an_electronic_eye(plan):
+    nodes = plan(camera='file', source='film.mp4')
+    assert sorted(nodes) == ['camera', 'gaze']
+    assert nodes['gaze'][0]['eye'] == 'picture'
+    assert nodes['gaze'][0]['exemplar'] == 'auto'
+    assert nodes['camera'][0]['source'] == 'film.mp4'
+    with pytest.raises(RuntimeError, match='source:='):
+        plan(camera='file')
+
+
+def test_usb_starts_the_first_camera(plan):
+    assert plan(camera='usb')['camera'][0]['source'] == '0'
+
+
+def test_somebody_elses_driver_is_remapped_with_its_camera_info(plan):
+    nodes = plan(camera='none', image_topic='/cam/color/image_rect', eye='head')
+    assert sorted(nodes) == ['gaze', 'pan_tilt']
+    assert nodes['gaze'][1] == {
+        'image_raw': '/cam/color/image_rect', 'camera_info': '/cam/color/camera_info',
+        'image_raw/compressed': '/cam/color/image_rect/compressed'}
+
+
+@pytest.mark.parametrize('arguments', [
+    {}, {'camera': 'usb', 'source': '2', 'rate': '15'}, {'camera': 'none'},
+    {'camera': 'file', 'source': 'a.mp4', 'eye': 'head', 'enable_at_start': 'false'},
+    {'world': 'a.jpg', 'rate': '10', 'policy': 'runs/one', 'exemplar': 'cup.png',
+     'image_transport': 'compressed', 'backend': 'sim', 'namespace': 'robot'}])
+def test_every_parameter_it_sets_exists_and_is_in_range(plan, arguments):
+    for name, (given, _, _) in plan(**arguments).items():
+        known = {key: value for key, value in given.items()
+                 if key not in ('autostart', 'use_sim_time')}
+        from_mapping(SCHEMAS[name], known)
+
+
+def test_what_interface_promises_is_an_argument(bringup):
+    names = {name for name, *_ in bringup.ARGUMENTS}
+    assert names >= {
+        'namespace', 'params_file', 'use_sim_time', 'autostart', 'log_level', 'use_respawn',
+        'backend', 'camera', 'image_topic', 'image_transport', 'source', 'world', 'policy',
+        'viewer', 'enable_at_start'}
+
+
+def test_the_middleware_profile_is_set_unless_the_user_has_one(plan, monkeypatch):
+    monkeypatch.delenv('FASTRTPS_DEFAULT_PROFILES_FILE', raising=False)
+    monkeypatch.delenv('FASTDDS_DEFAULT_PROFILES_FILE', raising=False)
+    profile = plan.environment()['FASTRTPS_DEFAULT_PROFILES_FILE']
+    assert os.path.isfile(profile)
+    monkeypatch.setenv('FASTRTPS_DEFAULT_PROFILES_FILE', '/mine.xml')
+    assert 'FASTRTPS_DEFAULT_PROFILES_FILE' not in plan.environment()
+    monkeypatch.delenv('FASTRTPS_DEFAULT_PROFILES_FILE')
+    monkeypatch.setenv('FASTDDS_DEFAULT_PROFILES_FILE', '/mine.xml')
+    assert 'FASTRTPS_DEFAULT_PROFILES_FILE' not in plan.environment()
+
+
+def test_the_description_loads(bringup):
+    assert len(bringup.generate_launch_description().entities) == len(bringup.ARGUMENTS) + 2
+
+
+def test_the_profile_is_a_64_mib_segment_for_every_participant(root):
+    """Well-formed, and with the sizes the README speaks of."""
+    tree = xml.etree.ElementTree.parse(root / 'config' / 'fastdds.xml')
+    name = '{http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles}'
+    assert tree.find(f'.//{name}segment_size').text == str(64 * 1024 * 1024)
+    assert tree.find(f'.//{name}participant').get('is_default_profile') == 'true'
+    assert tree.find(f'.//{name}useBuiltinTransports').text == 'false'
