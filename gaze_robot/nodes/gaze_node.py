@@ -54,6 +54,9 @@ class GazeNode(ManagedNode):
     def on_configure(self) -> None:
         """Read parameters, load the model, open the topics."""
         self.config = declare_config(self, GazeConfig, self._on_parameters)
+        # A network this small gains nothing from a second thread and waits for it when the machine
+        # is busy: 83 instead of 163 ms at the 95th percentile beside two other loads on two cores.
+        require('torch').set_num_threads(1)
         pipeline = require('gaze_robot.pipeline').GazePipeline.from_checkpoint(
             self.config.model_path, config=self.config)
         eye = Eye(pipeline, self.config)
