@@ -132,6 +132,8 @@ def _read_meta(path: Path) -> dict[str, Any]:
     missing = {'weights_sha256', 'pattern', 'encoder'} - meta.keys()
     if missing:
         raise CheckpointError(f'{path / META} lacks {sorted(missing)}')
+    if not (isinstance(meta['pattern'], dict) and isinstance(meta['encoder'], dict)):
+        raise CheckpointError(f'{path} cannot be read: pattern and encoder in {META} are objects')
     return meta
 
 
@@ -144,7 +146,9 @@ def _load(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], prefix: 
              + [f'unknown {prefix}{name}' for name in given.keys() - own.keys()]
              + [f'{prefix}{name} has shape {tuple(given[name].shape)}, not '
                 f'{tuple(own[name].shape)}' for name in own.keys() & given.keys()
-                if own[name].shape != given[name].shape])
+                if own[name].shape != given[name].shape]
+             + [f'{prefix}{name} is not finite' for name, tensor in given.items()
+                if not tensor.isfinite().all()])
     if wrong:
         raise CheckpointError(f'{path} does not fit: {"; ".join(sorted(wrong))}')
     module.load_state_dict(given)
