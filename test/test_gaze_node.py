@@ -299,7 +299,7 @@ def test_compressed_pictures(executor, make_gaze):
 
 def test_every_frame_is_accounted_for(executor, make_gaze):
     gaze, robot = make_gaze(), Robot(executor, listen=())
-    robot.run(1.0, rate=60)
+    robot.run(10, rate=60, until=lambda: gaze.stats.frames_in.count > 20)
     gaze.trigger_deactivate()
     assert gaze.stats.frames_in.count > 20
     assert gaze.stats.processed.count + sum(dropped(gaze).values()) == gaze.stats.frames_in.count

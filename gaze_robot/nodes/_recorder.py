@@ -76,13 +76,12 @@ class Recorder:
         if target is not None:
             self._times_s.append(now)
             self._errors_deg.append(math.degrees(self.world.game.error_rad))
-        place = panorama_strip(self._small_panorama(), self.world.shot.gaze,
+        place = panorama_strip(self._small(self.world.panorama), self.world.shot.gaze,
                                None if target is None else target.direction, STRIP_PX)
         return [place, timeline(self._times_s, self._errors_deg, 240, STRIP_PX // 2)]
 
-    def _small_panorama(self) -> np.ndarray:
+    def _small(self, panorama: Any) -> np.ndarray:
         """The world's picture at the film's size; shrinking 4096 pixels anew is not cheap."""
-        panorama = self.world.panorama
         if self._place is None or self._place[0] is not panorama:
             self._place = (panorama, cv2.resize(panorama.image, (STRIP_PX, STRIP_PX // 2),
                                                 interpolation=cv2.INTER_AREA))

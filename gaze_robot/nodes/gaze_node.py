@@ -9,10 +9,8 @@ import functools
 import sys
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PointStamped
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
-from std_msgs.msg import Header
 from std_srvs.srv import SetBool, Trigger
 
 from gaze_robot.config import GazeConfig
@@ -20,12 +18,12 @@ from gaze_robot.errors import CommandError, ConfigError, ImageError
 from gaze_robot.nodes import _messages, _qos
 from gaze_robot.nodes._desk import Desk
 from gaze_robot.nodes._eye import Eye, Glance, Picture, Refusal
-from gaze_robot.nodes._gaze_messages import diagnostics
 from gaze_robot.nodes._gaze_outputs import GazeOutputs
-from gaze_robot.nodes._intake import direction_in_base, health, Starvation, starved
+from gaze_robot.nodes._intake import direction_in_base
 from gaze_robot.nodes._lifecycle import ManagedNode, run, transition
 from gaze_robot.nodes._params import declare_config
 from gaze_robot.nodes._stats import LoopStats
+from gaze_robot.nodes._watch import Watch
 from gaze_robot.nodes._worker import Worker
 from gaze_robot.optional import require
 
@@ -42,13 +40,13 @@ class GazeNode(ManagedNode):
     def __init__(self, **options: Any) -> None:
         super().__init__('gaze', **options)
         self.stats = LoopStats()
+        self._watch = Watch(self, self.stats)
         self.on_glance: Callable[[Glance], None] | None = None
         """Called in the executor's thread after each glance is published."""
         self._eye: Eye | None = None
         self._worker: Worker[Picture, Glance | Refusal] | None = None
         self._guard = self.create_guard_condition(self._on_worker)
         self._enabled = True
-        self._said: set[str] = set()
 
     @transition
     def on_configure(self) -> None:
@@ -62,15 +60,13 @@ class GazeNode(ManagedNode):
         eye = Eye(pipeline, self.config)
         pipeline.warm_up()
         self._desk = Desk(self.config)
-        self._starvation = Starvation(self.now_s())
         self._look_at_until_s: float | None = None
         self._open()
         self._eye = eye
 
     def _open(self) -> None:
         self._outputs = GazeOutputs(self, self.config)
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics',
-                                                  _qos.DIAGNOSTICS)
+        self._watch.open(self.config)
         picture = (Image, 'image_raw') if self.config.image_transport == 'raw' \
             else (CompressedImage, 'image_raw/compressed')
         self._image_topic = self.resolve_topic_name(picture[1])
@@ -89,7 +85,7 @@ class GazeNode(ManagedNode):
         """Start looking."""
         assert self._eye is not None
         self._worker = Worker(self._eye.look, self._guard.trigger)
-        self._starvation = Starvation(self.now_s())
+        self._watch.begin()
         self._outputs.forget_state()
 
     @transition
@@ -125,17 +121,17 @@ class GazeNode(ManagedNode):
         now = self.now_s()
         self.stats.frame(now)
         if self._worker is None or not self._enabled:
-            self._drop('not active' if self._worker is None else 'disabled')
+            self._watch.drop('not active' if self._worker is None else 'disabled')
             return
         picture = self._desk.admit(message, now, lambda: self._outputs.wants_debug(now))
         if isinstance(picture, str):
-            self._drop(picture)
+            self._watch.drop(picture)
             return
         if self._look_at_until_s is not None and now > self._look_at_until_s:
             self._look_at_until_s = None
             self._tell_eye(lambda eye: eye.pipeline.look_at(None))
         if self._worker.post(picture) is not None:
-            self._drop('replaced')
+            self._watch.drop('replaced')
 
     def _on_look_at(self, message: PointStamped) -> None:
         try:
@@ -178,11 +174,11 @@ class GazeNode(ManagedNode):
     def _on_worker(self) -> None:
         for glance in self._worker.collect() if self._worker is not None else ():
             if isinstance(glance, Refusal):
-                self._drop(glance.reason, glance.text)
+                self._watch.drop(glance.reason, glance.text)
             elif self._enabled:
                 self._publish(glance)
             else:
-                self._drop('disabled')
+                self._watch.drop('disabled')
 
     def _publish(self, glance: Glance) -> None:
         now = self.now_s()
@@ -190,38 +186,15 @@ class GazeNode(ManagedNode):
         if self._outputs.publish(glance, now):
             self.stats.command(self.now_s(), glance.picture.stamp_s)
         self.stats.glance(glance.stages_ms, glance.confidence)
-        self._say(glance.remarks)
+        for remark in glance.remarks:
+            self._watch.say(remark)
         if self.on_glance is not None:
             self.on_glance(glance)
 
     def _on_second(self) -> None:
-        now = self.now_s()
-        level, summary = health(self.state, self._enabled, self.stats.last_frame_s, now)
-        values = {'model': self.config.model_path or 'shipped', 'eye': self.config.eye,
-                  'device': self.config.model_device, **self.stats.key_values(now)}
-        self._diagnostics.publish(diagnostics(
-            f'{self.get_fully_qualified_name()}: eye', Header(stamp=_messages.stamp(now)), level,
-            summary, values))
         if self._desk.unstamped:
-            self._say(['the camera does not stamp its pictures; their arrival is used instead'])
-        silent_s = self._starvation.due(self.stats.last_frame_s, now)
-        if silent_s is not None:
-            offers = [(info.node_name, _qos.describe(info.qos_profile))
-                      for info in self.get_publishers_info_by_topic(self._image_topic)]
-            self.get_logger().warning(
-                starved(self._image_topic, silent_s, offers, _qos.describe(_qos.IMAGE_IN)))
-
-    def _drop(self, reason: str, text: str = '') -> None:
-        self.stats.dropped.add(reason)
-        if text:
-            self._say([f'picture not used, {reason}: {text}'], key=reason)
-
-    def _say(self, texts: Sequence[str], key: str = '') -> None:
-        """Warn once about each thing (`key`, or the text itself)."""
-        for text in texts:
-            if (key or text) not in self._said:
-                self._said.add(key or text)
-                self.get_logger().warning(text)
+            self._watch.say('the camera does not stamp its pictures; their arrival is used')
+        self._watch.second(self._enabled, self._image_topic)
 
 
 def main(args: Sequence[str] | None = None) -> int:
