@@ -166,7 +166,11 @@ def parameters(config: BringupConfig) -> dict[str, dict[str, Any]]:
         changed = {key: value for key, value in given[name].items()
                    if value not in ('', getattr(default, attribute[key]))}
         merged[name] = {**everyone, **merged[name], **changed}
-        from_mapping(schema, merged[name])              # a typo is told before anything starts
+        try:
+            from_mapping(schema, merged[name])          # a typo is told before anything starts
+        except ConfigError as error:
+            where = f'{config.params_file}: ' if config.params_file else ''
+            raise ConfigError(f'{where}{name}: {error}') from error
     return merged
 
 

@@ -175,7 +175,7 @@ def test_a_video_is_looked_at_with_an_electronic_eye(checkpoint, tmp_path):
 @pytest.mark.ros
 def test_what_cannot_start_is_an_error_and_leaves_ros_as_it_was(checkpoint, tmp_path):
     import rclpy
-    with pytest.raises(ConfigError, match='gaze could not start'):
+    with pytest.raises(ConfigError, match='gaze could not start: no meta.json in'):
         run_bringup(BringupConfig(duration=1.0, policy=str(tmp_path / 'nothing')))
     assert not rclpy.ok()
 

@@ -73,7 +73,8 @@ class Composed:
         if isinstance(node, ManagedNode):
             node.autostart()
             if node.state != 'active':
-                raise ConfigError(f'{node.get_name()} could not start; the log above says why')
+                raise ConfigError(f'{node.get_name()} could not start: '
+                                  f'{node.failure or "the log above says why"}')
         self._executor.add_node(node)
 
     def spin(self, duration_s: float, tick: Callable[[float], None],

@@ -42,6 +42,7 @@ def transition(function: Callable[[Any], None]) -> _Transition:
             result = TransitionCallbackReturn.SUCCESS
         except GazeRobotError as error:
             self.get_logger().error(f'cannot {verb}: {error}')
+            self.failure = str(error)
             result = TransitionCallbackReturn.FAILURE
         except Exception as error:  # noqa: BLE001  rclpy would drop the reason
             self.get_logger().error(f'cannot {verb}: {error!r}\n{traceback.format_exc()}')
@@ -59,6 +60,8 @@ class ManagedNode(LifecycleNode):
 
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__(name, **options)
+        self.failure = ''
+        """Why the last transition that failed did so."""
         self._autostart = declare_autostart(self)
         self._change_state = self._service_change_state.callback
         self._service_change_state.callback = self._on_change_state_request
