@@ -22,13 +22,19 @@ EXEMPLAR_PX = 64
 """Side of the square an exemplar is resized to before it is encoded."""
 
 _MIN_TEMPLATE_PX = 3
-_MAX_TEMPLATE_PX = 17
+_HALVE_FROM_PX, _MAX_TEMPLATE_PX = 16, 17
 """Larger templates are matched on an averaged-down level: cheaper, and no less certain."""
 
 _FLOOR = 4.0
 """Grey levels of contrast below which a place is flat and resembles nothing."""
+_CHANNEL_MEAN = np.full((1, 3), 1 / 3, np.float32)
+
 _VARIANTS = ((1.0, 0.0), (0.88, 0.0), (1.14, 0.0), (1.0, -7.0), (1.0, 7.0))
-"""(scale, roll in degrees) tried where templates are cheap."""
+"""(scale, roll in degrees) tried in the fovea, where templates are cheap."""
+
+_STRETCHED = (1.35, 0.0)
+"""Tried as well on levels wider than 60 degrees: at 35 degrees from the axis a flat picture
+stretches things by 1.22 across and 1.49 along the radius."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,34 +105,42 @@ def make_templates(exemplar: Exemplar, pattern: FoveationPattern) -> tuple[Level
         if side_px > 0.75 * window:
             per_level.append(LevelTemplates(1, ()))
             continue
-        shrink = 1
+        shrink = 2 if side_px >= _HALVE_FROM_PX and window % (2 * CELLS) == 0 else 1
         while side_px / shrink > _MAX_TEMPLATE_PX and window % (2 * shrink * CELLS) == 0:
             shrink *= 2
         variants = _VARIANTS if level == 0 else _VARIANTS[:1]
+        if pattern.fov_deg[level] > 60:
+            variants += (_STRETCHED,)
         per_level.append(LevelTemplates(shrink, tuple(
             _template(image, side_px / shrink * scale, roll) for scale, roll in variants)))
     return tuple(per_level)
 
 
+def _contrast(image: np.ndarray, side: int) -> np.ndarray:
+    """Standard deviation over each (side, side) neighbourhood and its channels, grey levels."""
+    mean = cv2.blur(image, (side, side), borderType=cv2.BORDER_REPLICATE)
+    square_mean = cv2.blur(cv2.multiply(image, image), (side, side),
+                           borderType=cv2.BORDER_REPLICATE)
+    variance = cv2.transform(square_mean - cv2.multiply(mean, mean), _CHANNEL_MEAN)
+    return np.sqrt(np.maximum(variance, _FLOOR ** 2))
+
+
 def _correlation(level: np.ndarray, templates: LevelTemplates) -> np.ndarray:
-    """Best correlation over the variants: float32 in [-1, 1], a side of window / shrink."""
+    """Best correlation over the variants, (window / shrink, window / shrink) float32 in [-1, 1]."""
     if templates.shrink > 1:
         side = level.shape[0] // templates.shrink
         level = cv2.resize(level, (side, side), interpolation=cv2.INTER_AREA)
-    best = np.full(level.shape[:2], -1.0, np.float32)
     image = level.astype(np.float32)
+    contrast = {side: _contrast(image, side)
+                for side in {template.image.shape[0] for template in templates.variants}}
+    best = np.full(image.shape[:2], -1.0, np.float32)
     for template in templates.variants:
         side = template.image.shape[0]
         half = side // 2
         padded = cv2.copyMakeBorder(image, half, half, half, half, cv2.BORDER_REPLICATE)
         cross = cv2.matchTemplate(padded, template.image, cv2.TM_CCOEFF)
-        mean = cv2.blur(image, (side, side), borderType=cv2.BORDER_REPLICATE)
-        square_mean = cv2.sqrBoxFilter(image, cv2.CV_32F, (side, side),
-                                       borderType=cv2.BORDER_REPLICATE)
-        variance = (square_mean - mean * mean).mean(axis=2)
-        contrast = np.sqrt(np.maximum(variance, _FLOOR ** 2))
-        scale = contrast * (3 * side * side * max(template.contrast, _FLOOR))
-        np.maximum(best, cross / scale, out=best)
+        cross /= contrast[side] * (3 * side * side * max(template.contrast, _FLOOR))
+        np.maximum(best, cross, out=best)
     return np.clip(best, -1.0, 1.0)
 
 

@@ -16,14 +16,17 @@ import torch
 
 from gaze_robot.foveation import FoveationPattern
 from gaze_robot.gaze_target.evidence import CELLS
+from gaze_robot.geometry import wrap_angle
 from gaze_robot.types import PanTiltLimits
 
 BIN_DEG = 5.0
 PAN_BINS, TILT_BINS = 72, 30
 """All of the pan circle; tilt from -75 to 75 degrees."""
 
-_SEARCHED = math.radians(45)
+_SEARCHED = math.radians(35)
 """How far above and below the horizon a place still counts as worth exploring."""
+
+_BESIDE = math.radians(30)
 
 KEEP_S = 6.0
 """A judgement older than this gives way to any newer one, however coarse."""
@@ -150,29 +153,31 @@ class GazeMemory:
         return found
 
     def frontier(self, pose: np.ndarray, eyes: np.ndarray, limits: PanTiltLimits) -> np.ndarray:
-        """The nearest place these eyes have not seen.
-
-        Only bins that the head can turn to, not too far from the horizon, count.
+        """How far these eyes must turn left and right to see something new near the horizon.
 
         Args:
             pose: (B, 2) pan and tilt, radians.
 
         Returns:
-            (B, 3): pan and tilt to it, radians, and the share of such bins not yet seen.
+            (B, 4): turn (radians, >= 0) to the nearest pan whose column is mostly unseen, to the
+            left and to the right (pi where the limits allow none), and the share of unseen places
+            above and below the gaze within what is in view sideways.
         """
-        low, high = limits.min_position, limits.max_position
-        reachable = ((self._pan >= low[0]) & (self._pan <= high[0]))[:, None] & (
-            (self._tilt >= max(low[1], -_SEARCHED)) & (self._tilt <= min(high[1], _SEARCHED)))
-        unseen = (self.sharpness[eyes] == 0) & reachable                      # (B, P, T)
+        low, high = limits.min_position[0], limits.max_position[0]
+        tilts = np.abs(self._tilt) <= _SEARCHED
+        unseen = (self.sharpness[eyes] == 0)
+        column = unseen[:, :, tilts].mean(axis=2) > 0.5                        # (B, P)
+        column &= (self._pan >= low - 0.5) & (self._pan <= high + 0.5)
         turn = self._pan[None] - pose[:, :1]                                   # limits: no wrap
-        drop = self._tilt[None] - pose[:, 1:]
-        distance = np.abs(turn)[:, :, None] + 2 * np.abs(drop)[:, None]
-        distance = np.where(unseen, distance, np.inf).reshape(len(pose), -1)
-        pan_i, tilt_i = np.divmod(distance.argmin(axis=1), TILT_BINS)
-        share = unseen.mean(axis=(1, 2)) / max(reachable.mean(), 1e-9)
-        towards = np.stack([turn[np.arange(len(pose)), pan_i], drop[np.arange(len(pose)), tilt_i]],
-                           axis=1)
-        return np.concatenate([np.where(share[:, None] > 0, towards, 0.0), share[:, None]], axis=1)
+        left = np.where(column & (turn > 0), turn, np.pi).min(axis=1)
+        right = np.where(column & (turn < 0), -turn, np.pi).min(axis=1)
+        beside = np.abs(wrap_angle(turn)) < _BESIDE                            # (B, P)
+        height = self._tilt[None] - pose[:, 1:]
+        spots = beside[:, :, None] & tilts & unseen
+        up = (spots & (height < 0)[:, None]).sum(axis=(1, 2))
+        down = (spots & (height > 0)[:, None]).sum(axis=(1, 2))
+        total = np.maximum((beside[:, :, None] & tilts).sum(axis=(1, 2)), 1)
+        return np.stack([left, right, up / total, down / total], axis=1)
 
     def egocentric(self, pan_rad: np.ndarray, eyes: np.ndarray) -> np.ndarray:
         """The map turned so that the gaze's pan (B,) is in the middle, in 20 x 25 degree bins.

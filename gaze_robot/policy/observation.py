@@ -73,7 +73,7 @@ def turn_to(pan_rad: np.ndarray, from_rad: np.ndarray, limits: PanTiltLimits) ->
 
 def vector_size(pattern: FoveationPattern) -> int:
     """Length of the observation vector."""
-    return (11 + 6 * pattern.levels + 8 * CANDIDATES + 3 * GLANCES
+    return (14 + 6 * pattern.levels + 8 * CANDIDATES + 3 * GLANCES
             + 2 * (PAN_BINS // 4) * (TILT_BINS // 5))
 
 
@@ -85,11 +85,13 @@ class Observer:
         self.limits = limits
         self.memory = GazeMemory(eyes, pattern)
         self._glances = np.zeros((eyes, GLANCES, 3), np.float32)       # pan, tilt, best score
+        self._first = np.zeros((eyes, 2))                              # where the search began
+        self._steps = np.zeros(eyes, int)
 
     def reset(self, eyes: list[int] | slice = slice(None)) -> None:
         """Forget past glances."""
         self.memory.reset(eyes)
-        self._glances[eyes] = 0.0
+        self._glances[eyes], self._steps[eyes] = 0.0, 0
 
     def observe(self, percept: Percept, valid: np.ndarray, pose: np.ndarray, speed: np.ndarray,
                 now_s: np.ndarray, eyes: np.ndarray) -> tuple[np.ndarray, Peak]:
@@ -119,7 +121,11 @@ class Observer:
             parts += [towards / np.pi, np.tanh(towards / 0.15), np.tanh(towards / 0.6),
                       place.score[:, None], place.sharpness[:, None] / self.pattern.levels]
         unseen = self.memory.frontier(pose, eyes, self.limits)
-        parts += [unseen[:, :2] / np.pi, np.tanh(unseen[:, :2] / 0.6), unseen[:, 2:]]
+        fresh = self._steps[eyes] == 0
+        self._first[eyes[fresh]] = pose[fresh]
+        self._steps[eyes] += 1
+        parts += [unseen[:, :2] / np.pi, np.tanh(unseen[:, :2] / 0.6), unseen[:, 2:],
+                  (pose - self._first[eyes]) / np.array([1.5, 0.5])]
         past = self._glances[eyes]
         past[..., 0] = wrap_angle(past[..., 0] - pose[:, None, 0])
         past[..., 1] -= pose[:, None, 1]

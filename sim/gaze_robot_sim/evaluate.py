@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from gaze_robot.allocator import keep_large_blocks
 from gaze_robot.checkpoint import load_policy
 from gaze_robot.errors import CheckpointError, ConfigError
 from gaze_robot.geometry import angle_between
@@ -218,6 +219,7 @@ def evaluate_search(config: EvalSearchConfig) -> dict[str, Any]:
     if policy.eye is None:
         raise CheckpointError(f'{config.policy} has no eye; give a folder that '
                               '`gaze-robot train search` wrote')
+    keep_large_blocks()
     cv2.setNumThreads(1)
     torch.set_num_threads(available_cores())
     seconds = config.seconds or (3.0 if config.worlds == 'procedural' else 5.0)

@@ -26,6 +26,10 @@ from gaze_robot_sim.render import Panorama
 from gaze_robot_sim.scenes.base import SearchTarget, World
 
 
+_START_TILT = 0.6
+"""Searches begin looking this far up or down at most, radians."""
+
+
 @dataclass(frozen=True)
 class SearchConfig:
     """One search task."""
@@ -38,6 +42,9 @@ class SearchConfig:
 
     max_start_deg: float = 90.0
     """The target is at most this far from where the eye starts."""
+
+    across_stop: float = 0.0
+    """Share of starts from which the target may lie beyond the head's pan stop."""
 
     discrete: bool = True
     """EyeRobot's 25 moves, or a continuous move of up to 10 degrees per axis."""
@@ -114,15 +121,20 @@ class SearchBatch:
         self.observer.reset(list(eyes))
 
     def _start_pose(self, rng: np.random.Generator, target: np.ndarray) -> np.ndarray:
-        """A pose within the limits, at most max_start_deg from the target."""
-        limits = self.config.limits
+        """A pose within the limits, at most max_start_deg from the target.
+
+        The head can turn there the short way, unless `across_stop`: a target just beyond the pan
+        stop is near to the eye and most of a turn away for the neck.
+        """
+        limits, farthest = self.config.limits, math.radians(self.config.max_start_deg)
         low, high = np.array(limits.min_position), np.array(limits.max_position)
+        low[1], high[1] = max(low[1], -_START_TILT), min(high[1], _START_TILT)
         pan, tilt = pan_tilt_from_direction(target)
+        across = rng.random() < self.config.across_stop
         for _ in range(1000):
-            pose = rng.uniform(low, high * (1, 0.6))
-            pose[1] = rng.uniform(-0.6, 0.6)
-            if angle_between(direction_from_pan_tilt(*pose), target) <= math.radians(
-                    self.config.max_start_deg):
+            pose = rng.uniform(low, high)
+            if angle_between(direction_from_pan_tilt(*pose), target) <= farthest and (
+                    across or abs(pose[0] - pan) <= math.pi):
                 return pose
         return np.clip([float(pan), float(tilt)], low, high)
 

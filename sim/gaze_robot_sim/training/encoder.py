@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, get_worker_info, IterableDataset
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from gaze_robot.allocator import keep_large_blocks
 from gaze_robot.checkpoint import Policy, save_policy
 from gaze_robot.encoder import EncoderConfig
 from gaze_robot.errors import CheckpointError
@@ -69,6 +70,7 @@ class Glances(IterableDataset):
 
     def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
         cv2.setNumThreads(1)
+        keep_large_blocks()
         info = get_worker_info()
         rng = np.random.default_rng([self.seed, info.id if info else 0])
         rooms = [self._room(rng) for _ in range(self.rooms)]

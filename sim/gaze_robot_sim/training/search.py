@@ -25,6 +25,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 import torch
 
+from gaze_robot.allocator import keep_large_blocks
 from gaze_robot.checkpoint import load_policy, Policy, save_policy
 from gaze_robot.errors import CheckpointError
 from gaze_robot.perception import PerceptionNetwork
@@ -201,6 +202,7 @@ def train_search(config: TrainSearchConfig) -> dict[str, Any]:
                               'choose another --out')
     out.mkdir(parents=True, exist_ok=True)
     (out / 'config.json').write_text(json.dumps(dataclasses.asdict(config), indent=2))
+    keep_large_blocks()
     cv2.setNumThreads(1)                                # one thread per eye, not per picture
     torch.manual_seed(config.seed)
     perception, pretraining = _perception(config, out)
@@ -226,11 +228,12 @@ def train_search(config: TrainSearchConfig) -> dict[str, Any]:
 def _train_eye(config: TrainSearchConfig, out: Path, perception: PerceptionNetwork,
                pool: ThreadPoolExecutor) -> tuple[PPO, list[dict[str, float]]]:
     task = SearchConfig(discrete=not config.continuous, randomise=True, delay_steps=1,
-                        scene_uses=16)
+                        scene_uses=16, across_stop=0.3)
     rooms = [ProceduralWorld(int(seed)) for seed in np.random.default_rng(
         config.seed).integers(1 << 31, size=config.rooms)]
     env = SearchVecEnv(SearchBatch(config.eyes, rooms, perception, task, config.seed, pool.map))
-    exam = dataclasses.replace(task, randomise=False, delay_steps=0, scene_uses=10 ** 9)
+    exam = dataclasses.replace(task, randomise=False, delay_steps=0, scene_uses=10 ** 9,
+                               across_stop=0.0)
     unseen = SearchBatch(min(64, config.eval_episodes), [
         ProceduralWorld(config.seed + _UNSEEN + i) for i in range(16)], perception, exam, 0,
         pool.map)
