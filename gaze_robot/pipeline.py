@@ -10,7 +10,7 @@ from gaze_robot.camera import CameraModel
 from gaze_robot.checkpoint import load_policy, Policy
 from gaze_robot.config import GazeConfig
 from gaze_robot.drivers.kinematic import advance
-from gaze_robot.errors import CheckpointError, ConfigError
+from gaze_robot.errors import CheckpointError, CommandError, ConfigError
 from gaze_robot.foveation import Foveator
 from gaze_robot.geometry import (
     angle_between,
@@ -89,11 +89,13 @@ class GazePipeline:
 
     def reset(self) -> None:
         """Forget past glances; the exemplar stays."""
-        self._observer = Observer(1, self.pattern, self.limits)
+        self._observer = Observer(1, self.pattern, self._eye_limits)
         self._searching.reset()
         self._following.reset()
+        self._observer.limits = self._eye_limits
         self._started_s: float | None = None
         self._last_s: float | None = None
+        self._sure_s: float | None = None                    # when the target was last recognised
 
     def look_for(self, exemplar: Exemplar | None) -> None:
         """Search for what this shows; None stops searching. Past glances are forgotten."""
@@ -102,8 +104,22 @@ class GazePipeline:
         self.reset()
 
     def look_at(self, direction: np.ndarray | None) -> None:
-        """Look along a base-frame direction (3,); None gives the estimators their turn again."""
-        self._look_at = None if direction is None else np.asarray(direction, dtype=float)
+        """Look along a base-frame direction; None gives the estimators their turn again.
+
+        Args:
+            direction: (3,), of any length but zero.
+
+        Raises:
+            CommandError: a direction that is not finite, or none.
+        """
+        if direction is not None:
+            direction = np.asarray(direction, dtype=float)
+            length = np.linalg.norm(direction)
+            if direction.shape != (3,) or not 0 < length < math.inf:
+                raise CommandError('a direction to look at is 3 finite numbers, not all 0, got '
+                                   f'{direction}')
+            direction = direction / length
+        self._look_at = direction
         self._following.reset()
 
     def step(self, frame: Frame, pose: PanTiltState) -> GazeResult:
@@ -136,6 +152,8 @@ class GazePipeline:
         now = np.array([frame.stamp_s - (self._started_s or 0.0)])
         vector, peak = self._observer.observe(percept, valid, where, speed, now, _EYE)
         target = self._target(peak, pose)
+        if target is not None and target.confidence >= self.config.confidence_threshold:
+            self._sure_s = frame.stamp_s
         direction, controller = self._decide(percept.tokens, vector, where, pose)
         clock.lap('decide')
         command, mode = controller.step(direction, pose, dt_s)
@@ -153,6 +171,9 @@ class GazePipeline:
             return self._look_at, self._following
         if self._exemplar is None or self.config.sources_search == 0:
             return direction_from_pan_tilt(pose.pan_rad, pose.tilt_rad), self._searching
+        if self._lost:
+            away = self.config.on_target_lost == 'home'
+            return direction_from_pan_tilt(*(0.0, 0.0) if away else where[0]), self._searching
         device = self._perception.device
         action = self._eye.act(torch.from_numpy(tokens).to(device),
                                torch.from_numpy(vector).to(device)).cpu().numpy()
@@ -160,10 +181,18 @@ class GazePipeline:
                             self._eye_limits.min_position, self._eye_limits.max_position)
         return direction_from_pan_tilt(pan, tilt), self._searching
 
+    @property
+    def _lost(self) -> bool:
+        """A target that had been found is gone for longer than `target_timeout`, and the
+        configuration says not to search for it again."""
+        return (self.config.on_target_lost != 'search' and self._sure_s is not None
+                and self._last_s is not None
+                and self._last_s - self._sure_s > self.config.target_timeout)
+
     def _target(self, peak: Peak, pose: PanTiltState) -> GazeTarget | None:
         """The most probable place: in view if a sharp enough level shows it, else remembered."""
         if self._look_at is not None:
-            return GazeTarget(self._look_at / np.linalg.norm(self._look_at), 1.0, True, 'look_at')
+            return GazeTarget(self._look_at, 1.0, True, 'look_at')
         if self._exemplar is None:
             return None
         level = int(peak.probability[0].argmax())
@@ -211,6 +240,7 @@ class GazePipeline:
             self._foveator = Foveator(self.pattern, camera)
             if self.config.eye == 'picture':
                 self._eye_limits = picture_limits(camera, self.limits)
+                self._observer.limits = self._eye_limits
                 self._inside = _STRAIGHT
         return self._foveator
 
