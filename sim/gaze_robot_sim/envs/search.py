@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import math
 from typing import Any
 
+import cv2
 import gymnasium
 import numpy as np
 
@@ -24,7 +25,6 @@ from gaze_robot_sim.cameras import random_camera
 from gaze_robot_sim.envs.rewards import Outcome, reward
 from gaze_robot_sim.render import Panorama
 from gaze_robot_sim.scenes.base import SearchTarget, World
-
 
 _START_TILT = 0.6
 """Searches begin looking this far up or down at most, radians."""
@@ -266,10 +266,12 @@ class SearchEnv(gymnasium.Env):
         return self._observation(), float(value[0]), False, bool(self.batch.finished[0]), info
 
     def render(self) -> np.ndarray | None:
-        """The levels side by side, sharpest first: (window, levels * window, 3) uint8."""
+        """The levels side by side, sharpest first, in the size of the largest, uint8 RGB."""
         if self.render_mode != 'rgb_array' or not self.batch.views:
             return None
-        return np.concatenate([level[0] for level in self.batch.views], axis=1)
+        side = max(self.batch.pattern.window)
+        return np.concatenate([cv2.resize(level[0], (side, side), interpolation=cv2.INTER_NEAREST)
+                               for level in self.batch.views], axis=1)
 
     def _observation(self) -> dict[str, np.ndarray]:
         return {name: value[0] for name, value in self.batch.look().items()}
