@@ -85,7 +85,7 @@ class Observer:
         self.limits = limits
         self.memory = GazeMemory(eyes, pattern)
         self._glances = np.zeros((eyes, GLANCES, 3), np.float32)       # pan, tilt, best score
-        self._first = np.zeros((eyes, 2))                              # where the search began
+        self.first = np.zeros((eyes, 2))                              # where the search began
         self._steps = np.zeros(eyes, int)
 
     def reset(self, eyes: list[int] | slice = slice(None)) -> None:
@@ -122,10 +122,10 @@ class Observer:
                       place.score[:, None], place.sharpness[:, None] / self.pattern.levels]
         unseen = self.memory.frontier(pose, eyes, self.limits)
         fresh = self._steps[eyes] == 0
-        self._first[eyes[fresh]] = pose[fresh]
+        self.first[eyes[fresh]] = pose[fresh]
         self._steps[eyes] += 1
         parts += [unseen[:, :2] / np.pi, np.tanh(unseen[:, :2] / 0.6), unseen[:, 2:],
-                  (pose - self._first[eyes]) / np.array([1.5, 0.5])]
+                  (pose - self.first[eyes]) / np.array([1.5, 0.5])]
         past = self._glances[eyes]
         past[..., 0] = wrap_angle(past[..., 0] - pose[:, None, 0])
         past[..., 1] -= pose[:, None, 1]

@@ -17,9 +17,10 @@ from gaze_robot.allocator import keep_large_blocks
 from gaze_robot.checkpoint import load_policy
 from gaze_robot.errors import CheckpointError, ConfigError
 from gaze_robot.geometry import angle_between
-from gaze_robot.policy.actions import MOVES, STAY
+from gaze_robot.policy.actions import MOVES
 from gaze_robot.policy.network import EyePolicy
 from gaze_robot_sim.envs.search import SearchBatch, SearchConfig
+from gaze_robot_sim.rule import nearest_move, SearchRule
 from gaze_robot_sim.scenes import open_world
 from gaze_robot_sim.scenes.base import World
 from gaze_robot_sim.scenes.targets import template_match
@@ -106,15 +107,6 @@ class RasterScan:
         seen = batch.peak.probability[:, 0] > self.SURE
         towards[seen] = batch.peak.offset_rad[seen, 0]
         return nearest_move(towards)
-
-
-def nearest_move(towards: np.ndarray) -> np.ndarray:
-    """The discrete moves (B,) that come nearest to displacements (B, 2), radians."""
-    size = np.linalg.norm(towards, axis=1, keepdims=True)
-    reach = np.linalg.norm(MOVES, axis=1).max()
-    wanted = towards * np.minimum(1.0, reach / np.maximum(size, 1e-9))
-    move = np.linalg.norm(MOVES[None] - wanted[:, None], axis=2).argmin(axis=1)
-    return np.where(size[:, 0] < 1e-9, STAY, move)
 
 
 def run_episodes(batch: SearchBatch, choose: Chooser, episodes: int,
@@ -242,7 +234,8 @@ def evaluate_search(config: EvalSearchConfig) -> dict[str, Any]:
         result['failures'] = failures(own['error_deg'], own['sure'],
                                       policy.perception.pattern.fov_deg[0], success)
         baselines: dict[str, Any] = {}
-        for name, choose in (('random', random_policy(config.seed)), ('raster', RasterScan())):
+        for name, choose in (('random', random_policy(config.seed)), ('raster', RasterScan()),
+                             ('rule', SearchRule())):
             run = run_episodes(fresh(), choose, config.n, shown(name))
             baselines[name] = score(run['error_deg'], task.rate_hz)
         baselines['template_glance'] = template_baseline(fresh(), config.n,

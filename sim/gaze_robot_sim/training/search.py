@@ -33,8 +33,10 @@ from gaze_robot.policy.network import EyePolicy, EyeTrunk
 from gaze_robot_sim.envs.search import SearchBatch, SearchConfig
 from gaze_robot_sim.envs.vec import SearchVecEnv
 from gaze_robot_sim.evaluate import learned, run_episodes, score
+from gaze_robot_sim.rule import SearchRule
 from gaze_robot_sim.scenes.procedural import ProceduralWorld
 from gaze_robot_sim.training.encoder import available_cores, EncoderTrainer, TrainEncoderConfig
+from gaze_robot_sim.training.warm_start import warm_start
 
 _UNSEEN = 1_000_003
 """Added to the seed for rooms the training never shows."""
@@ -62,8 +64,11 @@ class TrainSearchConfig:
     encoder_samples: int = 90_000
     """Glances to pretrain perception on."""
 
-    steps: int = 250_000
-    """Steps of all eyes together to train the policy for."""
+    warm_start: int = 24_000
+    """Steps of imitating a hand-written rule before PPO; 0: none."""
+
+    steps: int = 150_000
+    """Steps of PPO, of all eyes together."""
 
     eyes: int = 64
     """Eyes simulated at once."""
@@ -74,7 +79,7 @@ class TrainSearchConfig:
     continuous: bool = False
     """Continuous moves of up to 10 degrees per axis in place of the 25 discrete ones."""
 
-    learning_rate: float = 7e-4
+    learning_rate: float = 3e-4
     """At the start; falls linearly to a tenth."""
 
     eval_every: int = 20
@@ -118,15 +123,17 @@ class _Keeper(BaseCallback):
     """Evaluates on unseen rooms, logs, and keeps checkpoints."""
 
     def __init__(self, config: TrainSearchConfig, out: Path, perception: PerceptionNetwork,
-                 unseen: SearchBatch, curve: list[dict[str, float]]) -> None:
+                 unseen: SearchBatch, curve: list[dict[str, float]], began: float) -> None:
         super().__init__()
+        self.began = began
         self.config, self.out, self.perception = config, out, perception
         self.unseen, self.curve = unseen, curve
         self.rollouts = 0
         self.seconds = curve[-1]['seconds'] if curve else 0.0
 
     def _on_training_start(self) -> None:
-        self.start = time.monotonic() - self.seconds
+        self.start = self.began - self.seconds
+        self.keep()                                      # what the warm start alone is worth
 
     def _on_step(self) -> bool:
         return True
@@ -227,6 +234,7 @@ def train_search(config: TrainSearchConfig) -> dict[str, Any]:
 
 def _train_eye(config: TrainSearchConfig, out: Path, perception: PerceptionNetwork,
                pool: ThreadPoolExecutor) -> tuple[PPO, list[dict[str, float]]]:
+    began = time.monotonic()
     task = SearchConfig(discrete=not config.continuous, randomise=True, delay_steps=1,
                         scene_uses=16, across_stop=0.3)
     rooms = [ProceduralWorld(int(seed)) for seed in np.random.default_rng(
@@ -243,15 +251,18 @@ def _train_eye(config: TrainSearchConfig, out: Path, perception: PerceptionNetwo
         for text in refused:
             warnings.warn(f'checkpoint passed over: {text}', stacklevel=2)
     if model is None:
-        model = PPO('MultiInputPolicy', env, n_steps=32, batch_size=512, n_epochs=5,
+        model = PPO('MultiInputPolicy', env, n_steps=32, batch_size=512, n_epochs=4,
                     learning_rate=lambda left: config.learning_rate * (0.1 + 0.9 * left),
-                    gamma=0.96, gae_lambda=0.9, ent_coef=0.01, seed=config.seed,
+                    gamma=0.98, gae_lambda=0.92, clip_range=0.15, target_kl=0.04,
+                    ent_coef=0.003 if config.warm_start else 0.01, seed=config.seed,
                     tensorboard_log=str(out / 'tb'), policy_kwargs={
                         'features_extractor_class': _Trunk, 'net_arch': [],
                         'normalize_images': False})
+        if config.warm_start:
+            warm_start(model, env, SearchRule(), config.warm_start, config.seed)
     curve = _curve_until(out, model.num_timesteps)
     model.learn(max(0, config.steps - model.num_timesteps), reset_num_timesteps=False,
-                callback=_Keeper(config, out, perception, unseen, curve), tb_log_name='eye',
+                callback=_Keeper(config, out, perception, unseen, curve, began), tb_log_name='eye',
                 progress_bar=True)
     return model, curve
 
