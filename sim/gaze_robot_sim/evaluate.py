@@ -138,6 +138,10 @@ def score(error_deg: np.ndarray, rate_hz: float, within_deg: float = WITHIN_DEG,
         error_deg: (episodes, steps + 1).
         hold_s: a search succeeds if its last `hold_s` are all within `within_deg`: it has arrived
             and stays, inside the time allowed.
+
+    Returns:
+        n, success_rate with its 95 % interval, median_error_deg at the end, and median_time_s of
+        the successful ones: None if there is none.
     """
     hold = max(1, round(hold_s * rate_hz))
     near = error_deg <= within_deg
@@ -149,7 +153,7 @@ def score(error_deg: np.ndarray, rate_hz: float, within_deg: float = WITHIN_DEG,
     return {'n': len(error_deg), 'success_rate': float(success.mean()),
             'success_low': low, 'success_high': high,
             'median_error_deg': float(np.median(error_deg[:, -1])),
-            'median_time_s': float(np.median(times)) if success.any() else math.nan}
+            'median_time_s': float(np.median(times)) if success.any() else None}
 
 
 def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:

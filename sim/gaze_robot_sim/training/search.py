@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 import dataclasses
 from dataclasses import dataclass
 import json
-import math
 from pathlib import Path
 import subprocess
 import time
@@ -155,7 +154,7 @@ class _Keeper(BaseCallback):
         self.seconds = time.monotonic() - self.start
         self.curve.append({'steps': float(self.num_timesteps), 'seconds': self.seconds, **scores})
         for name, value in scores.items():
-            if math.isfinite(value):
+            if value is not None:
                 self.logger.record(f'unseen/{name}', value)
         for info in self.model.ep_info_buffer or ():
             for name in info:
@@ -243,7 +242,8 @@ def _train_eye(config: TrainSearchConfig, out: Path, perception: PerceptionNetwo
     exam = dataclasses.replace(task, randomise=False, delay_steps=0, scene_uses=10 ** 9,
                                across_stop=0.0)
     unseen = SearchBatch(min(64, config.eval_episodes), [
-        ProceduralWorld(config.seed + _UNSEEN + i) for i in range(16)], perception, exam, 0,
+        ProceduralWorld(config.seed + _UNSEEN + i)
+        for i in range(min(16, config.eval_episodes))], perception, exam, 0,
         pool.map)
     model = None
     if config.resume:
