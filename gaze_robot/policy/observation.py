@@ -11,7 +11,7 @@ from gaze_robot.foveation import FoveationPattern
 from gaze_robot.gaze_target.evidence import CELLS
 from gaze_robot.geometry import wrap_angle
 from gaze_robot.perception import Percept
-from gaze_robot.policy.memory import GazeMemory, PAN_BINS, TILT_BINS
+from gaze_robot.policy.memory import BIN_DEG, GazeMemory, PAN_BINS, TILT_BINS
 from gaze_robot.types import PanTiltLimits
 
 GLANCES = 4
@@ -59,11 +59,12 @@ def peaks(percept: Percept, pattern: FoveationPattern) -> Peak:
 def turn_to(pan_rad: np.ndarray, from_rad: np.ndarray, limits: PanTiltLimits) -> np.ndarray:
     """How far the head must turn to a direction, (B,): the short way its limits allow.
 
-    A direction it cannot reach is given the plain short way.
+    A direction just beyond a limit is looked at from the limit; one it cannot reach at all is
+    given the plain short way.
     """
     whole = pan_rad[:, None] + 2 * np.pi * np.arange(-1, 2)
     turn = whole - from_rad[:, None]
-    slack = 1e-6
+    slack = np.radians(BIN_DEG)
     reachable = (whole >= limits.min_position[0] - slack) & (
         whole <= limits.max_position[0] + slack)
     best = np.where(reachable, np.abs(turn), np.inf).argmin(axis=1)

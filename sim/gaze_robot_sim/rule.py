@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from gaze_robot.policy.actions import MOVES, STAY
+from gaze_robot.policy.actions import MAX_STEP_RAD, MOVES, STAY
 from gaze_robot.policy.observation import turn_to
 from gaze_robot_sim.envs.search import SearchBatch
 
@@ -65,6 +65,7 @@ class SearchRule:
         near_right = (right < _NONE) & (right - away < self.near_rad)
         go_left = np.where(near_left & near_right, left <= right,
                            np.where(near_left | near_right, near_left, left <= right))
-        turn = np.where(go_left, left, -right)
+        # No more than one move sideways: levelling the gaze on the way must not be drowned out.
+        turn = np.clip(np.where(go_left, left, -right), -MAX_STEP_RAD, MAX_STEP_RAD)
         new = np.where(near_left | near_right, 2, (np.minimum(left, right) < _NONE).astype(int))
         return np.stack([turn, -pose[:, 1]], axis=1), new
