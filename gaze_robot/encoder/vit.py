@@ -5,6 +5,7 @@ B batch   L levels   N tokens   D width   P patch side
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+import functools
 import math
 
 import numpy as np
@@ -87,8 +88,9 @@ def patchify(levels: Sequence[torch.Tensor], patch: Sequence[int]) -> torch.Tens
     for level, size in zip(levels, patch):
         batch, across, pool = level.shape[0], level.shape[1] // size, size // fine
         if pool > 1:                     # sums of slices: no float copy of the full resolution
-            level = sum(level[:, y::pool, x::pool].to(torch.int32)
-                        for y in range(pool) for x in range(pool)).float() / pool ** 2
+            level = functools.reduce(torch.add, (
+                level[:, y::pool, x::pool].to(torch.int32)
+                for y in range(pool) for x in range(pool))).float() / pool ** 2
         cut = level.reshape(batch, across, fine, across, fine, 3).permute(0, 1, 3, 2, 4, 5)
         rows.append(cut.reshape(batch, across * across, fine * fine * 3).float())
     return torch.cat(rows, dim=1).div_(127.5).sub_(1.0)

@@ -108,7 +108,7 @@ def make_templates(exemplar: Exemplar, pattern: FoveationPattern) -> tuple[Level
         shrink = 2 if side_px >= _HALVE_FROM_PX and window % (2 * CELLS) == 0 else 1
         while side_px / shrink > _MAX_TEMPLATE_PX and window % (2 * shrink * CELLS) == 0:
             shrink *= 2
-        variants = _VARIANTS if level == 0 else _VARIANTS[:1]
+        variants: tuple[tuple[float, float], ...] = _VARIANTS if level == 0 else _VARIANTS[:1]
         if pattern.fov_deg[level] > 60:
             variants += (_STRETCHED,)
         per_level.append(LevelTemplates(shrink, tuple(
@@ -126,7 +126,7 @@ def _contrast(image: np.ndarray, side: int) -> np.ndarray:
 
 
 def _correlation(level: np.ndarray, templates: LevelTemplates) -> np.ndarray:
-    """Best correlation over the variants, (window / shrink, window / shrink) float32 in [-1, 1]."""
+    """Best correlation over the variants: float32 in [-1, 1], a side of window / shrink."""
     if templates.shrink > 1:
         side = level.shape[0] // templates.shrink
         level = cv2.resize(level, (side, side), interpolation=cv2.INTER_AREA)
@@ -139,8 +139,8 @@ def _correlation(level: np.ndarray, templates: LevelTemplates) -> np.ndarray:
         half = side // 2
         padded = cv2.copyMakeBorder(image, half, half, half, half, cv2.BORDER_REPLICATE)
         cross = cv2.matchTemplate(padded, template.image, cv2.TM_CCOEFF)
-        cross /= contrast[side] * (3 * side * side * max(template.contrast, _FLOOR))
-        np.maximum(best, cross, out=best)
+        scale = contrast[side] * (3 * side * side * max(template.contrast, _FLOOR))
+        np.maximum(best, cv2.divide(cross, scale), out=best)
     return np.clip(best, -1.0, 1.0)
 
 

@@ -58,7 +58,7 @@ class EvalSearchConfig:
     """Starts are at most this far from the target."""
 
     def __post_init__(self) -> None:
-        if self.n < 1 or self.seconds < 0 or not 0 < self.max_start_deg <= 180:
+        if self.n < 1 or not 0 <= self.seconds < math.inf or not 0 < self.max_start_deg <= 180:
             raise ConfigError('n must be at least 1, seconds not negative and max_start_deg '
                               f'between 0 and 180, got {self.n}, {self.seconds}, '
                               f'{self.max_start_deg}')
@@ -85,6 +85,7 @@ class RasterScan:
     """Sweep row after row with the same perception, and go to what the fovea recognises."""
 
     ROWS_DEG = (0.0, -18.0, 18.0, -36.0, 36.0)
+    ON_ROW_RAD = math.radians(3)
     SURE = 0.5
 
     def __init__(self) -> None:
@@ -103,7 +104,9 @@ class RasterScan:
         self._row[turn] = (self._row[turn] + 1) % len(self.ROWS_DEG)
         self._side[turn] *= -1
         rows = np.radians(np.array(self.ROWS_DEG))[self._row]
-        towards = np.stack([self._side, rows - batch.pose[:, 1]], axis=1)
+        drop = rows - batch.pose[:, 1]
+        along = np.where(np.abs(drop) > self.ON_ROW_RAD, 0.0, self._side)     # first to the row
+        towards = np.stack([along, drop], axis=1)
         seen = batch.peak.probability[:, 0] > self.SURE
         towards[seen] = batch.peak.offset_rad[seen, 0]
         return nearest_move(towards)

@@ -49,7 +49,7 @@ def show(model: PPO, env: SearchVecEnv, rule: Rule, steps: int, own_share: float
     rows: dict[str, list[np.ndarray]] = {'tokens': [], 'vector': []}
     actions, rewards = [], []
     observation = env.reset()
-    own = rng.random(env.num_envs) < own_share
+    own = rng.random((env.num_envs,)) < own_share
     for _ in tqdm(range(max(1, steps // env.num_envs)), desc=title, unit='step', mininterval=1):
         advice = rule(observation, env.batch)
         label = advice if discrete else MOVES[advice] / MAX_STEP_RAD
