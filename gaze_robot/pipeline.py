@@ -184,7 +184,8 @@ class GazePipeline:
     @property
     def _lost(self) -> bool:
         """A target that had been found is gone for longer than `target_timeout`, and the
-        configuration says not to search for it again."""
+        configuration says not to search for it again.
+        """
         return (self.config.on_target_lost != 'search' and self._sure_s is not None
                 and self._last_s is not None
                 and self._last_s - self._sure_s > self.config.target_timeout)
