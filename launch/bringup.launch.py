@@ -11,6 +11,7 @@
 
 import os
 from pathlib import Path
+import shutil
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEnvironmentVariable
@@ -20,6 +21,8 @@ from launch_ros.actions import Node
 PACKAGE = 'gaze_robot'
 # Beside this file in the checkout as well as in an installed share folder.
 CONFIG = Path(__file__).parent.parent / 'config'
+SHARED_MEMORY_MB = 400
+"""What four processes with the profile may fill; touching memory that is not there kills them."""
 YES_NO = ['true', 'false']
 FROM_FILE = ['', *YES_NO]
 
@@ -72,10 +75,16 @@ def _environment(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         'MALLOC_TRIM_THRESHOLD_': '268435456',
         'MALLOC_TOP_PAD_': '16777216',
     }
-    if 'FASTDDS_DEFAULT_PROFILES_FILE' not in os.environ:
+    actions: list[LaunchDescriptionEntity] = []
+    shared_mb = shutil.disk_usage('/dev/shm').total >> 20
+    if shared_mb < SHARED_MEMORY_MB:
+        actions.append(LogInfo(msg=(
+            f'/dev/shm has {shared_mb} MB, too little for our Fast DDS profile: pictures will be '
+            'lost between the nodes. In a container, give it more: docker run --shm-size=1g')))
+    elif 'FASTDDS_DEFAULT_PROFILES_FILE' not in os.environ:
         wanted['FASTRTPS_DEFAULT_PROFILES_FILE'] = str(CONFIG / 'fastdds.xml')
-    return [SetEnvironmentVariable(name, value) for name, value in wanted.items()
-            if name not in os.environ]
+    return actions + [SetEnvironmentVariable(name, value) for name, value in wanted.items()
+                      if name not in os.environ]
 
 
 def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:

@@ -50,9 +50,9 @@ def plan(bringup, monkeypatch):
         return dict(made)
 
     def environment():
-        actions = bringup._environment(LaunchContext())
-        assert all(isinstance(action, SetEnvironmentVariable) for action in actions)
-        return {action.name[0].text: action.value[0].text for action in actions}
+        return {action.name[0].text: action.value[0].text
+                for action in bringup._environment(LaunchContext())
+                if isinstance(action, SetEnvironmentVariable)}
     make.environment = environment
     return make
 
@@ -106,7 +106,17 @@ def test_what_interface_promises_is_an_argument(bringup):
         'viewer', 'enable_at_start'}
 
 
-def test_the_middleware_profile_is_set_unless_the_user_has_one(plan, monkeypatch):
+def test_a_container_with_little_shared_memory_is_told_and_spared(bringup, plan, monkeypatch):
+    monkeypatch.delenv('FASTRTPS_DEFAULT_PROFILES_FILE', raising=False)
+    monkeypatch.setattr(bringup, 'SHARED_MEMORY_MB', 1 << 40)
+    assert 'FASTRTPS_DEFAULT_PROFILES_FILE' not in plan.environment()
+    from launch import LaunchContext
+    from launch.actions import LogInfo
+    assert isinstance(bringup._environment(LaunchContext())[0], LogInfo)
+
+
+def test_the_middleware_profile_is_set_unless_the_user_has_one(bringup, plan, monkeypatch):
+    monkeypatch.setattr(bringup, 'SHARED_MEMORY_MB', 0)
     monkeypatch.delenv('FASTRTPS_DEFAULT_PROFILES_FILE', raising=False)
     monkeypatch.delenv('FASTDDS_DEFAULT_PROFILES_FILE', raising=False)
     profile = plan.environment()['FASTRTPS_DEFAULT_PROFILES_FILE']

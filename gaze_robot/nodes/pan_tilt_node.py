@@ -57,10 +57,11 @@ class PanTiltNode(ManagedNode):
         self.create_timer(1.0 / config.rate, self._tick)
         self.create_timer(1.0, self._publish_diagnostics)
         self._stopped_pub.publish(Bool(data=head.stopped))
+        tf_off = 'off' if not config.publish_tf else 'not published (no tf2_msgs)'
         self.get_logger().info(
             f'{config.backend} head, joints {list(config.joints)}, {config.rate:g} Hz, torque '
             f'{"on" if head.enabled else "off: call ~/torque_enable"}, '
-            f'tf {"published" if self._frames else "not published (no tf2_msgs)"}')
+            f'tf {"published" if self._frames else tf_off}')
 
     @transition
     def on_activate(self) -> None:
