@@ -60,6 +60,9 @@ class TrainEncoderConfig:
     resume: bool = False
     """Go on from the run directory's last checkpoint."""
 
+    exam: int = 384
+    """Glances in unseen rooms to score it on."""
+
 
 class Glances(IterableDataset):
     """Endless stream of training samples; rooms are replaced as it goes."""
@@ -193,8 +196,9 @@ class EncoderTrainer:
         """Train to the end; returns the network, in eval mode, and its scores on unseen rooms."""
         config = self.config
         torch.set_num_threads(max(1, available_cores() - 1))    # one core makes the glances
-        exam = Glances(self.pattern, config.seed + 999_983, rooms=16, uses=8)
-        unseen = next(iter(DataLoader(exam, batch_size=384)))
+        exam = Glances(self.pattern, config.seed + 999_983, uses=8,
+                       rooms=min(16, config.exam))
+        unseen = next(iter(DataLoader(exam, batch_size=config.exam)))
         loader = iter(DataLoader(Glances(self.pattern, config.seed + 7919 * self.step),
                                  batch_size=config.batch, num_workers=1, prefetch_factor=4))
         log = SummaryWriter(str(self.out / 'tb'))

@@ -250,6 +250,9 @@ def _train_eye(config: TrainSearchConfig, out: Path, perception: PerceptionNetwo
         model, refused = _last_good(out, lambda path: PPO.load(path, env=env))
         for text in refused:
             warnings.warn(f'checkpoint passed over: {text}', stacklevel=2)
+        if model is None and refused:
+            raise CheckpointError(f'no checkpoint in {out / "checkpoints"} can be read; delete '
+                                  'that folder to train the policy from its start')
     if model is None:
         model = PPO('MultiInputPolicy', env, n_steps=32, batch_size=512, n_epochs=4,
                     learning_rate=lambda left: config.learning_rate * (0.1 + 0.9 * left),
