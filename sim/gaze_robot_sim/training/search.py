@@ -23,6 +23,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 import torch
+from tqdm import TqdmExperimentalWarning
 
 from gaze_robot.allocator import keep_large_blocks
 from gaze_robot.checkpoint import load_policy, Policy, save_policy
@@ -63,7 +64,7 @@ class TrainSearchConfig:
     encoder_samples: int = 90_000
     """Glances to pretrain perception on."""
 
-    warm_start: int = 24_000
+    warm_start: int = 32_000
     """Steps of imitating a hand-written rule before PPO; 0: none."""
 
     steps: int = 150_000
@@ -81,7 +82,7 @@ class TrainSearchConfig:
     learning_rate: float = 3e-4
     """At the start; falls linearly to a tenth."""
 
-    eval_every: int = 20
+    eval_every: int = 15
     """Rollouts between evaluations on unseen rooms."""
 
     eval_episodes: int = 64
@@ -264,9 +265,11 @@ def _train_eye(config: TrainSearchConfig, out: Path, perception: PerceptionNetwo
         if config.warm_start:
             warm_start(model, env, SearchRule(), config.warm_start, config.seed)
     curve = _curve_until(out, model.num_timesteps)
-    model.learn(max(0, config.steps - model.num_timesteps), reset_num_timesteps=False,
-                callback=_Keeper(config, out, perception, unseen, curve, began), tb_log_name='eye',
-                progress_bar=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', TqdmExperimentalWarning)    # the bar's, about itself
+        model.learn(max(0, config.steps - model.num_timesteps), reset_num_timesteps=False,
+                    callback=_Keeper(config, out, perception, unseen, curve, began),
+                    tb_log_name='eye', progress_bar=True)
     return model, curve
 
 
