@@ -259,9 +259,11 @@ class EncoderTrainer:
             state = torch.load(path, weights_only=True)
             self.network.load_state_dict(state['network'])
             self.optimizer.load_state_dict(state['optimizer'])
-        except (RuntimeError, KeyError, ValueError, pickle.UnpicklingError, EOFError) as error:
-            raise CheckpointError(f'cannot resume from {path}: {error}; delete it to start '
-                                  'over') from error
+        except (RuntimeError, KeyError, TypeError, ValueError, pickle.UnpicklingError,
+                EOFError) as error:
+            raise CheckpointError(
+                f'cannot resume from {path}: it is damaged or of another network '
+                f'({type(error).__name__}); delete it to start over') from error
         self.step, self.seconds = int(state['step']), float(state['seconds'])
 
 
