@@ -231,7 +231,7 @@ def test_resuming_an_empty_directory_starts(tmp_path):
     ids=['truncated', 'empty', 'another pickle', 'one byte'])
 def test_damaged_checkpoint_is_refused(trained, tmp_path, damage):
     (tmp_path / 'last.pt').write_bytes(damage((trained[2] / 'last.pt').read_bytes()))
-    with pytest.raises(CheckpointError, match=r'^cannot resume from .*last.pt: it is damaged.*delete it'):
+    with pytest.raises(CheckpointError, match=r'^cannot resume from .*it is damaged.*delete it'):
         EncoderTrainer(tiny(tmp_path, resume=True), PATTERN, ENCODER)
 
 
