@@ -35,6 +35,9 @@ from gaze_robot.types import (
 )
 
 _EYE = np.zeros(1, int)
+_NEARLY = 0.8
+"""A sharper level is believed if it is this share as sure as the surest."""
+
 _STRAIGHT = PanTiltState(0.0, 0.0)
 
 
@@ -196,8 +199,9 @@ class GazePipeline:
             return GazeTarget(self._look_at, 1.0, True, 'look_at')
         if self._exemplar is None:
             return None
-        level = int(peak.probability[0].argmax())
-        confidence = float(np.clip(peak.probability[0, level], 0.0, 1.0))
+        near = peak.nearby[0]
+        level = int((near >= _NEARLY * near.max()).argmax())      # the sharpest of the surest
+        confidence = float(near[level])
         left, down = peak.offset_rad[0, level]
         ray = np.array([-math.tan(left), math.tan(down), 1.0])
         place = self._observer.memory.candidates(_EYE, 1)[0]

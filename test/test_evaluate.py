@@ -127,7 +127,8 @@ def test_no_displacement_is_staying():
 
 def blind(batch):
     """Perception that never sees anything: what exploration does by itself."""
-    batch.peak = Peak(np.zeros((batch.eyes, 3)), np.zeros((batch.eyes, 3, 2)))
+    batch.peak = Peak(np.zeros((batch.eyes, 3)), np.zeros((batch.eyes, 3, 2)),
+                      np.zeros((batch.eyes, 3)))
 
 
 def test_raster_scan_covers_what_the_head_can_turn_to(room):
@@ -151,7 +152,7 @@ def test_raster_scan_goes_to_what_the_fovea_recognises(room):
     batch = batch_of(room, 1)
     batch.start([0])
     blind(batch)
-    batch.peak.probability[0, 0] = 0.9
+    batch.peak.nearby[0, 0] = 0.9
     batch.peak.offset_rad[0, 0] = np.radians([0.0, -3.0])
     np.testing.assert_allclose(np.degrees(MOVES[RasterScan()({}, batch)[0]]), [0, -3], atol=1e-6)
 
@@ -169,7 +170,7 @@ def test_rule_goes_to_what_the_fovea_is_sure_of(room):
     batch = batch_of(room, 2)
     batch.start(range(2))
     batch.look()
-    batch.peak.probability[:, 0] = 0.95
+    batch.peak.probability[:, 0] = batch.peak.nearby[:, 0] = 0.95
     batch.peak.offset_rad[:, 0] = np.radians([[3.0, 0.0], [0.0, 10.0]])
     moves = np.degrees(MOVES[SearchRule()({}, batch)])
     np.testing.assert_allclose(moves, [[3, 0], [0, 10]], atol=1e-6)

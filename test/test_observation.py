@@ -77,6 +77,21 @@ def test_peak_between_cells_is_their_weighted_mean():
     assert math.tan(peak.offset_rad[0, 0, 1]) == pytest.approx((5.5 / 8 - 1) * 0.2, abs=1e-5)
 
 
+@pytest.mark.parametrize('row, column', [(5, 5), (0, 0), (15, 15), (0, 9)])
+def test_what_lies_between_four_cells_is_probable_all_the_same(row, column):
+    heat = np.zeros((1, 3, CELLS, CELLS), np.float32)
+    rows, columns = [row, row + 1 if row < 15 else 14], [column, column + 1 if column < 15 else 14]
+    for r in rows:
+        for c in columns:
+            heat[0, 1, r, c] = 0.23
+    heat[0, 1, 8, 12] = 0.05
+    peak = peaks(Percept(np.zeros((1, 48, 8), np.float32), heat, np.zeros((1, 3), np.float32)),
+                 PATTERN)
+    assert peak.probability[0, 1] == pytest.approx(0.23)
+    assert peak.nearby[0, 1] == pytest.approx(0.92)
+    assert peak.nearby[0, 0] == pytest.approx(0, abs=1e-6)
+
+
 def test_no_peak_anywhere_is_still_a_place():
     peak = peaks(Percept(np.zeros((2, 48, 8), np.float32),
                          np.zeros((2, 3, CELLS, CELLS), np.float32),

@@ -30,6 +30,10 @@ class Peak:
     offset_rad: np.ndarray
     """(B, L, 2) angle from the fovea's centre to the cell: (pan left, tilt down)."""
 
+    nearby: np.ndarray
+    """(B, L) of the cell and those around it: what lies on an edge is shared by two to four cells,
+    each of which alone is improbable."""
+
 
 def peaks(percept: Percept, pattern: FoveationPattern) -> Peak:
     """Find the best cell of every level, refined by its neighbours' mean."""
@@ -53,7 +57,14 @@ def peaks(percept: Percept, pattern: FoveationPattern) -> Peak:
     x = np.where(weight_sum > 1e-6, x / weight_sum, column + 0.5) / CELLS * 2 - 1
     y = np.where(weight_sum > 1e-6, y / weight_sum, row + 0.5) / CELLS * 2 - 1
     offset = np.stack([-np.arctan(x * half), np.arctan(y * half)], axis=-1)
-    return Peak(heat.reshape(batch, levels, -1).max(axis=2), offset)
+    return Peak(heat.reshape(batch, levels, -1).max(axis=2), offset, np.minimum(weight_sum, 1.0))
+
+
+def polar(offset_rad: np.ndarray) -> np.ndarray:
+    """Displacements (..., 2) as the moves see them, (..., 3): direction, log of the degrees."""
+    size = np.linalg.norm(offset_rad, axis=-1, keepdims=True)
+    return np.concatenate([offset_rad / np.maximum(size, 1e-4), np.log(np.degrees(size) + 0.3)],
+                          axis=-1)
 
 
 def turn_to(pan_rad: np.ndarray, from_rad: np.ndarray, limits: PanTiltLimits) -> np.ndarray:
@@ -74,7 +85,7 @@ def turn_to(pan_rad: np.ndarray, from_rad: np.ndarray, limits: PanTiltLimits) ->
 
 def vector_size(pattern: FoveationPattern) -> int:
     """Length of the observation vector."""
-    return (14 + 6 * pattern.levels + 8 * CANDIDATES + 3 * GLANCES
+    return (14 + 8 * pattern.levels + 12 * CANDIDATES + 3 * GLANCES
             + 2 * (PAN_BINS // 4) * (TILT_BINS // 5))
 
 
@@ -115,11 +126,13 @@ class Observer:
         high = np.array(self.limits.max_position)
         parts = [pose / np.pi, speed / 3.0, np.tanh(np.minimum(pose - low, high - pose) / 0.5),
                  peak.probability, 1.0 - percept.absent,
-                 np.tanh(peak.offset_rad / 0.1), peak.offset_rad / 0.8]
+                 np.log(peak.probability + 1e-3), np.tanh(peak.offset_rad / 0.1),
+                 polar(peak.offset_rad)]
         for place in self.memory.candidates(eyes, CANDIDATES):
             towards = np.stack([turn_to(place.pan_rad, pose[:, 0], self.limits),
                                 place.tilt_rad - pose[:, 1]], axis=-1)
             parts += [towards / np.pi, np.tanh(towards / 0.15), np.tanh(towards / 0.6),
+                      polar(towards), np.log(place.score[:, None] + 1e-3),
                       place.score[:, None], place.sharpness[:, None] / self.pattern.levels]
         unseen = self.memory.frontier(pose, eyes, self.limits)
         fresh = self._steps[eyes] == 0

@@ -107,7 +107,7 @@ class RasterScan:
         drop = rows - batch.pose[:, 1]
         along = np.where(np.abs(drop) > self.ON_ROW_RAD, 0.0, self._side)     # first to the row
         towards = np.stack([along, drop], axis=1)
-        seen = batch.peak.probability[:, 0] > self.SURE
+        seen = batch.peak.nearby[:, 0] > self.SURE
         towards[seen] = batch.peak.offset_rad[seen, 0]
         return nearest_move(towards)
 
@@ -128,7 +128,7 @@ def run_episodes(batch: SearchBatch, choose: Chooser, episodes: int,
             batch.step(choose(batch.look(), batch))
             rows.append(np.degrees(batch.error_rad()))
         errors.append(np.stack(rows, axis=1))
-        sure.append(batch.peak.probability[:, 0])
+        sure.append(batch.peak.nearby[:, 0])
     return {'error_deg': np.concatenate(errors)[:episodes],
             'sure': np.concatenate(sure)[:episodes]}
 
