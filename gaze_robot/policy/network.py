@@ -16,14 +16,15 @@ class EyeTrunk(nn.Module):
         super().__init__()
         self.squeeze = nn.Linear(width, 4)
         self.scene = nn.Linear(tokens * 4, 32)
-        self.situation = nn.Linear(vector, features)
-        self.mix = nn.Linear(features + 32, features)
+        self.situation = nn.Linear(vector, 2 * features)
+        self.mix = nn.Linear(2 * features + 32, features)
         self.features = features
 
     def forward(self, tokens: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
         """(B, N, D) tokens and (B, V) vector to (B, F)."""
         scene = torch.tanh(self.scene(torch.tanh(self.squeeze(tokens)).flatten(1)))
-        return torch.tanh(self.mix(torch.cat([torch.tanh(self.situation(vector)), scene], dim=1)))
+        situation = torch.relu(self.situation(vector))
+        return torch.relu(self.mix(torch.cat([situation, scene], dim=1)))
 
 
 class EyePolicy(nn.Module):

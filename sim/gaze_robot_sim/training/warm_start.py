@@ -73,7 +73,7 @@ def show(model: PPO, env: SearchVecEnv, rule: Rule, steps: int, own_share: float
 
 
 def imitate(model: PPO, shown: Shown, epochs: int, learning_rate: float,
-            rng: np.random.Generator, batch: int = 512) -> dict[str, float]:
+            rng: np.random.Generator, batch: int = 256) -> dict[str, float]:
     """Fit actor and critic to what was shown; returns the last epoch's mean losses."""
     policy = model.policy
     optimizer = torch.optim.Adam(policy.parameters(), lr=learning_rate)
@@ -107,10 +107,10 @@ def warm_start(model: PPO, env: SearchVecEnv, rule: Rule, steps: int, seed: int
     """Two rounds: watch the rule, then act while it comments."""
     rng = np.random.default_rng([seed, 1])
     first = show(model, env, rule, steps // 2, 0.0, rng, 'watch the rule')
-    imitate(model, first, 6, 1.5e-3, rng)
+    imitate(model, first, 12, 1.5e-3, rng)
     second = show(model, env, rule, steps - steps // 2, 0.7, rng, 'follow the rule')
     both = Shown({name: np.concatenate([first.observation[name], second.observation[name]])
                   for name in first.observation},
                  np.concatenate([first.action, second.action]),
                  np.concatenate([first.returns, second.returns]))
-    return imitate(model, both, 8, 1.5e-3, rng)
+    return imitate(model, both, 30, 1.5e-3, rng)
