@@ -55,6 +55,15 @@ class Candidate:
     """(B,) 0 never seen; 1 the coarsest level ... L the fovea."""
 
 
+def _shared(heat: np.ndarray) -> np.ndarray:
+    """(B, L, C, C) mean of a cell's own probability and that of its 3 x 3 neighbourhood: a target
+    on an edge is shared by two to four cells, each of which alone is improbable.
+    """
+    around = torch.nn.functional.avg_pool2d(torch.from_numpy(heat), 3, 1, 1,
+                                            count_include_pad=True).numpy() * 9
+    return 0.5 * (heat + np.minimum(around, 1.0))
+
+
 class GazeMemory:
     """Spatiotopic maps for a number of eyes."""
 
@@ -92,6 +101,7 @@ class GazeMemory:
             now_s: (B,) seconds since each eye's reset.
             eyes: (B,) which eyes these are.
         """
+        shared = _shared(heat)
         x, y, ahead = self._project(gaze)
         now = now_s.astype(np.float32)
         for level in reversed(range(self.pattern.levels)):
@@ -99,7 +109,7 @@ class GazeMemory:
             inner = self._inner[level]
             seen = ahead & (np.abs(x) < inner) & (np.abs(y) < inner)
             pooled = torch.nn.functional.max_pool2d(
-                torch.from_numpy(heat[:, level]), self._pool[level], 1, self._pool[level] // 2)
+                torch.from_numpy(shared[:, level]), self._pool[level], 1, self._pool[level] // 2)
             eye, pan, tilt = np.nonzero(seen)
             column, row = (np.clip((along[eye, pan, tilt] / half + 1) * (CELLS / 2), 0,
                                    CELLS - 1).astype(int) for along in (x, y))

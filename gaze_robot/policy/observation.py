@@ -11,6 +11,7 @@ from gaze_robot.foveation import FoveationPattern
 from gaze_robot.gaze_target.evidence import CELLS
 from gaze_robot.geometry import wrap_angle
 from gaze_robot.perception import Percept
+from gaze_robot.policy.actions import MAX_STEP_RAD
 from gaze_robot.policy.memory import BIN_DEG, GazeMemory, PAN_BINS, TILT_BINS
 from gaze_robot.types import PanTiltLimits
 
@@ -18,6 +19,12 @@ GLANCES = 4
 """Past glances told one by one (the map holds the rest)."""
 
 CANDIDATES = 2
+
+NEAR_RAD = np.radians(95.0)
+"""How far from where a search began something new is looked for first."""
+
+_NONE = 3.1
+"""Turns of this many radians or more mean: nothing new on that side."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +92,7 @@ def turn_to(pan_rad: np.ndarray, from_rad: np.ndarray, limits: PanTiltLimits) ->
 
 def vector_size(pattern: FoveationPattern) -> int:
     """Length of the observation vector."""
-    return (14 + 8 * pattern.levels + 12 * CANDIDATES + 3 * GLANCES
+    return (20 + 8 * pattern.levels + 12 * CANDIDATES + 3 * GLANCES
             + 2 * (PAN_BINS // 4) * (TILT_BINS // 5))
 
 
@@ -97,8 +104,13 @@ class Observer:
         self.limits = limits
         self.memory = GazeMemory(eyes, pattern)
         self._glances = np.zeros((eyes, GLANCES, 3), np.float32)       # pan, tilt, best score
-        self.first = np.zeros((eyes, 2))                              # where the search began
+        self._first = np.zeros((eyes, 2))                             # where the search began
         self._steps = np.zeros(eyes, int)
+        self.explore = np.zeros((eyes, 2))
+        """(B, 2) radians from the last glance towards something not yet seen: sideways by at most
+        one move, and level."""
+        self.new = np.zeros(eyes, int)
+        """(B,) whether that is near where the search began (2), farther (1), or nowhere (0)."""
 
     def reset(self, eyes: list[int] | slice = slice(None)) -> None:
         """Forget past glances."""
@@ -125,8 +137,8 @@ class Observer:
         low = np.array(self.limits.min_position)
         high = np.array(self.limits.max_position)
         parts = [pose / np.pi, speed / 3.0, np.tanh(np.minimum(pose - low, high - pose) / 0.5),
-                 peak.probability, 1.0 - percept.absent,
-                 np.log(peak.probability + 1e-3), np.tanh(peak.offset_rad / 0.1),
+                 peak.nearby, 1.0 - percept.absent,
+                 np.log(peak.nearby + 1e-3), np.tanh(peak.offset_rad / 0.1),
                  polar(peak.offset_rad)]
         for place in self.memory.candidates(eyes, CANDIDATES):
             towards = np.stack([turn_to(place.pan_rad, pose[:, 0], self.limits),
@@ -134,12 +146,14 @@ class Observer:
             parts += [towards / np.pi, np.tanh(towards / 0.15), np.tanh(towards / 0.6),
                       polar(towards), np.log(place.score[:, None] + 1e-3),
                       place.score[:, None], place.sharpness[:, None] / self.pattern.levels]
-        unseen = self.memory.frontier(pose, eyes, self.limits)
         fresh = self._steps[eyes] == 0
-        self.first[eyes[fresh]] = pose[fresh]
+        self._first[eyes[fresh]] = pose[fresh]
         self._steps[eyes] += 1
+        unseen = self.memory.frontier(pose, eyes, self.limits)
+        self.explore[eyes], self.new[eyes] = self._towards_new(unseen, pose, self._first[eyes])
         parts += [unseen[:, :2] / np.pi, np.tanh(unseen[:, :2] / 0.6), unseen[:, 2:],
-                  (pose - self.first[eyes]) / np.array([1.5, 0.5])]
+                  (pose - self._first[eyes]) / np.array([1.5, 0.5]), polar(self.explore[eyes]),
+                  self.new[eyes, None] == np.arange(3)]
         past = self._glances[eyes]
         past[..., 0] = wrap_angle(past[..., 0] - pose[:, None, 0])
         past[..., 1] -= pose[:, None, 1]
@@ -150,3 +164,16 @@ class Observer:
             [pose, peak.probability.max(axis=1, keepdims=True)], axis=1)
         vector = np.concatenate([np.asarray(p).reshape(len(pose), -1) for p in parts], axis=1)
         return vector.astype(np.float32), peak
+
+    @staticmethod
+    def _towards_new(unseen: np.ndarray, pose: np.ndarray, first: np.ndarray
+                     ) -> tuple[np.ndarray, np.ndarray]:
+        """First to the nearer side as far as NEAR_RAD from the first gaze, then anywhere."""
+        left, right = unseen.T[:2]
+        away = pose[:, 0] - first[:, 0]
+        near_left = (left < _NONE) & (away + left < NEAR_RAD)
+        near_right = (right < _NONE) & (right - away < NEAR_RAD)
+        go_left = np.where(near_left == near_right, left <= right, near_left)
+        turn = np.clip(np.where(go_left, left, -right), -MAX_STEP_RAD, MAX_STEP_RAD)
+        new = np.where(near_left | near_right, 2, (np.minimum(left, right) < _NONE).astype(int))
+        return np.stack([turn, -pose[:, 1]], axis=1), new

@@ -19,7 +19,7 @@ from gaze_robot.foveation import FILL
 from gaze_robot.geometry import angle_between, direction_from_pan_tilt, pan_tilt_from_direction
 from gaze_robot.perception import Perception, PerceptionNetwork, valid_cells
 from gaze_robot.policy.actions import move, MOVES
-from gaze_robot.policy.observation import Observer, vector_size
+from gaze_robot.policy.observation import Observer, Peak, vector_size
 from gaze_robot.types import Exemplar, PanTiltLimits
 from gaze_robot_sim.cameras import random_camera
 from gaze_robot_sim.envs.rewards import Outcome, reward
@@ -94,6 +94,10 @@ class SearchBatch:
         self._noise = np.zeros(eyes)
         self._pending: list[list[np.ndarray]] = [[] for _ in range(eyes)]
         self.views: list[np.ndarray] = []
+        self.peak = Peak(np.zeros((eyes, self.pattern.levels)),
+                         np.zeros((eyes, self.pattern.levels, 2)),
+                         np.zeros((eyes, self.pattern.levels)))
+        """Of every eye's last glance."""
 
     def reseed(self, seed: int) -> None:
         """Start every eye's random stream anew."""
@@ -182,9 +186,13 @@ class SearchBatch:
         chosen = np.arange(self.eyes) if eyes is None else np.asarray(eyes)
         self.views = [np.stack(rows) for rows in zip(*self._map(self._view, chosen))]
         percept = self.perception(self.views, self._valid[chosen], chosen)
-        vector, self.peak = self.observer.observe(
+        vector, peak = self.observer.observe(
             percept, self._valid[chosen], self.pose[chosen], self.speed[chosen],
             self.steps[chosen] / self.config.rate_hz, chosen)
+        self.peak.probability[chosen] = peak.probability
+        self.peak.offset_rad[chosen] = peak.offset_rad
+        self.peak.nearby[chosen] = peak.nearby
+        self.peak.nearby[chosen] = peak.nearby
         return {'tokens': percept.tokens, 'vector': vector}
 
     def _view(self, eye: int) -> list[np.ndarray]:
