@@ -238,6 +238,7 @@ class OnePlace:
         pass
 
 
+@pytest.mark.slow
 def test_eye_learns_to_turn_to_the_one_place_targets_are_in():
     """PPO, simulator, observation, reward and actions: it cannot be seen, only learned."""
     torch.manual_seed(0)
@@ -247,15 +248,15 @@ def test_eye_learns_to_turn_to_the_one_place_targets_are_in():
     env = SearchVecEnv(SearchBatch(16, [OnePlace()], network, task, 0))
     exam = SearchBatch(16, [OnePlace()], network, task, 9)
     model = PPO('MultiInputPolicy', env, n_steps=32, batch_size=128, n_epochs=8, gamma=0.5,
-                gae_lambda=0.8, learning_rate=2e-3, seed=0, policy_kwargs={
+                gae_lambda=0.8, learning_rate=1e-3, seed=0, policy_kwargs={
                     'features_extractor_class': _Trunk, 'net_arch': [],
                     'normalize_images': False})
 
-    def final_error_deg():
+    def errors_deg():
         exam.reseed(9)
-        eye = eye_of(model, network)
-        return run_episodes(exam, learned(eye), 32)['error_deg'][:, -1].mean()
-    before = final_error_deg()
-    model.learn(12 * ROLLOUT)
-    assert before > 20
-    assert final_error_deg() < 0.5 * before
+        return np.median(run_episodes(exam, learned(eye_of(model, network)), 32)['error_deg'],
+                         axis=0)
+    staying, untrained = errors_deg()[[0, -1]]
+    model.learn(24 * ROLLOUT)
+    assert min(staying, untrained) > 20
+    assert errors_deg()[-1] < 0.5 * staying
