@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import os
 import shutil
 
 import cv2
@@ -33,10 +34,17 @@ ROLLOUT = 512                                               # 16 eyes, 32 steps
 
 
 @pytest.fixture(scope='module', autouse=True)
-def as_many_threads_as_before():
-    """Training takes every core; the tests after it should not."""
+def one_core():
+    """Training takes every core it may use. On a busy machine threads of so small a network wait
+    for each other most of the time; and the tests after these want their threads back.
+    """
     threads, cv_threads = torch.get_num_threads(), cv2.getNumThreads()
+    cores = os.sched_getaffinity(0) if hasattr(os, 'sched_setaffinity') else set()
+    if cores:
+        os.sched_setaffinity(0, {min(cores)})
     yield
+    if cores:
+        os.sched_setaffinity(0, cores)
     torch.set_num_threads(threads)
     cv2.setNumThreads(cv_threads)
 
