@@ -67,7 +67,7 @@ class TrainSearchConfig:
     warm_start: int = 32_000
     """Steps of imitating a hand-written rule before PPO; 0: none."""
 
-    steps: int = 150_000
+    steps: int = 100_000
     """Steps of PPO, of all eyes together."""
 
     eyes: int = 64
@@ -79,13 +79,13 @@ class TrainSearchConfig:
     continuous: bool = False
     """Continuous moves of up to 10 degrees per axis in place of the 25 discrete ones."""
 
-    learning_rate: float = 3e-4
+    learning_rate: float = 2e-4
     """At the start; falls linearly to a tenth."""
 
-    eval_every: int = 15
+    eval_every: int = 12
     """Rollouts between evaluations on unseen rooms."""
 
-    eval_episodes: int = 64
+    eval_episodes: int = 128
     """Episodes of an evaluation."""
 
 
@@ -154,6 +154,10 @@ class _Keeper(BaseCallback):
         scores = score(episodes['error_deg'], self.unseen.config.rate_hz)
         self.seconds = time.monotonic() - self.start
         self.curve.append({'steps': float(self.num_timesteps), 'seconds': self.seconds, **scores})
+        if best(self.curve) is self.curve[-1]:
+            save_policy(self.out / 'policy', Policy(
+                self.perception, eye_of(self.model, self.perception),
+                {**origin(self.config), 'metrics': self.curve[-1]}))
         for name, value in scores.items():
             if value is not None:
                 self.logger.record(f'unseen/{name}', value)
@@ -168,6 +172,17 @@ class _Keeper(BaseCallback):
         (self.out / 'curve.json').write_text(json.dumps(self.curve))
         for old in sorted(checkpoint.parent.glob('0*[0-9].zip'))[:-3]:
             old.unlink()
+
+
+def best(curve: list[dict[str, float]]) -> dict[str, float]:
+    """The row with the most searches found; of equals, the most precise one."""
+    return max(curve, key=lambda row: (row['success_rate'], -row['median_error_deg']))
+
+
+def origin(config: TrainSearchConfig) -> dict[str, Any]:
+    """What a checkpoint says of where it comes from."""
+    return {'seed': config.seed, 'commit': _commit(), 'config': dataclasses.asdict(config),
+            'command': f'gaze-robot train search --seed {config.seed}'}
 
 
 def _last_good(out: Path, load: Callable[[Path], PPO]) -> tuple[PPO | None, list[str]]:
@@ -199,6 +214,8 @@ def _perception(config: TrainSearchConfig, out: Path) -> tuple[PerceptionNetwork
 def train_search(config: TrainSearchConfig) -> dict[str, Any]:
     """Train, resume or finish a run; returns what result.json holds.
 
+    `out`/policy is at any time the best of the evaluations so far.
+
     Raises:
         CheckpointError: the run directory is not empty and `resume` is not set, or nothing in it
             can be resumed from.
@@ -216,17 +233,14 @@ def train_search(config: TrainSearchConfig) -> dict[str, Any]:
     torch.set_num_threads(available_cores())
     with ThreadPoolExecutor(available_cores()) as pool:
         model, curve = _train_eye(config, out, perception, pool)
-    eye = eye_of(model, perception)
-    final = curve[-1]
+    kept = best(curve)
     result = {'out': str(out), 'seed': config.seed, 'steps': int(model.num_timesteps),
               'minutes': {'encoder': pretraining.get('minutes'),
-                          'policy': round(final['seconds'] / 60, 2)},
-              'encoder': pretraining, 'unseen_rooms': {
-                  name: final[name] for name in ('n', 'success_rate', 'median_error_deg',
-                                                 'median_time_s')}}
-    save_policy(out / 'policy', Policy(perception, eye, {
-        'seed': config.seed, 'commit': _commit(), 'config': dataclasses.asdict(config),
-        'command': f'gaze-robot train search --seed {config.seed}', 'metrics': result}))
+                          'policy': round(curve[-1]['seconds'] / 60, 2)},
+              'encoder': pretraining, 'policy': str(out / 'policy'),
+              'kept': {'steps': int(kept['steps'])}, 'unseen_rooms': {
+                  name: kept[name] for name in ('n', 'success_rate', 'median_error_deg',
+                                                'median_time_s')}}
     draw_curve(curve, out / 'curve.png')
     (out / 'result.json').write_text(json.dumps(result, indent=2))
     return result
@@ -258,7 +272,7 @@ def _train_eye(config: TrainSearchConfig, out: Path, perception: PerceptionNetwo
         model = PPO('MultiInputPolicy', env, n_steps=32, batch_size=512, n_epochs=4,
                     learning_rate=lambda left: config.learning_rate * (0.1 + 0.9 * left),
                     gamma=0.98, gae_lambda=0.92, clip_range=0.15, target_kl=0.04,
-                    ent_coef=0.003 if config.warm_start else 0.01, seed=config.seed,
+                    ent_coef=0.0 if config.warm_start else 0.01, seed=config.seed,
                     tensorboard_log=str(out / 'tb'), policy_kwargs={
                         'features_extractor_class': _Trunk, 'net_arch': [],
                         'normalize_images': False})
