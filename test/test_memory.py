@@ -47,7 +47,8 @@ def test_fresh_memory_has_seen_nothing(memory):
                          ids=str)
 def test_places_are_remembered_where_they_are(memory, gaze):
     """Near the gaze by the fovea, further out by the coarse levels, behind it not at all."""
-    glance(memory, *gaze, (0.9, 0.5, 0.2))
+    per_level = (0.09, 0.05, 0.02)
+    glance(memory, *gaze, per_level)
     for pan in np.arange(-177.5, 180, 5):
         for tilt in np.arange(-72.5, 75, 5):
             away = math.degrees(angle_between(
@@ -56,16 +57,16 @@ def test_places_are_remembered_where_they_are(memory, gaze):
             place = (0, *bin_of(pan, tilt))
             if away < 8:
                 assert memory.sharpness[place] == FOVEA
-                assert memory.score[place] == pytest.approx(0.9)
+                assert 0.09 <= memory.score[place] <= 9 * 0.09       # at most its neighbours' too
             elif away > 60:
                 assert memory.sharpness[place] == 0
                 assert memory.score[place] == 0
             elif 17 < away < 19:
                 assert memory.sharpness[place] == 2
-                assert memory.score[place] == pytest.approx(0.5)
+                assert 0.05 <= memory.score[place] <= 9 * 0.05
             elif 32 < away < 44:
                 assert memory.sharpness[place] == COARSEST
-                assert memory.score[place] == pytest.approx(0.2)
+                assert 0.02 <= memory.score[place] <= 9 * 0.02
 
 
 @pytest.mark.parametrize('offset_deg', [(0.0, 0.0), (7.5, -7.5), (-12.5, 2.5), (22.5, 17.5),
@@ -98,16 +99,16 @@ def test_what_was_seen_sharply_is_not_overwritten_by_a_coarse_look(memory):
         assert memory.score[place] == 0
     glance(memory, 35.0, 2.5, (0.0, 0.0, 0.9), KEEP_S + 0.2)
     assert memory.sharpness[place] == COARSEST
-    assert memory.score[place] == pytest.approx(0.9)
+    assert memory.score[place] > 0.8
 
 
 def test_a_sharper_look_overrules_a_coarse_one_at_once(memory):
     place = (0, *bin_of(2.5, 2.5))
     glance(memory, 35.0, 2.5, (0.0, 0.0, 0.9))
-    assert memory.score[place] == pytest.approx(0.9)
-    glance(memory, 2.5, 2.5, (0.1, 0.0, 0.0), 0.1)
+    assert memory.score[place] > 0.8
+    glance(memory, 2.5, 2.5, (0.01, 0.0, 0.0), 0.1)
     assert memory.sharpness[place] == FOVEA
-    assert memory.score[place] < 0.5
+    assert memory.score[place] < 0.2
 
 
 def test_what_lies_outside_the_picture_is_not_seen(memory):
@@ -120,7 +121,7 @@ def test_glances_wrap_around_behind(memory):
     glance(memory, 180.0, 0.0, (0.7, 0.3, 0.3))
     for pan_deg in (177.5, -177.5):
         assert memory.sharpness[(0, *bin_of(pan_deg, 2.5))] == FOVEA
-        assert memory.score[(0, *bin_of(pan_deg, 2.5))] == pytest.approx(0.7)
+        assert memory.score[(0, *bin_of(pan_deg, 2.5))] > 0.6
     assert memory.sharpness[(0, *bin_of(0.0, 2.5))] == 0
     other = GazeMemory(1, PATTERN)
     glance(other, -180.0, 0.0, (0.7, 0.3, 0.3))
@@ -142,6 +143,20 @@ def test_forgetting_one_eye_leaves_the_others():
     assert (before[0] != before[2]).any()
     memory.reset()
     assert (memory.sharpness == 0).all()
+
+
+def test_target_between_cells_is_remembered_as_one_inside_a_cell_is(memory):
+    """Four cells with a quarter each, or one with all."""
+    scores = []
+    for cells in ([(8, 8)], [(7, 7), (7, 8), (8, 7), (8, 8)]):
+        heat = np.zeros((1, 3, CELLS, CELLS), np.float32)
+        for cell in cells:
+            heat[(0, 0, *cell)] = 0.96 / len(cells)
+        memory.reset()
+        memory.update(heat, np.ones(heat.shape, bool), np.zeros((1, 2)), np.zeros(1), ONE)
+        scores.append(float(memory.candidates(ONE, 1)[0].score[0]))
+    assert scores[0] > 0.8
+    assert scores[1] > 0.35 * scores[0]
 
 
 # --- candidates
@@ -259,7 +274,7 @@ def test_egocentric_map_turns_with_the_eye():
         glance(memory, turn_deg + 2.5, 7.5, (0.9, 0.4, 0.1))
         maps.append(memory.egocentric(np.radians([turn_deg + 42.5]), ONE))
     assert maps[0].shape == (1, 2, 18, 6)
-    assert maps[0].max() == pytest.approx(0.9)
+    assert maps[0].max() > 0.8
     for other in maps[1:]:
         np.testing.assert_allclose(other, maps[0], atol=1e-6)
 
