@@ -10,6 +10,7 @@ from gaze_robot.camera import CameraModel
 from gaze_robot.checkpoint import load_policy, Policy
 from gaze_robot.config import GazeConfig
 from gaze_robot.drivers.kinematic import advance
+from gaze_robot.electronic_eye import nearest_visible, picture_limits
 from gaze_robot.errors import CheckpointError, CommandError, ConfigError
 from gaze_robot.foveation import Foveator
 from gaze_robot.geometry import (
@@ -17,7 +18,6 @@ from gaze_robot.geometry import (
     base_ray,
     direction_from_pan_tilt,
     optical_ray,
-    pan_tilt_from_direction,
 )
 from gaze_robot.perception import Perception, valid_cells
 from gaze_robot.policy.actions import move
@@ -258,33 +258,6 @@ class GazePipeline:
             min(dt_s, 0.1) if dt_s > 0 else 1.0 / 30.0)
         pan, tilt = nearest_visible(camera, position)
         self._inside = PanTiltState(pan, tilt, float(velocity[0]), float(velocity[1]), stamp_s)
-
-
-def picture_limits(camera: CameraModel, limits: PanTiltLimits) -> PanTiltLimits:
-    """Limits of an electronic eye: the picture's edges, with the head's speeds."""
-    middle_u, middle_v = camera.cx, camera.cy
-    edges = camera.unproject(np.array([[0.0, middle_v], [camera.width, middle_v],
-                                       [middle_u, 0.0], [middle_u, camera.height]]))
-    pan, tilt = pan_tilt_from_direction(base_ray(edges, 0.0, 0.0))
-    return PanTiltLimits((float(pan[1]), float(tilt[2])), (float(pan[0]), float(tilt[3])),
-                         limits.max_velocity, limits.max_acceleration)
-
-
-def nearest_visible(camera: CameraModel, pan_tilt_rad: np.ndarray) -> tuple[float, float]:
-    """The pose (pan, tilt) whose line of sight meets the picture nearest to where this one's does.
-
-    A picture's corners are nearer in pan and tilt than its edges' middles taken together.
-    """
-    ray = optical_ray(direction_from_pan_tilt(*pan_tilt_rad), 0.0, 0.0)
-    side, edge = math.hypot(ray[0], ray[1]), 0.999 * camera.fold_angle_rad
-    if beyond := math.atan2(side, ray[2]) > edge:
-        ray = np.array([*(ray[:2] * math.sin(edge) / max(side, 1e-12)), math.cos(edge)])
-    pixel, _ = camera.project(ray)
-    inside = np.clip(pixel, 0.0, (camera.width, camera.height))
-    if not beyond and np.array_equal(pixel, inside):
-        return float(pan_tilt_rad[0]), float(pan_tilt_rad[1])
-    pan, tilt = pan_tilt_from_direction(base_ray(camera.unproject(inside), 0.0, 0.0))
-    return float(pan), float(tilt)
 
 
 class _Clock:

@@ -11,11 +11,12 @@ from gaze_robot.camera import CameraModel
 from gaze_robot.checkpoint import make_policy, Policy, save_policy
 from gaze_robot.config import GazeConfig
 from gaze_robot.drivers.kinematic import KinematicDriver
+from gaze_robot.electronic_eye import nearest_visible, picture_limits
 from gaze_robot.encoder import EncoderConfig
 from gaze_robot.errors import CheckpointError, CommandError, ConfigError
 from gaze_robot.foveation import FoveationPattern
 from gaze_robot.geometry import angle_between, base_ray, direction_from_pan_tilt
-from gaze_robot.pipeline import GazePipeline, nearest_visible, picture_limits
+from gaze_robot.pipeline import GazePipeline
 from gaze_robot.types import Exemplar, Frame, PanTiltLimits, PanTiltState
 
 PATTERN = FoveationPattern((20.0, 45.0, 90.0), (16, 16, 32), (8, 8, 16))
