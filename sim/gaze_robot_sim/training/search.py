@@ -147,7 +147,9 @@ class _Keeper(BaseCallback):
         self.keep()
 
     def keep(self) -> None:
-        """Score the policy as it is now, and save it."""
+        """Score the policy as it is now, and save it; once per number of steps."""
+        if self.curve and self.curve[-1]['steps'] == self.num_timesteps:
+            return
         self.unseen.reseed(self.config.seed + _UNSEEN)
         episodes = run_episodes(self.unseen, learned(eye_of(self.model, self.perception)),
                                 self.config.eval_episodes)
