@@ -1,7 +1,7 @@
 """Every setting of every node: what YAML files, the command line and ROS parameters agree on.
 
-To add a setting, add a field here and nothing else. Radians and metres, except in names that end
-in `_deg`.
+To add a setting, add a field here, then write config/gaze_robot.yaml anew with
+test/tools/write_parameter_file.py. Radians and metres, except in names that end in `_deg`.
 """
 
 from dataclasses import dataclass, field
