@@ -97,7 +97,8 @@ def test_run_leaves_everything_it_promises(first):
     assert result['steps'] == ROLLOUT
     assert result['seed'] == 3
     assert result['encoder'] == {'minutes': 1.5}
-    assert result['unseen_rooms']['n'] == 2
+    assert result['validation']['n'] == 2
+    assert result['start']['steps'] == 0 < result['validation']['steps']
     assert json.loads((out / 'config.json').read_text())['eyes'] == 16
     picture = cv2.imread(str(out / 'curve.png'))
     assert picture.shape[0] > 200
@@ -114,7 +115,8 @@ def test_policy_knows_where_it_comes_from(first):
     assert meta['config']['steps'] == ROLLOUT
     assert meta['commit']
     assert 'gaze-robot train search' in meta['command']
-    assert meta['metrics']['unseen_rooms']['n'] == 2
+    assert meta['validation']['n'] == 2
+    assert str(first[1].parent) not in json.dumps(dict(meta))      # no path of this machine
 
 
 def test_policy_runs_on_the_robot(first):

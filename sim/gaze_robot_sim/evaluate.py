@@ -19,12 +19,12 @@ from gaze_robot.errors import CheckpointError, ConfigError
 from gaze_robot.geometry import angle_between
 from gaze_robot.policy.actions import MOVES
 from gaze_robot.policy.network import EyePolicy
+from gaze_robot_sim.cores import available_cores
 from gaze_robot_sim.envs.search import SearchBatch, SearchConfig
 from gaze_robot_sim.rule import nearest_move, SearchRule
 from gaze_robot_sim.scenes import open_world
 from gaze_robot_sim.scenes.base import World
 from gaze_robot_sim.scenes.targets import template_match
-from gaze_robot_sim.training.encoder import available_cores
 
 Chooser = Callable[[dict[str, np.ndarray], SearchBatch], np.ndarray]
 """Observation and simulator to (B,) actions; baselines may use pose and heatmaps, not truth."""

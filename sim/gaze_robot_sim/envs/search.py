@@ -16,6 +16,7 @@ import numpy as np
 from gaze_robot.drivers.kinematic import advance
 from gaze_robot.errors import CommandError
 from gaze_robot.foveation import FILL
+from gaze_robot.gaze_target.evidence import CELLS
 from gaze_robot.geometry import angle_between, direction_from_pan_tilt, pan_tilt_from_direction
 from gaze_robot.perception import Perception, PerceptionNetwork, valid_cells
 from gaze_robot.policy.actions import move, MOVES
@@ -87,7 +88,7 @@ class SearchBatch:
         self._panorama: list[Panorama | None] = [None] * eyes
         self.target: list[SearchTarget | None] = [None] * eyes
         self._mask: list[tuple[np.ndarray, ...]] = [()] * eyes
-        self._valid = np.zeros((eyes, self.pattern.levels, 16, 16), bool)
+        self._valid = np.zeros((eyes, self.pattern.levels, CELLS, CELLS), bool)
         self.pose, self.speed = np.zeros((eyes, 2)), np.zeros((eyes, 2))
         self.steps = np.zeros(eyes, int)
         self._delay = np.zeros(eyes, int)
@@ -191,7 +192,6 @@ class SearchBatch:
             self.steps[chosen] / self.config.rate_hz, chosen)
         self.peak.probability[chosen] = peak.probability
         self.peak.offset_rad[chosen] = peak.offset_rad
-        self.peak.nearby[chosen] = peak.nearby
         self.peak.nearby[chosen] = peak.nearby
         return {'tokens': percept.tokens, 'vector': vector}
 

@@ -8,7 +8,6 @@ and no download is used.
 from collections.abc import Iterator
 from dataclasses import dataclass
 import math
-import os
 from pathlib import Path
 import pickle
 import time
@@ -37,6 +36,7 @@ from gaze_robot.geometry import direction_from_pan_tilt, optical_ray, pan_tilt_f
 from gaze_robot.perception import PerceptionNetwork, size_in_cells, valid_cells
 from gaze_robot.types import Exemplar
 from gaze_robot_sim.cameras import random_camera
+from gaze_robot_sim.cores import available_cores
 from gaze_robot_sim.render import Panorama
 from gaze_robot_sim.scenes.rooms import make_room
 from gaze_robot_sim.scenes.targets import show_exemplar
@@ -265,13 +265,6 @@ class EncoderTrainer:
                 f'cannot resume from {path}: it is damaged or of another network '
                 f'({type(error).__name__}); delete it to start over') from error
         self.step, self.seconds = int(state['step']), float(state['seconds'])
-
-
-def available_cores() -> int:
-    """Processors this process may use."""
-    if hasattr(os, 'sched_getaffinity'):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def train_encoder(config: TrainEncoderConfig) -> dict[str, Any]:

@@ -30,13 +30,16 @@ from gaze_robot.checkpoint import load_policy, Policy, save_policy
 from gaze_robot.errors import CheckpointError
 from gaze_robot.perception import PerceptionNetwork
 from gaze_robot.policy.network import EyePolicy, EyeTrunk
+from gaze_robot_sim.cores import available_cores
 from gaze_robot_sim.envs.search import SearchBatch, SearchConfig
 from gaze_robot_sim.envs.vec import SearchVecEnv
 from gaze_robot_sim.evaluate import learned, run_episodes, score
 from gaze_robot_sim.rule import SearchRule
 from gaze_robot_sim.scenes.procedural import ProceduralWorld
-from gaze_robot_sim.training.encoder import available_cores, EncoderTrainer, TrainEncoderConfig
+from gaze_robot_sim.training.encoder import EncoderTrainer, TrainEncoderConfig
 from gaze_robot_sim.training.warm_start import warm_start
+
+_FIGURES = ('steps', 'n', 'success_rate', 'median_error_deg', 'median_time_s')
 
 _UNSEEN = 1_000_003
 """Added to the seed for rooms the training never shows."""
@@ -129,6 +132,7 @@ class _Keeper(BaseCallback):
         self.config, self.out, self.perception = config, out, perception
         self.unseen, self.curve = unseen, curve
         self.rollouts = 0
+        self.origin = origin(config)
         self.seconds = curve[-1]['seconds'] if curve else 0.0
 
     def _on_training_start(self) -> None:
@@ -159,7 +163,7 @@ class _Keeper(BaseCallback):
         if best(self.curve) is self.curve[-1]:
             save_policy(self.out / 'policy', Policy(
                 self.perception, eye_of(self.model, self.perception),
-                {**origin(self.config), 'metrics': self.curve[-1]}))
+                {**self.origin, 'validation': self.curve[-1]}))
         for name, value in scores.items():
             if value is not None:
                 self.logger.record(f'unseen/{name}', value)
@@ -177,14 +181,22 @@ class _Keeper(BaseCallback):
 
 
 def best(curve: list[dict[str, float]]) -> dict[str, float]:
-    """The row with the most searches found; of equals, the most precise one."""
-    return max(curve, key=lambda row: (row['success_rate'], -row['median_error_deg']))
+    """The row with the most searches found; of equals, the most precise one.
+
+    The start does not compete: what is kept has been through PPO.
+    """
+    trained = [row for row in curve if row['steps'] > 0] or curve
+    return max(trained, key=lambda row: (row['success_rate'], -row['median_error_deg']))
 
 
 def origin(config: TrainSearchConfig) -> dict[str, Any]:
-    """What a checkpoint says of where it comes from."""
-    return {'seed': config.seed, 'commit': _commit(), 'config': dataclasses.asdict(config),
-            'command': f'gaze-robot train search --seed {config.seed}'}
+    """What a checkpoint says of where it comes from; no paths of the machine it was made on."""
+    settings = {name: value for name, value in dataclasses.asdict(config).items()
+                if name not in ('out', 'encoder', 'resume')}
+    options = [f'--{name.replace("_", "-")}' + (f' {value}' if value is not True else '') for name, value in settings.items()
+               if name == 'seed' or value != getattr(TrainSearchConfig(), name)]
+    return {'seed': config.seed, 'commit': _commit(), 'config': settings,
+            'command': ' '.join(['gaze-robot train search', *options])}
 
 
 def _last_good(out: Path, load: Callable[[Path], PPO]) -> tuple[PPO | None, list[str]]:
@@ -240,9 +252,10 @@ def train_search(config: TrainSearchConfig) -> dict[str, Any]:
               'minutes': {'encoder': pretraining.get('minutes'),
                           'policy': round(curve[-1]['seconds'] / 60, 2)},
               'encoder': pretraining, 'policy': str(out / 'policy'),
-              'kept': {'steps': int(kept['steps'])}, 'unseen_rooms': {
-                  name: kept[name] for name in ('n', 'success_rate', 'median_error_deg',
-                                                'median_time_s')}}
+              # Rooms no training step saw, but the choice of the checkpoint did: measure with
+              # `eval search` and another seed.
+              'start': {name: curve[0][name] for name in _FIGURES},
+              'validation': {name: kept[name] for name in _FIGURES}}
     draw_curve(curve, out / 'curve.png')
     (out / 'result.json').write_text(json.dumps(result, indent=2))
     return result
