@@ -69,8 +69,9 @@ class SearchConfig:
     """Episodes drawn from a scene, on average, before the world makes another."""
 
     rewards: Mapping[str, float] = field(default_factory=lambda: {
-        'near': 0.2, 'approach': 0.5, 'on_target': 0.5, 'centred': 0.5, 'unsteady': 0.2})
-    """Scale of each term of `rewards.TERMS`."""
+        'near': 0.02, 'approach': 0.05, 'on_target': 0.05, 'centred': 0.05, 'unsteady': 0.02})
+    """Scale of each term of `rewards.TERMS`; discounted sums stay near 1, where PPO's clipped
+    gradients are not spent on the critic."""
 
 
 class SearchBatch:

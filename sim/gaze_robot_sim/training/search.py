@@ -290,6 +290,7 @@ def _train_eye(config: TrainSearchConfig, out: Path, perception: PerceptionNetwo
                     ent_coef=0.0 if config.warm_start else 0.01, seed=config.seed,
                     tensorboard_log=str(out / 'tb'), policy_kwargs={
                         'features_extractor_class': _Trunk, 'net_arch': [],
+                        'share_features_extractor': False,
                         'normalize_images': False})
         if config.warm_start:
             warm_start(model, env, SearchRule(), config.warm_start, config.seed)

@@ -94,7 +94,7 @@ def imitate(model: PPO, shown: Shown, epochs: int, learning_rate: float,
             nll = -log_p.mean()
             value = torch.nn.functional.mse_loss(values[:, 0], target)
             optimizer.zero_grad()
-            (nll + 0.02 * value).backward()
+            (nll + value).backward()
             torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
             optimizer.step()
             sums += float(nll.detach()) * len(rows), float(value.detach()) * len(rows)
