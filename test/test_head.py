@@ -8,7 +8,8 @@ import pytest
 from gaze_robot.config import PanTiltConfig
 from gaze_robot.drivers.kinematic import KinematicDriver
 from gaze_robot.errors import DriverConnectionError, DriverError
-from gaze_robot.nodes._head import goal_at, Head, Mount, RefusedError
+from gaze_robot.nodes._head import Head, LONGEST_S, Mount, RefusedError
+from gaze_robot.nodes._trajectory import goal_at
 from gaze_robot.types import PanTiltCommand, PanTiltLimits, PanTiltState
 
 
@@ -228,6 +229,63 @@ def test_a_failing_driver_is_a_fault_until_reset(clock):
     head.reset()
     head.accept(now(0.4))
     assert run(head, clock, 0.25)[-1].pan_rad == pytest.approx(0.4)
+
+
+@pytest.fixture
+def loose(clock):
+    """A head 0.2 rad to the left whose cable has just come loose, and its driver."""
+    drivers = []
+
+    def make(limits):
+        drivers.append(FailingDriver(limits, clock=clock))
+        return drivers[0]
+    head = Head(make, PanTiltConfig(), clock)
+    head.accept(now(0.2))
+    run(head, clock, 0.25)
+    drivers[0].loose = True
+    return head, drivers[0]
+
+
+def test_a_command_that_finds_the_head_unreadable_moves_nothing(loose, clock):
+    head, driver = loose
+    with pytest.raises(RefusedError, match='loose'):
+        head.accept(now(1.5))
+    assert head.accepted == 1
+    clock.s += 5.0
+    driver.loose = False
+    assert driver.read().pan_rad == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize('service', ['reset', 'set_zero'])
+def test_a_service_that_cannot_read_the_head_says_so(loose, service):
+    head, driver = loose
+    with pytest.raises(DriverError, match='loose'):
+        getattr(head, service)()
+    driver.loose = False
+    head.reset()
+    assert head.pose.pan_rad == pytest.approx(0.2), 'its zero has not moved'
+
+
+def test_home_that_cannot_be_sent_says_so(loose, monkeypatch):
+    head, driver = loose
+
+    def refuse(goal):
+        raise DriverConnectionError('the cable is loose')
+    monkeypatch.setattr(driver, 'command', refuse)
+    with pytest.raises(DriverError, match='loose'):
+        head.home()
+
+
+def test_a_trajectory_that_would_outlive_its_sender_for_long_is_refused(make_head, clock):
+    head = make_head()
+    slow = [(1.0, PanTiltCommand(0.1, 0.0)), (LONGEST_S + 1.0, PanTiltCommand(1.0, 0.0))]
+    with pytest.raises(RefusedError, match='send the rest later') as refused:
+        head.accept(slow)
+    assert refused.value.reason == 'too long'
+    with pytest.raises(RefusedError, match='send the rest later'):
+        head.accept([(LONGEST_S - 1.0, PanTiltCommand(1.0, 0.0))], clock.s + 2.0)
+    assert run(head, clock, 0.5)[-1].pan_rad == 0.0
+    head.accept([(LONGEST_S, PanTiltCommand(1.0, 0.0))])
 
 
 def test_a_head_that_cannot_be_read_at_the_start_is_an_error(clock):

@@ -16,6 +16,7 @@ from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
 from rcl_interfaces.srv import SetParameters  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
+from rosgraph_msgs.msg import Clock as ClockMessage  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
 from std_msgs.msg import Bool  # noqa: E402
 from std_srvs.srv import SetBool, Trigger  # noqa: E402
@@ -246,3 +247,30 @@ def test_a_wrong_parameter_is_one_clear_line_and_no_crash(parameter, says):
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 0, errors
     assert 'Traceback' not in errors
+
+
+def test_a_clock_that_stands_still_stops_neither_ticks_nor_timeout(robot):
+    """use_sim_time with a /clock that says one time only: stamps are that, motion is real."""
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'gaze_robot.nodes.pan_tilt_node', '--ros-args',
+         '-r', '__ns:=/third', '-p', 'use_sim_time:=true', '-p', 'command_timeout:=0.3'],
+        stderr=subprocess.PIPE, text=True)
+    states = []
+    subscription = robot.node.create_subscription(JointState, '/third/joint_states',
+                                                  states.append, 10)
+    commands = robot.node.create_publisher(JointTrajectory, '/third/joint_trajectory', 1)
+    clock = robot.node.create_publisher(ClockMessage, '/clock', 1)
+    assert robot.spin(30.0, lambda: clock.get_subscription_count() > 0
+                      and commands.get_subscription_count() > 0)
+    clock.publish(ClockMessage(clock=_messages.stamp(500.0)))
+    assert robot.spin(10.0, lambda: states
+                      and 499.0 < _messages.seconds(states[-1].header.stamp) <= 500.0)
+    commands.publish(_messages.trajectory_from_command(PanTiltCommand(3.0, 0.0)))
+    assert robot.spin(10.0, lambda: states[-1].position[0] > 0.05)
+    robot.spin(1.5)
+    assert 0.05 < states[-1].position[0] < 1.5
+    assert states[-1].velocity[0] == 0.0
+    robot.node.destroy_subscription(subscription)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0, errors

@@ -12,12 +12,13 @@ import numpy as np
 from gaze_robot.config import PanTiltConfig
 from gaze_robot.drivers.base import PanTiltDriver
 from gaze_robot.errors import CommandError, DriverError
+from gaze_robot.nodes._trajectory import goal_at, Point
 from gaze_robot.types import PanTiltCommand, PanTiltLimits, PanTiltState
 
-Point = tuple[float, PanTiltCommand]
-"""Seconds from the start of a trajectory, and the goal then."""
-
 CENTRE = PanTiltCommand(0.0, 0.0)
+
+LONGEST_S = 10.0
+"""No trajectory may end later than this from now: its sender may have died meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Head:
         Args:
             make_driver: the driver for limits in motor angles, not yet connected.
             config: limits, mount, timeouts.
-            clock: seconds, the clock of command stamps.
+            clock: seconds that never jump nor pause; the clock of `accept`'s stamps.
 
         Raises:
             DriverError: the link to the head cannot be opened.
@@ -79,7 +80,7 @@ class Head:
         self.stopped = False
         """Run-stopped: refuses every command until released."""
         self.enabled = config.enabled_at_start
-        """Torque: refuses every command while off."""
+        """The torque switch, a gate for commands and no more: while off, all are refused."""
         self.fault = ''
         """Why the driver failed; '' while it works."""
         self.refused: Counter[str] = Counter()
@@ -91,8 +92,7 @@ class Head:
         """Where the head was when last read, joint angles."""
         self._driver.connect()
         self.pose = self._read()
-        if self.fault:
-            raise DriverError(self.fault)
+        self._check_driver()
 
     def accept(self, points: Sequence[Point], stamp_s: float | None = None) -> None:
         """Follow a trajectory from now on; an empty one means hold.
@@ -102,7 +102,7 @@ class Head:
             stamp_s: when it starts; None: now.
 
         Raises:
-            RefusedError: stale, stopped, torque off, or at fault.
+            RefusedError: stale, too long, stopped, torque off, or at fault.
         """
         now_s = self._clock()
         self._check_ready()
@@ -114,13 +114,18 @@ class Head:
         if start_s > now_s + 5.0:
             raise RefusedError('stale', f'the trajectory starts {start_s - now_s:.1f} s from now; '
                                'give it stamp 0 (now), or set the clocks of both machines alike')
+        if end_s > now_s + LONGEST_S:
+            raise RefusedError('too long', f'the trajectory ends {end_s - now_s:.1f} s from now; '
+                               f'{LONGEST_S:g} s is the most, send the rest later')
+        if points:
+            self.pose = self._read()
+            self._check_ready()
         self.accepted += 1
         self._last_command_s = now_s
         if not points:
             self._hold()
             return
         kept = [(at, self._clip(goal)) for at, goal in points]
-        self.pose = self._read()
         if kept[0][0] > 0:
             kept.insert(0, (0.0, PanTiltCommand(self.pose.pan_rad, self.pose.tilt_rad)))
         self._points, self._start_s = kept, start_s
@@ -146,7 +151,7 @@ class Head:
         self._hold()
 
     def enable(self, on: bool) -> None:
-        """Torque on or off; off refuses every command."""
+        """Obey commands, or hold still and refuse them; the motors' current is left as it is."""
         self.enabled = on
         self._hold()
 
@@ -155,16 +160,22 @@ class Head:
         self._hold()
 
     def home(self) -> None:
-        """Look straight ahead. Raises RefusedError while the head may not move."""
+        """Look straight ahead.
+
+        Raises:
+            RefusedError: the head may not move.
+            DriverError: it could not be told to.
+        """
         self._check_ready()
         self._points, self._expires_s = [(0.0, CENTRE)], float('inf')
         self._send(CENTRE)
+        self._check_driver()
 
     def reset(self) -> None:
         """Forget counters and a fault, open the link again, undo `set_zero`; a run-stop stays.
 
         Raises:
-            DriverError: the link to the head cannot be opened.
+            DriverError: the link to the head cannot be opened, or the head not be read.
         """
         self._hold()
         self.refused.clear()
@@ -175,14 +186,21 @@ class Head:
             self._driver.connect()
             self.fault = ''
         self.pose = self._read()
+        self._check_driver()
 
     def set_zero(self) -> None:
-        """Call the present pose pan 0, tilt 0, until reset. Limits stay where they are."""
+        """Call the present pose pan 0, tilt 0, until reset. Limits stay where they are.
+
+        Raises:
+            DriverError: the head cannot be read; its zero stays.
+        """
         self._hold()
         pose = self._read()
+        self._check_driver()
         self._zero = PanTiltCommand(self._zero.pan_rad + pose.pan_rad,
                                     self._zero.tilt_rad + pose.tilt_rad)
         self.pose = self._read()
+        self._check_driver()
 
     def close(self) -> None:
         """Stop and release the link. Never raises."""
@@ -225,6 +243,10 @@ class Head:
         if not self.enabled:
             raise RefusedError('torque off', 'torque is off; switch it on with ~/torque_enable')
 
+    def _check_driver(self) -> None:
+        if self.fault:
+            raise DriverError(self.fault)
+
     def _clip(self, goal: PanTiltCommand) -> PanTiltCommand:
         """Into the limits, which count from the mechanical zero, in soft-zeroed angles."""
         absolute = replace(goal, pan_rad=goal.pan_rad + self._zero.pan_rad,
@@ -236,6 +258,8 @@ class Head:
                        tilt_rad=clipped.tilt_rad - self._zero.tilt_rad)
 
     def _send(self, goal: PanTiltCommand) -> None:
+        if self.fault:
+            return
         zeroed = replace(goal, pan_rad=goal.pan_rad + self._zero.pan_rad,
                          tilt_rad=goal.tilt_rad + self._zero.tilt_rad)
         try:
@@ -261,19 +285,3 @@ class Head:
         self.fault = str(error)
         self._points = []
         self._driver.stop()
-
-
-def goal_at(points: Sequence[Point], elapsed_s: float) -> PanTiltCommand:
-    """The goal of a trajectory after `elapsed_s`: straight lines between its points.
-
-    Before the first point it is the first, after the last the last.
-    """
-    if elapsed_s <= points[0][0] and len(points) > 1:
-        return replace(points[0][1], pan_rad_s=0.0, tilt_rad_s=0.0)
-    for (before_s, before), (after_s, after) in zip(points, points[1:]):
-        if elapsed_s < after_s:
-            share = (elapsed_s - before_s) / (after_s - before_s)
-            pan, tilt = after.pan_rad - before.pan_rad, after.tilt_rad - before.tilt_rad
-            return PanTiltCommand(before.pan_rad + share * pan, before.tilt_rad + share * tilt,
-                                  pan / (after_s - before_s), tilt / (after_s - before_s))
-    return points[-1][1]

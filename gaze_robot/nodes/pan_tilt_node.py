@@ -1,10 +1,14 @@
 """pan_tilt_node: commands -> limits -> driver -> joint states. The safety authority; no torch."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 import sys
+import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
@@ -29,6 +33,13 @@ class PanTiltNode(ManagedNode):
     In: joint_trajectory. Out: joint_states, ~/stopped, /diagnostics, and /tf where tf2_msgs
     imports. Services: ~/runstop ~/torque_enable ~/stop ~/home ~/reset ~/set_zero.
     Inactive, it publishes joint states and diagnostics and refuses to move.
+
+    A trajectory that would end more than 10 s from now (`_head.LONGEST_S`) is refused: whoever
+    sent it may be gone by then. ~/torque_enable is a gate in software: off, the head holds still
+    and every command is refused, while the motors stay powered.
+
+    Motion, ticks and time-outs run on a clock that neither pauses nor steps; the node's own clock,
+    /clock with use_sim_time, only stamps messages and dates the stamps of commands.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -42,8 +53,9 @@ class PanTiltNode(ManagedNode):
     def on_configure(self) -> None:
         """Read the parameters, connect the head, start publishing where it is."""
         config = declare_config(self, PanTiltConfig, self._on_parameters)
-        head = Head(lambda limits: make_driver(config.backend, limits=limits, clock=self.now_s),
-                    config, self.now_s)
+        head = Head(lambda limits: make_driver(config.backend, limits=limits,
+                                               clock=time.monotonic),
+                    config, time.monotonic)
         self._config, self._head = config, head
         self._states_pub = self.create_publisher(
             JointState, 'joint_states', _qos.JOINT_STATES_OUT)
@@ -54,8 +66,9 @@ class PanTiltNode(ManagedNode):
         self.create_subscription(JointTrajectory, 'joint_trajectory', self._on_trajectory,
                                  _qos.COMMAND)
         self._create_services(head)
-        self.create_timer(1.0 / config.rate, self._tick)
-        self.create_timer(1.0, self._publish_diagnostics)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(1.0 / config.rate, self._tick, clock=steady)
+        self.create_timer(1.0, self._publish_diagnostics, clock=steady)
         self._stopped_pub.publish(Bool(data=head.stopped))
         tf_off = 'off' if not config.publish_tf else 'not published (no tf2_msgs)'
         self.get_logger().info(
@@ -95,7 +108,8 @@ class PanTiltNode(ManagedNode):
 
         def torque(on: bool) -> str:
             head.enable(on)
-            return 'torque on' if on else 'torque off: commands are refused'
+            return ('commands are obeyed' if on else 'commands are refused and the head holds '
+                    'still; a gate in software, the motors stay powered')
 
         def home() -> None:
             self._require_active()
@@ -113,7 +127,8 @@ class PanTiltNode(ManagedNode):
         try:
             self._require_active()
             points = _messages.commands_from_trajectory(message, self._config.joints)
-            self._head.accept(points, _messages.seconds(message.header.stamp) or None)
+            stamp_s = _messages.seconds(message.header.stamp)
+            self._head.accept(points, stamp_s - self._ahead_s() if stamp_s else None)
         except CommandError as error:
             self._head.count_refusal(error)
             self.get_logger().warning(f'command refused: {error}', throttle_duration_sec=5.0)
@@ -132,9 +147,14 @@ class PanTiltNode(ManagedNode):
                 self.get_logger().error(f'the head failed: {self._fault}; then call ~/reset')
         if self._fault:
             return
+        pose = replace(pose, stamp_s=max(0.0, pose.stamp_s + self._ahead_s()))
         self._states_pub.publish(_messages.joint_state_from_pose(pose, self._config.joints))
         if self._frames is not None:
             self._frames.publish(pose)
+
+    def _ahead_s(self) -> float:
+        """Seconds that the node's clock shows more than the steady one, now."""
+        return self.now_s() - time.monotonic()
 
     def _on_parameters(self, config: PanTiltConfig) -> None:
         """Apply what may change while running; refuse the rest until the next configure."""
