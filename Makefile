@@ -18,7 +18,7 @@ PYTHON := $(shell for p in python3 python3.12 python3.11 python3.10; do \
 	"$$p" -c '$(SUPPORTED)' 2>/dev/null && { echo "$$p"; break; }; done)
 endif
 
-# With a ROS installation sourced, rclpy, numpy and OpenCV are the installation's.
+# With a ROS installation sourced, rclpy and numpy are the installation's.
 ifdef ROS_DISTRO
 VENV_FLAGS := --system-site-packages
 CONSTRAINTS := constraints-ros.txt
