@@ -11,6 +11,7 @@ import math
 from pathlib import Path
 from typing import Any, Literal, TYPE_CHECKING
 
+from gaze_robot.allocator import keep_large_blocks
 from gaze_robot.config import (
     CameraConfig,
     from_mapping,
@@ -119,6 +120,7 @@ def run_bringup(config: BringupConfig) -> dict[str, Any]:
     """
     for path in filter(None, (config.report, config.picture_path)):
         _check_writable(path)
+    keep_large_blocks()
     require('rclpy')
     composed: Any = require('gaze_robot.nodes._composed')
     with composed.Composed(parts(config)) as run:

@@ -84,6 +84,11 @@ class GazePipeline:
         device = 'cuda' if wanted != 'cpu' and torch.cuda.is_available() else 'cpu'
         return cls(load_policy(path, device), limits, config)
 
+    @property
+    def device(self) -> str:
+        """Where the network runs: 'cpu', 'cuda'."""
+        return str(self._perception.device)
+
     def warm_up(self) -> None:
         """Run once on grey, so that the first real picture is not the slow one."""
         camera = CameraModel.from_hfov(64, 48, math.pi / 2)

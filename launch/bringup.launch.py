@@ -18,6 +18,8 @@ from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEn
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from gaze_robot.schema import load_yaml
+
 PACKAGE = 'gaze_robot'
 # Beside this file in the checkout as well as in an installed share folder.
 CONFIG = Path(__file__).parent.parent / 'config'
@@ -47,14 +49,14 @@ ARGUMENTS = [
     ('rate', '', 'Pictures per second of the camera or simulator; empty: its own.', None),
     ('policy', '', 'Folder of a checkpoint; empty: the weights shipped.', None),
     ('exemplar', '', "Picture of what to look for, or 'auto': a patch of the first frame. Empty: "
-     "the simulator's tasks; 'auto' with camera:=usb and file; else wait for gaze/exemplar.",
+     "the parameter file's; else the simulator's tasks, 'auto' with camera:=usb and file.",
      None),
     ('eye', '', 'head: the head turns; picture: nothing turns, the fixation moves inside the '
      'picture. Empty: head with camera:=sim or a real backend, else picture.',
      ['', 'head', 'picture']),
     ('enable_at_start', '', 'Torque on from the start; empty: yes in simulation, no on hardware.',
      FROM_FILE),
-    ('viewer', 'false', 'The page to watch; not part of this version.', YES_NO),
+    ('viewer', 'false', 'The page to watch: this version has none, true only says so.', YES_NO),
 ]
 
 
@@ -94,7 +96,8 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         raise RuntimeError('camera:=file needs source:=FILE (a video, a picture or a folder)')
     simulated_head = argument['backend'] in ('', 'sim')
     eye = argument['eye'] or ('picture' if camera != 'sim' and simulated_head else 'head')
-    exemplar = argument['exemplar'] or ('auto' if camera in ('usb', 'file') else '')
+    alone = camera in ('usb', 'file') and not _exemplar_of(argument['params_file'])
+    exemplar = argument['exemplar'] or ('auto' if alone else '')
     rate = float(argument['rate']) if argument['rate'] else None
 
     actions: list[LaunchDescriptionEntity] = []
@@ -117,6 +120,12 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         actions.append(_node(argument, 'camera', remappings=_camera_topics(argument), parameters={
             'source': argument['source'] or '0', 'rate': rate}))
     return actions
+
+
+def _exemplar_of(params_file: str) -> object:
+    """What the parameter file tells gaze to look for."""
+    return next((values.get('exemplar') for name, values in load_yaml(params_file).items()
+                 if name.split('/')[-1] in ('gaze', '**') and values.get('exemplar')), None)
 
 
 def _node(argument: dict[str, str], name: str, parameters: dict[str, object],

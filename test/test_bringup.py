@@ -88,6 +88,15 @@ def test_without_rclpy_the_error_says_how_to_get_it(monkeypatch):
         run_bringup(BringupConfig(duration=1.0))
 
 
+def test_large_blocks_are_kept_from_the_start(monkeypatch):
+    kept = []
+    monkeypatch.setattr('gaze_robot.bringup.keep_large_blocks', lambda: kept.append(True))
+    monkeypatch.setitem(sys.modules, 'rclpy', None)
+    with pytest.raises(MissingDependencyError):
+        run_bringup(BringupConfig(duration=1.0))
+    assert kept
+
+
 def test_a_report_that_cannot_be_written_is_told_before_the_run(tmp_path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(ConfigError, match='cannot write there'):

@@ -74,6 +74,15 @@ def test_a_file_is_watched_with_an_electronic_eye(plan):
         plan(camera='file')
 
 
+def test_the_parameter_files_exemplar_is_looked_for(plan, tmp_path):
+    path = tmp_path / 'mine.yaml'
+    path.write_text('/**/gaze:\n  ros__parameters: {exemplar: mine.png}\n')
+    gaze, *_ = plan(camera='usb', params_file=str(path))['gaze']
+    assert 'exemplar' not in gaze
+    gaze, *_ = plan(camera='usb', params_file=str(path), exemplar='other.png')['gaze']
+    assert gaze['exemplar'] == 'other.png'
+
+
 def test_usb_starts_the_first_camera(plan):
     assert plan(camera='usb')['camera'][0]['source'] == '0'
 

@@ -60,6 +60,17 @@ def test_a_head_that_fell_silent_gives_no_pose():
     assert admit(turning_desk(), image(101.0), 101.0) == 'no pose'
 
 
+@pytest.mark.parametrize('stamp_s', [100.29, 100.2, 100.0, 99.91])
+def test_a_pose_near_in_time_will_do(stamp_s):
+    assert admit(turning_desk(), image(stamp_s), stamp_s).pose is not None
+
+
+@pytest.mark.parametrize('stamp_s', [100.31, 99.89, 90.0],
+                         ids=['head silent', 'head clock ahead', 'head clock far ahead'])
+def test_a_pose_of_another_moment_is_none(stamp_s):
+    assert admit(turning_desk(), image(stamp_s), stamp_s) == 'no pose'
+
+
 def test_a_camera_that_does_not_stamp_is_stamped_on_arrival():
     desk = turning_desk()
     picture = admit(desk, image(0.0), now_s=100.1)

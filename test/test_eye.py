@@ -27,9 +27,9 @@ def policy():
 
 @pytest.fixture
 def make_eye(policy):
-    def make(**settings):
+    def make(now_s=1.0, **settings):
         config = GazeConfig(**settings)
-        return Eye(GazePipeline(policy, config=config), config)
+        return Eye(GazePipeline(policy, config=config), config, lambda: now_s)
     return make
 
 
@@ -56,6 +56,11 @@ def test_a_glance_carries_the_header_through_and_times_every_stage(make_eye):
 
 def test_what_cannot_be_decoded_is_refused_with_its_reason(make_eye):
     assert make_eye().look(picture(None)) == Refusal('damaged', 'it is torn')
+
+
+def test_a_picture_that_waited_too_long_is_stale(make_eye):
+    assert make_eye(now_s=1.24).look(picture(None)).reason == 'damaged'
+    assert make_eye(now_s=1.26).look(picture(None)) == Refusal('stale', '')
 
 
 def test_without_an_exemplar_the_eye_is_idle(make_eye):

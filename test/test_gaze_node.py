@@ -196,6 +196,7 @@ def test_every_output_reaches_another_process(executor, checkpoint, camera_qos, 
     status = robot.heard['/diagnostics'][-1].status[0]
     values = {each.key: each.value for each in status.values}
     assert status.name == '/gaze: eye'
+    assert values['device'] in ('cpu', 'cuda')
     assert {'image age at command p95 [ms]', 'perceive p50 [ms]', 'in [Hz]'} <= values.keys()
 
 
@@ -247,6 +248,7 @@ def test_bad_pictures_are_counted_by_reason_and_the_node_goes_on(executor, make_
     }
     for reason, message in bad.items():
         robot.joint()
+        robot.spin(0.02)
         message.header = robot.header()
         if reason == 'stale':
             message.header.stamp.sec -= 10
@@ -259,6 +261,29 @@ def test_bad_pictures_are_counted_by_reason_and_the_node_goes_on(executor, make_
         robot.picture(image)
         robot.spin(0.2)
     assert gaze.stats.processed.count == good + 3
+
+
+def test_a_glance_that_took_too_long_commands_nothing(executor, make_gaze, capfd):
+    gaze, robot = make_gaze(), Robot(executor, listen=('/joint_trajectory', '/gaze/fixation'))
+    look = gaze._eye.pipeline.step
+
+    def slow(frame, pose):
+        time.sleep(0.3)                                     # max_image_age is 0.25 s
+        return look(frame, pose)
+    gaze._eye.pipeline.step = slow
+    robot.run(5, until=lambda: dropped(gaze).get('stale', 0) > 1)
+    assert dropped(gaze)['stale'] > 1
+    assert gaze.stats.processed.count == 0
+    assert not robot.heard['/joint_trajectory']
+    assert not robot.heard['/gaze/fixation']
+    assert 'max_image_age' in capfd.readouterr().err
+
+
+def test_the_start_says_which_optional_messages_are_there(make_gaze, capfd):
+    make_gaze()
+    said = capfd.readouterr().err
+    for name in ('vision_msgs', 'control_msgs', 'tf2_msgs', 'cv_bridge'):
+        assert name in said
 
 
 def test_without_joint_states_nothing_is_aimed(executor, make_gaze):

@@ -15,8 +15,8 @@ from gaze_robot.nodes._intake import Intake, undecodable
 from gaze_robot.policy.controller import PoseBuffer
 from gaze_robot.types import PanTiltState
 
-POSE_MAX_AGE_S = 0.5
-"""A picture whose newest joint state is older than this has no pose."""
+POSE_WITHIN_S = 0.1
+"""A picture whose nearest joint state is further from it in time than this has no pose."""
 
 
 class Desk:
@@ -69,9 +69,10 @@ class Desk:
         if self.config.eye == 'picture':
             return PanTiltState(0.0, 0.0, stamp_s=stamp_s)
         latest = self._poses.latest
-        if latest is None or stamp_s - latest.stamp_s > POSE_MAX_AGE_S:
-            return None
-        return self._poses.at(stamp_s) if stamp_s else latest
+        if latest is None or not stamp_s:
+            return latest
+        pose = self._poses.at(stamp_s)
+        return pose if abs(pose.stamp_s - stamp_s) <= POSE_WITHIN_S else None
 
     def _stamp(self, message: Image | CompressedImage, now_s: float) -> float:
         if message.header.stamp.sec == message.header.stamp.nanosec == 0:

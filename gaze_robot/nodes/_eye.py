@@ -93,14 +93,18 @@ class Refusal:
 
     reason: str
     text: str
+    """What to tell the user, or '' for nothing."""
 
 
 class Eye:
     """Owns the pipeline; every method runs in the worker thread."""
 
-    def __init__(self, pipeline: Pipeline, config: GazeConfig) -> None:
+    def __init__(self, pipeline: Pipeline, config: GazeConfig, now_s: Callable[[], float]
+                 ) -> None:
+        """Take over a pipeline; `now_s` tells the time on the clock of the stamps."""
         self.pipeline = pipeline
         self.config = config
+        self._now_s = now_s
         self._hfov_rad = math.radians(config.hfov_deg)
         self._wanted: Callable[[Frame], Exemplar] | None = None
         self._foveator: Foveator | None = None
@@ -116,7 +120,9 @@ class Eye:
                                                            self.config.exemplar_width_deg)
 
     def look(self, picture: Picture) -> Glance | Refusal:
-        """Decode, step, and draw if asked."""
+        """Decode, step, and draw if asked; a picture that waited too long is refused."""
+        if self._now_s() - picture.stamp_s > self.config.max_image_age:
+            return Refusal('stale', '')
         start = time.perf_counter()
         try:
             image = picture.decode()

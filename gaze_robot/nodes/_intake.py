@@ -137,7 +137,7 @@ def direction_in_base(ray: np.ndarray, frame_id: str, config: GazeConfig,
                            f'{fixed!r} or {optical!r}')
     if pose is None:
         raise CommandError(f'a point in {optical!r} needs the pose of the head, and no '
-                           'joint_states arrive')
+                           'joint_states near its stamp arrive')
     return base_ray(ray, pose.pan_rad, pose.tilt_rad)
 
 

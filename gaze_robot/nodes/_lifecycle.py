@@ -18,6 +18,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.logging import get_logger
 from rclpy.node import Node
 
+from gaze_robot.allocator import keep_large_blocks
 from gaze_robot.errors import GazeRobotError
 from gaze_robot.nodes._params import declare_autostart
 
@@ -125,6 +126,7 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int
     Returns:
         Exit code: 0 after a wanted end, 1 when the node cannot start (the log says why).
     """
+    keep_large_blocks()
     prepare_log_folder()
     node: Node | None = None
     try:

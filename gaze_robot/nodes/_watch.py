@@ -19,11 +19,16 @@ class Watch:
         self._said: set[str] = set()
         self._about: dict[str, str] = {}
 
-    def open(self, config: GazeConfig) -> None:
-        """Create the publisher; the node's next cleanup destroys it."""
+    def open(self, config: GazeConfig, device: str) -> None:
+        """Create the publisher; the node's next cleanup destroys it.
+
+        Args:
+            config: the node's.
+            device: where the network runs.
+        """
         self._publisher = self._node.create_publisher(DiagnosticArray, '/diagnostics',
                                                       _qos.DIAGNOSTICS)
-        self._about = {'model': config.model_path or 'shipped', 'device': config.model_device,
+        self._about = {'model': config.model_path or 'shipped', 'device': device,
                        'eye': config.eye}
         self.begin()
 

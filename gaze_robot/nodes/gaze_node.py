@@ -26,7 +26,9 @@ from gaze_robot.nodes._params import declare_config
 from gaze_robot.nodes._stats import LoopStats
 from gaze_robot.nodes._watch import Watch
 from gaze_robot.nodes._worker import Worker
-from gaze_robot.optional import require
+from gaze_robot.optional import available, require
+
+OPTIONAL_MESSAGES = ('vision_msgs', 'control_msgs', 'tf2_msgs', 'cv_bridge')
 
 
 class GazeNode(ManagedNode):
@@ -60,23 +62,25 @@ class GazeNode(ManagedNode):
         cv2.setNumThreads(1)
         pipeline = require('gaze_robot.pipeline').GazePipeline.from_checkpoint(
             self.config.model_path, config=self.config)
-        eye = Eye(pipeline, self.config)
+        eye = Eye(pipeline, self.config, self.now_s)
         pipeline.warm_up()
         self._desk = Desk(self.config)
         self._look_at_until_s: float | None = None
-        self._open()
+        self._open(pipeline.device)
         self._eye = eye
+        self.get_logger().info(f'optional message packages: {_optional()}')
 
-    def _open(self) -> None:
+    def _open(self, device: str) -> None:
         self._outputs = GazeOutputs(self, self.config)
-        self._watch.open(self.config)
+        self._watch.open(self.config, device)
         picture = (Image, 'image_raw') if self.config.image_transport == 'raw' \
             else (CompressedImage, 'image_raw/compressed')
         self._image_topic = self.resolve_topic_name(picture[1])
-        self.create_subscription(*picture, self._on_image, _qos.IMAGE_IN)
-        self.create_subscription(CameraInfo, 'camera_info', self._desk.info, _qos.IMAGE)
+        # First: when both wait, the executor takes the pose before the picture that needs it.
         self.create_subscription(JointState, 'joint_states', self._desk.joints,
                                  _qos.JOINT_STATES_IN)
+        self.create_subscription(*picture, self._on_image, _qos.IMAGE_IN)
+        self.create_subscription(CameraInfo, 'camera_info', self._desk.info, _qos.IMAGE)
         self.create_subscription(PointStamped, '~/look_at', self._on_look_at, _qos.COMMAND)
         self.create_subscription(Image, '~/exemplar', self._on_exemplar, _qos.LATCHED)
         self.create_service(SetBool, '~/enable', self._on_enable)
@@ -178,10 +182,14 @@ class GazeNode(ManagedNode):
         for glance in self._worker.collect() if self._worker is not None else ():
             if isinstance(glance, Refusal):
                 self._watch.drop(glance.reason, glance.text)
-            elif self._enabled:
-                self._publish(glance)
-            else:
+            elif not self._enabled:
                 self._watch.drop('disabled')
+            elif (age_s := self.now_s() - glance.picture.stamp_s) > self.config.max_image_age:
+                self._watch.drop('stale', f'{age_s:.2f} s old once looked at; this machine is too '
+                                 'slow for it: use a GPU or smaller pictures, or raise '
+                                 'max_image_age')
+            else:
+                self._publish(glance)
 
     def _publish(self, glance: Glance) -> None:
         now = self.now_s()
@@ -198,6 +206,11 @@ class GazeNode(ManagedNode):
         if self._desk.unstamped:
             self._watch.say('the camera does not stamp its pictures; their arrival is used')
         self._watch.second(self._enabled, self._image_topic)
+
+
+def _optional() -> str:
+    return ', '.join(f'{name} {"found" if available(name) else "absent"}'
+                     for name in OPTIONAL_MESSAGES)
 
 
 def main(args: Sequence[str] | None = None) -> int:
