@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from gaze_robot.config import PanTiltConfig
-from gaze_robot.drivers.kinematic import KinematicDriver
+from gaze_robot.drivers.kinematic import advance, KinematicDriver
 from gaze_robot.errors import DriverConnectionError, DriverError
 from gaze_robot.nodes._head import Head, LONGEST_S, Mount, RefusedError
-from gaze_robot.nodes._trajectory import goal_at
+from gaze_robot.nodes._trajectory import goal_at, least_time_s
 from gaze_robot.types import PanTiltCommand, PanTiltLimits, PanTiltState
 
 
@@ -322,6 +322,55 @@ def test_goal_at_is_linear_between_points():
     assert (middle.pan_rad_s, middle.tilt_rad_s) == (0.5, -0.5)
     assert goal_at(points, -1.0).pan_rad == 0.0
     assert goal_at(points, 9.0).pan_rad == 1.0
+
+
+@pytest.mark.parametrize('start', [0.0, 2.5, -3.1])
+@pytest.mark.parametrize('goal', [(1.5, -0.3), (-0.02, 0.0), (0.0, 1.0), (0.0, 0.0)])
+def test_the_least_time_is_when_the_simulated_head_arrives(start, goal):
+    limits = PanTiltLimits(max_velocity=(3.14, 1.0), max_acceleration=(30.0, 4.0))
+    least_s = least_time_s(PanTiltState(0.0, 0.0, start, 0.0), PanTiltCommand(*goal), limits)
+
+    def at(seconds):
+        position, speed = advance(np.zeros(2), np.array([start, 0.0]), np.array(goal), limits,
+                                  seconds)
+        return [*position, *speed]
+    assert at(least_s + 1e-6) == pytest.approx([*goal, 0.0, 0.0], abs=1e-9)
+    if least_s > 0:
+        assert at(0.98 * least_s) != pytest.approx([*goal, 0.0, 0.0], abs=1e-6)
+
+
+def stream(head, clock, due_s, delay_ticks=5):
+    """Two turns of the head by single goals at 30 Hz, due when `due_s` says; every pose."""
+    poses = [head.pose] * (delay_ticks + 1)
+    for goal in [PanTiltCommand(1.5, -0.3)] * 30 + [PanTiltCommand(-0.4, 0.2)] * 30:
+        head.accept([(due_s(poses[-1 - delay_ticks], goal), goal)])
+        poses += run(head, clock, 0.03)
+    return np.array([(pose.pan_rad, pose.tilt_rad) for pose in poses])
+
+
+@pytest.mark.parametrize('fastest', [1.0, 3.14, 12.0])
+def test_goals_due_in_the_least_time_move_the_head_as_fast_as_goals_due_at_once(
+        make_head, clock, fastest):
+    """A sender knows the pose of 50 ms ago, and not the limits of this head."""
+    settings = {'limits_pan_max_velocity': fastest}
+    at_once = stream(make_head(**settings), clock, lambda pose, goal: 0.0)
+    due = stream(make_head(**settings), clock,
+                 lambda pose, goal: max(1 / 30, least_time_s(pose, goal, PanTiltLimits())))
+    np.testing.assert_allclose(due, at_once, atol=1e-9)
+
+
+def test_a_goal_due_at_once_is_given_up_after_the_timeout_whenever_it_was_due(make_head, clock):
+    head = make_head(command_timeout=0.1)
+    head.accept([(1.0, PanTiltCommand(3.0, 0.0))])
+    poses = run(head, clock, 1.0)
+    assert head.timeouts == 1
+    assert poses[-1].pan_rad == poses[40].pan_rad < 0.6
+
+
+def test_a_single_goal_with_time_to_spare_is_paced(make_head, clock):
+    head = make_head()
+    head.accept([(2.0, PanTiltCommand(1.0, 0.0))])
+    assert run(head, clock, 1.0)[-1].pan_rad == pytest.approx(0.5, abs=0.05)
 
 
 def test_the_report_counts_and_says_what_to_do(make_head, clock):

@@ -20,6 +20,8 @@ from gaze_robot.nodes._messages import (
     point_from_ray,
     trajectory_from_command,
 )
+from gaze_robot.nodes._trajectory import least_time_s
+from gaze_robot.types import GazeResult, PanTiltLimits
 
 
 class GazeOutputs:
@@ -68,7 +70,8 @@ class GazeOutputs:
         fixed = Header(stamp=header.stamp, frame_id=self._fixed_frame)
         commanded = self.config.eye == 'picture'        # there, the fixation is the command
         if self.config.eye == 'head' and self._commands.allows(now_s):
-            self._trajectory.publish(trajectory_from_command(result.command, self.config.joints))
+            self._trajectory.publish(trajectory_from_command(
+                result.command, self.config.joints, due_s(result, 1 / self.config.control_rate)))
             commanded = True
         self._fixation.publish(point_from_ray(result.fixation, header))
         targets = [] if result.target is None else [result.target]
@@ -98,6 +101,11 @@ class GazeOutputs:
                 self._debug.publish(self._fill['debug'](glance.debug, header))
             if _heard(self._debug_jpeg):
                 self._debug_jpeg.publish(jpeg_message(glance.debug, header))
+
+
+def due_s(result: GazeResult, period_s: float) -> float:
+    """Seconds to give a head for a command: the least a usual one needs, at least a period."""
+    return max(least_time_s(result.pose, result.command, PanTiltLimits()), period_s)
 
 
 def _heard(*publishers: Publisher) -> bool:

@@ -12,13 +12,16 @@ import numpy as np
 from gaze_robot.config import PanTiltConfig
 from gaze_robot.drivers.base import PanTiltDriver
 from gaze_robot.errors import CommandError, DriverError
-from gaze_robot.nodes._trajectory import goal_at, Point
+from gaze_robot.nodes._trajectory import goal_at, least_time_s, Point
 from gaze_robot.types import PanTiltCommand, PanTiltLimits, PanTiltState
 
 CENTRE = PanTiltCommand(0.0, 0.0)
 
 LONGEST_S = 10.0
 """No trajectory may end later than this from now: its sender may have died meanwhile."""
+
+PROMPT_S = 0.3
+"""A single goal due this soon after the least time for its move means: as fast as you can."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,8 @@ class Head:
 
         Args:
             points: in order of time; the head moves evenly from where it is to the first and on.
+                A single point due about as soon as the head can be there is not paced but gone to
+                as fast as the limits allow, and the time-out runs from now.
             stamp_s: when it starts; None: now.
 
         Raises:
@@ -126,6 +131,8 @@ class Head:
             self._hold()
             return
         kept = [(at, self._clip(goal)) for at, goal in points]
+        if len(kept) == 1 and start_s <= now_s and self._is_prompt(kept[0][1], end_s - now_s):
+            kept, end_s = [(0.0, kept[0][1])], start_s
         if kept[0][0] > 0:
             kept.insert(0, (0.0, PanTiltCommand(self.pose.pan_rad, self.pose.tilt_rad)))
         self._points, self._start_s = kept, start_s
@@ -246,6 +253,11 @@ class Head:
     def _check_driver(self) -> None:
         if self.fault:
             raise DriverError(self.fault)
+
+    def _is_prompt(self, goal: PanTiltCommand, within_s: float) -> bool:
+        """Whether a goal is due about as soon as this head, or a usual one, can be there."""
+        return within_s <= PROMPT_S + max(least_time_s(self.pose, goal, limits)
+                                          for limits in (self.limits, PanTiltLimits()))
 
     def _clip(self, goal: PanTiltCommand) -> PanTiltCommand:
         """Into the limits, which count from the mechanical zero, in soft-zeroed angles."""

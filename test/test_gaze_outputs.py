@@ -1,0 +1,49 @@
+"""What one glance becomes on the head's topic, over real rclpy."""
+
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.ros
+rclpy = pytest.importorskip('rclpy', reason='needs rclpy')
+pytest.importorskip('torch', reason='gaze_node needs torch')
+
+from std_msgs.msg import Header  # noqa: E402
+from trajectory_msgs.msg import JointTrajectory  # noqa: E402
+
+from gaze_robot.config import GazeConfig  # noqa: E402
+from gaze_robot.nodes._gaze_outputs import GazeOutputs  # noqa: E402
+from gaze_robot.types import FoveatedView, GazeResult, PanTiltCommand, PanTiltState  # noqa: E402
+
+
+@pytest.fixture
+def node():
+    rclpy.init()
+    node = rclpy.create_node('outputs')
+    yield node
+    node.destroy_node()
+    rclpy.try_shutdown()
+
+
+@pytest.mark.parametrize('goal, due_s', [(1.57, 1.57 / 3.14 + 3.14 / 30), (0.0, 1 / 25)])
+def test_a_command_is_due_when_a_usual_head_can_be_there(node, goal, due_s):
+    """Any other controller would jump with a time_from_start of 0, and refuse a stamp."""
+    got = []
+    node.create_subscription(JointTrajectory, 'joint_trajectory', got.append, 10)
+    outputs = GazeOutputs(node, GazeConfig(control_rate=25.0))
+    result = GazeResult(
+        5.5, np.array([0.0, 0.0, 1.0]), PanTiltCommand(goal, 0.0), PanTiltState(0.0, 0.0),
+        'saccade', False, None, FoveatedView((), ()))
+    glance = SimpleNamespace(result=result, picture=SimpleNamespace(header=Header()), boxes=(),
+                             frame=SimpleNamespace(camera=None), debug=None)
+    end_s, now_s = time.monotonic() + 10.0, 0.0
+    while not got and time.monotonic() < end_s:
+        now_s += 1.0
+        outputs.publish(glance, now_s)
+        rclpy.spin_once(node, timeout_sec=0.1)
+    (point,) = got[0].points
+    assert point.time_from_start.sec + 1e-9 * point.time_from_start.nanosec == pytest.approx(
+        due_s, abs=1e-6)
+    assert (got[0].header.stamp.sec, got[0].header.stamp.nanosec) == (0, 0)
