@@ -12,9 +12,11 @@ import pytest
 pytestmark = pytest.mark.ros
 rclpy = pytest.importorskip('rclpy', reason='needs rclpy')
 
+from rclpy.parameter import Parameter  # noqa: E402
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
 
 from gaze_robot.nodes import _messages, _qos  # noqa: E402
+from gaze_robot.nodes.camera_node import CameraNode  # noqa: E402
 
 SIZE = (64, 48)
 
@@ -144,3 +146,57 @@ def test_without_loop_it_ends_and_stays(camera, video):
     process = camera(f'source:={video}', 'loop:=false', 'rate:=100')
     assert 'after 20 pictures' in line_with(process, 'ended')
     assert process.poll() is None
+
+
+BREAKING = """
+import sys
+import cv2
+from gaze_robot.errors import CameraModelError
+from gaze_robot.nodes import _lifecycle, camera_node
+
+class Source:
+    rate_hz, ended = 10.0, False
+    def read(self):
+        raise {error}('the lens fell off')
+    def close(self):
+        pass
+
+camera_node.open_source = lambda config, say: Source()
+sys.exit(_lifecycle.run(camera_node.CameraNode))
+"""
+
+
+def test_what_nobody_foresaw_ends_the_node_so_that_it_can_be_started_again():
+    done = subprocess.run([sys.executable, '-c', BREAKING.format(error='cv2.error')],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert 'the camera node ends' in done.stderr
+    assert 'the lens fell off' in done.stderr
+
+
+def test_an_error_of_ours_is_one_line_and_the_node_stays():
+    process = subprocess.Popen(
+        [sys.executable, '-c', BREAKING.format(error='CameraModelError')],
+        stderr=subprocess.PIPE, text=True)
+    assert 'the lens fell off' in line_with(process, 'no more pictures')
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0, errors
+    assert 'Traceback' not in errors
+
+
+def test_every_picture_is_counted_until_it_is_paused(listener, video):
+    images = []
+    subscription = listener.create_subscription(Image, 'image_raw', images.append, 100)
+    node = CameraNode(parameter_overrides=[
+        Parameter('source', value=str(video)), Parameter('reliability', value='reliable')])
+    assert spin(listener, 20.0, lambda: len(images) > 10)
+    node.pause()
+    count = node.published
+    spin(listener, 0.5, lambda: False)
+    assert node.published == count
+    assert len(images) <= count <= len(images) + 10, 'but for those before they met'
+    node.close()
+    node.destroy_node()
+    listener.destroy_subscription(subscription)

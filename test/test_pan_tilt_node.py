@@ -165,7 +165,8 @@ def test_run_stop_is_latched_and_refuses(node, robot):
 
 
 def test_torque_home_stop_zero_and_reset(node, robot):
-    robot.call(SetBool, 'torque_enable', data=False)
+    answer = robot.call(SetBool, 'torque_enable', data=False)
+    assert 'motors stay powered' in answer.message
     answer = robot.call(Trigger, 'home')
     assert not answer.success
     assert 'torque_enable' in answer.message

@@ -27,6 +27,7 @@ class Recorder:
         self._run = run
         by_name = {node.get_name(): node for node in run.nodes}
         self.gaze, self.world = by_name['gaze'], by_name.get('world')
+        self._camera = self.world or by_name.get('camera')
         self.film = Film()
         self._wanted = film
         self._start_s = time.monotonic()
@@ -44,8 +45,8 @@ class Recorder:
     def report(self) -> dict[str, Any]:
         """Call after the run has stopped."""
         report = self.gaze.stats.report()
-        if self.world is not None:
-            lost = self.world.published - report['frames_in']
+        if self._camera is not None:
+            lost = self._camera.published - report['frames_in']
             if lost > 0:
                 report['dropped']['lost in transport'] = lost
         if self.crowded:

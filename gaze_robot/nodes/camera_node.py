@@ -5,6 +5,7 @@ import math
 import sys
 import threading
 import time
+import traceback
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from gaze_robot.camera import CameraModel
 from gaze_robot.config import CameraConfig
-from gaze_robot.errors import CameraModelError, ImageError
+from gaze_robot.errors import CameraModelError, GazeRobotError
 from gaze_robot.nodes import _messages, _qos
 from gaze_robot.nodes._calibration import at_size, load_calibration
 from gaze_robot.nodes._frames import OPTICAL
@@ -24,7 +25,11 @@ from gaze_robot.nodes._sources import open_source
 
 
 class CameraNode(Node):
-    """Publishes image_raw, camera_info and, while somebody listens, image_raw/compressed."""
+    """Publishes image_raw, camera_info and, while somebody listens, image_raw/compressed.
+
+    A source that gives no more pictures leaves the node idle, with one line that says why; what
+    nobody foresaw ends it, so that whoever started it can start it again.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__('camera', **options)
@@ -32,6 +37,8 @@ class CameraNode(Node):
         self._source = open_source(self._config, self.get_logger().warning)
         self._calibration = self._load_calibration()
         self._camera: CameraModel | None = None
+        self.published = 0
+        """Pictures so far."""
         qos = _qos.camera_out(self._config.reliability)
         self._image_pub = self.create_publisher(Image, 'image_raw', qos)
         self._compressed_pub = self.create_publisher(
@@ -42,13 +49,24 @@ class CameraNode(Node):
         self._thread = threading.Thread(target=self._work, name='camera', daemon=True)
         rate = f'{self._source.rate_hz:g} Hz' if self._source.rate_hz else 'its own rate'
         self.get_logger().info(f'camera {self._config.source!r} at {rate}')
+        self._failure: Exception | None = None
+        self._failed = self.create_guard_condition(self._end)
         self._thread.start()
+
+    def pause(self) -> None:
+        """Take no more pictures."""
+        self._ending.set()
+        self._thread.join(timeout=5.0)
 
     def close(self) -> None:
         """End the reading thread and let go of the source."""
-        self._ending.set()
-        self._thread.join(timeout=5.0)
+        self.pause()
         self._source.close()
+
+    def _end(self) -> None:
+        """Let the node's own thread fail with what the reading thread failed with."""
+        if self._failure is not None:
+            raise self._failure
 
     def _work(self) -> None:
         try:
@@ -62,11 +80,14 @@ class CameraNode(Node):
                     self._publish(picture)
                     count += 1
                 due_s = self._wait(due_s)
-        except ImageError as error:
+        except GazeRobotError as error:
             self.get_logger().error(f'no more pictures: {error}')
-        except rclpy_implementation.RCLError:
-            if self.context.ok():       # else: Ctrl-C came in the middle of a publish
-                raise
+        except Exception as error:  # noqa: BLE001  handed to the node's own thread
+            if isinstance(error, rclpy_implementation.RCLError) and not self.context.ok():
+                return                  # Ctrl-C came in the middle of a publish
+            self.get_logger().fatal(f'the camera node ends: {error!r}\n{traceback.format_exc()}')
+            self._failure = error
+            self._failed.trigger()
 
     def _wait(self, due_s: float) -> float:
         """Sleep until the next picture is due and return that time; late by more than 1 s: now."""
@@ -82,6 +103,7 @@ class CameraNode(Node):
                                   self._config.frame_prefix + OPTICAL)
         self._info_pub.publish(_messages.info_from_camera(self._lens(picture), header))
         self._image_pub.publish(self._fill(picture, header))
+        self.published += 1
         if self._compressed_pub.get_subscription_count():
             self._compressed_pub.publish(_messages.jpeg_message(picture, header))
 

@@ -36,8 +36,10 @@ class PanTiltNode(ManagedNode):
 
     A trajectory that would end more than 10 s from now (`_head.LONGEST_S`) is refused: whoever
     sent it may be gone by then. A single point due about as soon as the head can be there
-    (`_head.PROMPT_S`) is gone to as fast as the limits allow. ~/torque_enable is a gate in software: off, the head holds still
-    and every command is refused, while the motors stay powered.
+    (`_head.PROMPT_S`) is gone to as fast as the limits allow.
+
+    ~/torque_enable is a gate in software: off, the head holds still and every command is refused,
+    while the motors stay powered.
 
     Motion, ticks and time-outs run on a clock that neither pauses nor steps; the node's own clock,
     /clock with use_sim_time, only stamps messages and dates the stamps of commands.
