@@ -54,8 +54,8 @@ ARGUMENTS = [
     ('eye', '', 'head: the head turns; picture: nothing turns, the fixation moves inside the '
      'picture. Empty: head with camera:=sim or a real backend, else picture.',
      ['', 'head', 'picture']),
-    ('enable_at_start', '', 'Torque on from the start; empty: yes in simulation, no on hardware.',
-     FROM_FILE),
+    ('enable_at_start', '', 'Obey commands from the start (a gate in software: motors are powered '
+     'either way); empty: yes in simulation, no on hardware.', FROM_FILE),
     ('viewer', 'false', 'The page to watch: this version has none, true only says so.', YES_NO),
 ]
 
@@ -78,8 +78,12 @@ def _environment(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         'MALLOC_TOP_PAD_': '16777216',
     }
     actions: list[LaunchDescriptionEntity] = []
-    shared_mb = shutil.disk_usage('/dev/shm').total >> 20
-    if shared_mb < SHARED_MEMORY_MB:
+    shared_mb = _shared_memory_mb()
+    if shared_mb is None:
+        actions.append(LogInfo(msg=(
+            'there is no /dev/shm here, so our Fast DDS profile is not used; where Fast DDS sends '
+            'pictures over the network instead, the larger ones may be lost')))
+    elif shared_mb < SHARED_MEMORY_MB:
         actions.append(LogInfo(msg=(
             f'/dev/shm has {shared_mb} MB, too little for our Fast DDS profile: pictures will be '
             'lost between the nodes. In a container, give it more: docker run --shm-size=1g')))
@@ -87,6 +91,14 @@ def _environment(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         wanted['FASTRTPS_DEFAULT_PROFILES_FILE'] = str(CONFIG / 'fastdds.xml')
     return actions + [SetEnvironmentVariable(name, value) for name, value in wanted.items()
                       if name not in os.environ]
+
+
+def _shared_memory_mb() -> int | None:
+    """Size of the shared memory, MB; None where there is none."""
+    try:
+        return shutil.disk_usage('/dev/shm').total >> 20
+    except OSError:
+        return None
 
 
 def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:

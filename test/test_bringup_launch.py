@@ -124,6 +124,20 @@ def test_a_container_with_little_shared_memory_is_told_and_spared(bringup, plan,
     assert isinstance(bringup._environment(LaunchContext())[0], LogInfo)
 
 
+def test_without_shared_memory_it_starts_and_says_so(bringup, plan, monkeypatch):
+    monkeypatch.delenv('FASTRTPS_DEFAULT_PROFILES_FILE', raising=False)
+
+    def nothing(path):
+        raise FileNotFoundError(path)
+    monkeypatch.setattr(bringup.shutil, 'disk_usage', nothing)
+    assert 'FASTRTPS_DEFAULT_PROFILES_FILE' not in plan.environment()
+    from launch import LaunchContext
+    from launch.actions import LogInfo
+    first = bringup._environment(LaunchContext())[0]
+    assert isinstance(first, LogInfo)
+    assert 'no /dev/shm' in first.msg[0].text
+
+
 def test_the_middleware_profile_is_set_unless_the_user_has_one(bringup, plan, monkeypatch):
     monkeypatch.setattr(bringup, 'SHARED_MEMORY_MB', 0)
     monkeypatch.delenv('FASTRTPS_DEFAULT_PROFILES_FILE', raising=False)
