@@ -90,11 +90,6 @@ class CameraModel:
         return cls(roi_width // bin_x, roi_height // bin_y, k[0] / bin_x, k[4] / bin_y,
                    (k[2] + 0.5 - x) / bin_x, (k[5] + 0.5 - y) / bin_y, model, d)
 
-    @property
-    def distorted(self) -> bool:
-        """Whether the lens is anything but an ideal pinhole."""
-        return self.model == 'equidistant' or any(self.distortion)
-
     @functools.cached_property
     def fold_angle_rad(self) -> float:
         """Angle from the optical axis up to which the lens model is one-to-one.

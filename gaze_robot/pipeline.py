@@ -21,7 +21,7 @@ from gaze_robot.geometry import (
 )
 from gaze_robot.perception import Perception, valid_cells
 from gaze_robot.policy.actions import move
-from gaze_robot.policy.controller import Controller, ControllerConfig
+from gaze_robot.policy.controller import Controller, ControllerConfig, Settling
 from gaze_robot.policy.observation import Observer, Peak
 from gaze_robot.types import (
     Exemplar,
@@ -64,6 +64,7 @@ class GazePipeline:
             deadband_rad=self.config.deadband, pursuit_gain=0.0))
         self._following = Controller(self.limits, ControllerConfig(
             deadband_rad=self.config.deadband))
+        self._settling = Settling(self._searching.config)
         self._exemplar: Exemplar | None = None
         self._look_at: np.ndarray | None = None
         self._inside = _STRAIGHT
@@ -100,6 +101,7 @@ class GazePipeline:
         self._observer = Observer(1, self.pattern, self._eye_limits)
         self._searching.reset()
         self._following.reset()
+        self._settling.reset()
         self._observer.limits = self._eye_limits
         self._started_s: float | None = None
         self._last_s: float | None = None
@@ -160,8 +162,11 @@ class GazePipeline:
         now = np.array([frame.stamp_s - (self._started_s or 0.0)])
         vector, peak = self._observer.observe(percept, valid, where, speed, now, _EYE)
         target = self._target(peak, pose)
-        if target is not None and target.confidence >= self.config.confidence_threshold:
+        if target is not None and target.confidence < self.config.confidence_threshold:
+            target = None
+        if target is not None:
             self._sure_s = frame.stamp_s
+        on_target = self._settling.step(_error_rad(target, pose), dt_s)
         direction, controller = self._decide(percept.tokens, vector, where, pose)
         clock.lap('decide')
         command, mode = controller.step(direction, pose, dt_s)
@@ -169,15 +174,15 @@ class GazePipeline:
             self._move_inside(np.array([command.pan_rad, command.tilt_rad]), pose, dt_s,
                               frame.stamp_s, frame.camera)
         clock.lap('control')
-        return self._result(frame, pose, command, mode, direction, target, view, percept.heat[0],
-                            clock.stages_ms)
+        return self._result(frame, pose, command, mode, direction, target, on_target, view,
+                            percept.heat[0], clock.stages_ms)
 
     def _decide(self, tokens: np.ndarray, vector: np.ndarray, where: np.ndarray,
                 pose: PanTiltState) -> tuple[np.ndarray, Controller]:
         """Where to look next, base frame, and who moves the head there."""
         if self._look_at is not None:
             return self._look_at, self._following
-        if self._exemplar is None or self.config.sources_search == 0:
+        if not self._searches:
             return direction_from_pan_tilt(pose.pan_rad, pose.tilt_rad), self._searching
         if self._lost:
             away = self.config.on_target_lost == 'home'
@@ -188,6 +193,11 @@ class GazePipeline:
         pan, tilt = np.clip(where[0] + move(action, self._eye.discrete)[0],
                             self._eye_limits.min_position, self._eye_limits.max_position)
         return direction_from_pan_tilt(pan, tilt), self._searching
+
+    @property
+    def _searches(self) -> bool:
+        """Something is looked for, and the search source is on."""
+        return self._exemplar is not None and self.config.sources_search > 0
 
     @property
     def _lost(self) -> bool:
@@ -202,7 +212,7 @@ class GazePipeline:
         """The most probable place: in view if a sharp enough level shows it, else remembered."""
         if self._look_at is not None:
             return GazeTarget(self._look_at, 1.0, True, 'look_at')
-        if self._exemplar is None:
+        if not self._searches:
             return None
         near = peak.nearby[0]
         level = int((near >= _NEARLY * near.max()).argmax())      # the sharpest of the surest
@@ -219,21 +229,17 @@ class GazePipeline:
                           confidence, True)
 
     def _result(self, frame: Frame, pose: PanTiltState, command: PanTiltCommand, mode: str,
-                direction: np.ndarray, target: GazeTarget | None, view: FoveatedView,
-                heat: np.ndarray, stages_ms: dict[str, float]) -> GazeResult:
-        gaze = direction_from_pan_tilt(pose.pan_rad, pose.tilt_rad)
-        sure = target is not None and target.confidence >= self.config.confidence_threshold
-        on_target = bool(sure and target is not None and target.in_view and angle_between(
-            gaze, target.direction) < self._searching.config.on_target_rad)
-        if self._exemplar is None and self._look_at is None:
+                direction: np.ndarray, target: GazeTarget | None, on_target: bool,
+                view: FoveatedView, heat: np.ndarray, stages_ms: dict[str, float]) -> GazeResult:
+        if self._look_at is None and not self._searches:
             mode = 'idle'
-        elif not sure:
+        elif target is None:
             mode = 'search'
         camera_pose = pose if self.config.eye == 'head' else _STRAIGHT
         return GazeResult(
             frame.stamp_s, optical_ray(direction, camera_pose.pan_rad, camera_pose.tilt_rad),
-            command, pose, mode, on_target, target if sure else None, view,
-            tuple(heat) if self._exemplar is not None else (), stages_ms)
+            command, pose, mode, on_target, target, view,
+            tuple(heat) if self._searches else (), stages_ms)
 
     def _tick(self, stamp_s: float) -> float:
         """Seconds since the previous frame; a clock that jumps back starts the search anew."""
@@ -263,6 +269,14 @@ class GazePipeline:
             min(dt_s, 0.1) if dt_s > 0 else 1.0 / 30.0)
         pan, tilt = nearest_visible(camera, position)
         self._inside = PanTiltState(pan, tilt, float(velocity[0]), float(velocity[1]), stamp_s)
+
+
+def _error_rad(target: GazeTarget | None, pose: PanTiltState) -> float | None:
+    """Angle between gaze and target; None where no target is in view."""
+    if target is None or not target.in_view:
+        return None
+    gaze = direction_from_pan_tilt(pose.pan_rad, pose.tilt_rad)
+    return float(angle_between(gaze, target.direction))
 
 
 class _Clock:

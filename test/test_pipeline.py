@@ -211,10 +211,11 @@ def test_any_estimate_is_announced_where_none_is_too_unsure():
 
 
 def test_search_source_without_weight_is_switched_off():
-    made = pipeline(sources_search=0.0)
+    made = pipeline(sources_search=0.0, confidence_threshold=0.0)
     made.look_for(something())
     head = Head(made, start=(0.3, 0.1))
-    head.run(15)
+    for result in head.run(15):
+        assert (result.target, result.mode, result.heatmaps) == (None, 'idle', ())
     assert head.driver.read().pan_rad == pytest.approx(0.3, abs=1e-6)
 
 

@@ -82,7 +82,8 @@ def test_target_in_the_fovea_is_recognised_and_placed(panorama, pan, offset_deg)
     assert result.target.in_view
     assert result.target.confidence > 0.5
     assert watched.error_deg(result) < 1.0
-    assert result.on_target
+    assert not result.on_target                              # not yet settled
+    assert [watched.look(pan, 0.1).on_target for _ in range(4)][-1]
     assert result.mode != 'search'
 
 
@@ -128,11 +129,11 @@ def test_target_taken_away_is_forgotten_when_looked_at_again(panorama):
 @pytest.mark.parametrize('on_lost, goal', [('home', (0.0, 0.0)), ('hold', (0.3, 0.05))])
 def test_a_lost_target_is_waited_for_as_configured(panorama, on_lost, goal):
     watched = Watched(panorama, (0.3, 0.05), on_target_lost=on_lost, target_timeout=0.4)
-    assert watched.look(0.3, 0.05).on_target
+    assert [watched.look(0.3, 0.05).on_target for _ in range(5)][-1]
     for _ in range(40):
         result = watched.look(0.3, 0.05, GREY)
     assert (result.command.pan_rad, result.command.tilt_rad) == pytest.approx(goal, abs=0.01)
-    found = watched.look(0.3, 0.05)
+    found = [watched.look(0.3, 0.05) for _ in range(5)][-1]
     assert found.on_target
     assert found.target.in_view
 

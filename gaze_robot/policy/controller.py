@@ -93,11 +93,6 @@ class PoseBuffer:
                 return self._beyond(states[-1], stamp_s)
             return _between(states[index - 1], states[index], stamp_s)
 
-    def clear(self) -> None:
-        """Forget every pose; the count of dropped ones stays."""
-        with self._lock:
-            self._states.clear()
-
     def _beyond(self, newest: PanTiltState, stamp_s: float) -> PanTiltState:
         ahead_s = stamp_s - newest.stamp_s
         if ahead_s > self.max_extrapolation_s:
@@ -139,7 +134,7 @@ class ControllerConfig:
     """Time constant of the speed estimate."""
 
     forget_after_s: float = 0.5
-    """After a gap this long between steps, speed and settling start anew."""
+    """After a gap this long between steps, the speed starts anew."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -170,12 +165,6 @@ class Controller:
         self._last_goal: tuple[float, float] | None = None
         self._speed = np.zeros(2)
         self._held: PanTiltCommand | None = None
-        self._near_s: float | None = None
-
-    @property
-    def on_target(self) -> bool:
-        """Whether the head has looked within `on_target_rad` for `settle_s`."""
-        return self._near_s is not None and self._near_s >= self.config.settle_s - 1e-9
 
     def step(self, fixation_direction: np.ndarray, pose: PanTiltState, dt_s: float
              ) -> tuple[PanTiltCommand, str]:
@@ -201,8 +190,6 @@ class Controller:
         # The error of what can be reached: a target behind the limits is held at the limit.
         goal = self.limits.clip(PanTiltCommand(*wanted, *(self.config.pursuit_gain * self._speed)))
         error = _angle(goal, pose)
-        self._settle(float(angle_between(
-            direction, direction_from_pan_tilt(pose.pan_rad, pose.tilt_rad))), dt_s)
         if error > self.config.saccade_above_rad:
             self._held, self._speed = None, np.zeros(2)
             return PanTiltCommand(goal.pan_rad, goal.tilt_rad), 'saccade'
@@ -244,11 +231,33 @@ class Controller:
                 self._speed = self._speed + share * (change / dt_s - self._speed)
         self._last_goal = goal
 
-    def _settle(self, error_rad: float, dt_s: float) -> None:
-        if error_rad > self.config.on_target_rad or dt_s > self.config.forget_after_s:
+
+class Settling:
+    """Whether the head has looked at the target for `settle_s`: passing over it is not enough."""
+
+    def __init__(self, config: ControllerConfig) -> None:
+        self.config = config
+        self.reset()
+
+    def reset(self) -> None:
+        """The wait begins anew."""
+        self._near_s: float | None = None
+
+    def step(self, error_rad: float | None, dt_s: float) -> bool:
+        """One picture.
+
+        Args:
+            error_rad: angle between gaze and target; None: no target is in view.
+            dt_s: seconds since the previous picture.
+
+        Returns:
+            Whether the target has been within `on_target_rad` for `settle_s`.
+        """
+        if error_rad is None or error_rad > self.config.on_target_rad:
             self._near_s = None
-        else:
-            self._near_s = 0.0 if self._near_s is None else self._near_s + dt_s
+            return False
+        self._near_s = 0.0 if self._near_s is None else self._near_s + dt_s
+        return self._near_s >= self.config.settle_s - 1e-9
 
 
 def _angle(goal: PanTiltCommand, pose: PanTiltCommand | PanTiltState) -> float:
