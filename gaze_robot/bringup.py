@@ -16,6 +16,7 @@ from gaze_robot.config import (
     CameraConfig,
     from_mapping,
     GazeConfig,
+    HeadConfig,
     load_yaml,
     PanTiltConfig,
     parameter_names,
@@ -37,7 +38,7 @@ SCHEMAS = {'gaze': GazeConfig, 'pan_tilt': PanTiltConfig, 'world': WorldConfig,
 class BringupConfig:
     """What to run, for how long, and what to write."""
 
-    world: str = 'procedural'
+    world: str | None = None
     """With camera sim: 'procedural', a panorama, a folder of them, or a 360-degree video."""
 
     camera: Literal['sim', 'usb', 'file', 'none'] = 'sim'
@@ -46,7 +47,7 @@ class BringupConfig:
     source: str = ''
     """With camera usb: its number or device; with camera file: video, picture or folder."""
 
-    exemplar: str = ''
+    exemplar: str | None = None
     """Picture of what to look for, or 'auto': a distinctive patch of the first frame, the default
     with camera usb and file. The simulated world sets tasks of its own."""
 
@@ -63,24 +64,25 @@ class BringupConfig:
     params_file: str = ''
     """YAML of ROS parameters; options given here win over it."""
 
-    eye: Literal['auto', 'head', 'picture'] = 'auto'
+    eye: Literal['auto', 'head', 'picture'] | None = None
     """'head': a head turns the camera; 'picture': the camera stands still and the fixation moves
     inside its picture; 'auto': head with the simulated world or a real backend, else picture."""
 
-    backend: str = 'sim'
-    """Driver of the head."""
+    backend: str | None = None
+    """Driver of the head; sim without one here or in the file."""
 
-    policy: str = ''
+    policy: str | None = None
     """Folder of a checkpoint; empty: the weights shipped with the package."""
 
     image_topic: str = 'image_raw'
     """With camera none: the topic of the other driver's pictures."""
 
-    image_transport: Literal['raw', 'compressed'] = 'raw'
+    image_transport: Literal['raw', 'compressed'] | None = None
     """With camera none: how that driver sends them."""
 
-    seed: int = 0
-    """Seed of rooms, targets and everything else that is random."""
+    seed: int | None = None
+    """Seed of the simulated world's rooms, targets and starts; 0 without one here or in the file.
+    """
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.duration) or self.duration < 0:
@@ -89,14 +91,6 @@ class BringupConfig:
             raise ConfigError('camera file needs a source: a video, a picture or a folder')
         if self.picture_path:
             check_path(self.picture_path)
-
-    @property
-    def moves(self) -> str:
-        """`eye` with 'auto' resolved: 'head' or 'picture'."""
-        if self.eye != 'auto':
-            return self.eye
-        still = self.camera == 'file' or (self.camera != 'sim' and self.backend == 'sim')
-        return 'picture' if still else 'head'
 
     @property
     def picture_path(self) -> str:
@@ -123,6 +117,8 @@ def run_bringup(config: BringupConfig) -> dict[str, Any]:
     keep_large_blocks()
     require('rclpy')
     composed: Any = require('gaze_robot.nodes._composed')
+    world = WorldConfig(**{key: value for key, value in parameters(config)['world'].items()
+                           if key in ('world', 'seed')})
     with composed.Composed(parts(config)) as run:
         recorder = require('gaze_robot.nodes._recorder').Recorder(
             run, film=bool(config.picture_path))
@@ -131,7 +127,7 @@ def run_bringup(config: BringupConfig) -> dict[str, Any]:
         recorder.look_around()
         run.drain()
     report = {**recorder.report(), 'duration_s': round(elapsed_s, 2), 'camera': config.camera,
-              'world': config.world if config.camera == 'sim' else None, 'seed': config.seed}
+              'world': world.world if config.camera == 'sim' else None, 'seed': world.seed}
     if config.picture_path and recorder.film.frames:
         report['picture'] = recorder.film.save(config.picture_path)
     if config.report:
@@ -140,7 +136,7 @@ def run_bringup(config: BringupConfig) -> dict[str, Any]:
 
 
 def parameters(config: BringupConfig) -> dict[str, dict[str, Any]]:
-    """Parameters of every node: the file's, overruled by options that differ from their default.
+    """Parameters of every node: the file's, overruled by options that were given.
 
     Raises:
         ConfigError: the file has a node or a key that does not exist, or a value out of range.
@@ -154,20 +150,19 @@ def parameters(config: BringupConfig) -> dict[str, dict[str, Any]]:
                                   f'nodes are {", ".join(SCHEMAS)}')
             merged.setdefault(name, {}).update(values)
     everyone = merged.pop('**', {})
-    auto = 'auto' if config.camera in ('usb', 'file') else ''
     given: dict[str, dict[str, Any]] = {
-        'gaze': {'exemplar': config.exemplar or auto, 'model.path': config.policy,
-                 'eye': config.moves, 'image_transport': config.image_transport,
-                 'seed': config.seed},
+        'gaze': {'exemplar': config.exemplar, 'model.path': config.policy,
+                 'eye': None if config.eye == 'auto' else config.eye,
+                 'image_transport': config.image_transport},
         'pan_tilt': {'backend': config.backend},
         'world': {'world': config.world, 'seed': config.seed},
-        'camera': {'source': config.source},
+        'camera': {'source': config.source or None},
     }
+    for name in SCHEMAS:
+        chosen = {key: value for key, value in given[name].items() if value is not None}
+        merged[name] = {**everyone, **merged[name], **chosen}
+    _derive(config, merged)
     for name, schema in SCHEMAS.items():
-        default, attribute = schema(), parameter_names(schema)
-        changed = {key: value for key, value in given[name].items()
-                   if value not in ('', getattr(default, attribute[key]))}
-        merged[name] = {**everyone, **merged[name], **changed}
         try:
             from_mapping(schema, merged[name])          # a typo is told before anything starts
         except ConfigError as error:
@@ -176,13 +171,27 @@ def parameters(config: BringupConfig) -> dict[str, dict[str, Any]]:
     return merged
 
 
+def _derive(config: BringupConfig, merged: dict[str, dict[str, Any]]) -> None:
+    """Fill in what follows from the options and the file together."""
+    gaze, head = merged['gaze'], merged['pan_tilt']
+    still = config.camera == 'file' or (
+        config.camera != 'sim' and head.get('backend', PanTiltConfig.backend) == 'sim')
+    if config.eye == 'auto' or 'eye' not in gaze:
+        gaze['eye'] = 'picture' if still else 'head'
+    if config.exemplar is None and config.camera in ('usb', 'file') and not gaze.get('exemplar'):
+        gaze['exemplar'] = 'auto'
+    if gaze['eye'] == 'head':               # one head: who is not told otherwise knows its limits
+        known = {key: head[key] for key in parameter_names(HeadConfig) if key in head}
+        merged['gaze'], merged['world'] = {**known, **gaze}, {**known, **merged['world']}
+
+
 def parts(config: BringupConfig) -> 'list[Part]':
     """The nodes of a run, in the order they start: who listens before who speaks."""
     from gaze_robot.nodes._composed import Part
     values = parameters(config)
     remap = {} if config.image_topic == 'image_raw' else _remap(config)
     made = [Part('gaze_robot.nodes.gaze_node', 'GazeNode', values['gaze'], remap)]
-    if config.moves == 'head':
+    if values['gaze']['eye'] == 'head':
         made.append(Part('gaze_robot.nodes.pan_tilt_node', 'PanTiltNode', values['pan_tilt']))
     if config.camera == 'sim':
         require('gaze_robot_sim')

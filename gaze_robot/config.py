@@ -22,93 +22,16 @@ def _setting(default: Any, **metadata: Any) -> Any:
     return field(default=default, metadata=metadata)
 
 
-@dataclass(frozen=True)
-class GazeConfig:
-    """Settings of gaze_node: camera in, fixation and head commands out."""
-
-    image_transport: str = _setting('raw', choices=('raw', 'compressed'))
-    """Which image topic to read: 'raw' (image_raw) or 'compressed' (image_raw/compressed)."""
-
-    hfov_deg: float = _setting(90.0, min=5.0, max=170.0)
-    """Horizontal field of view assumed when the camera_info is absent or uncalibrated, degrees."""
-
-    model_path: str = _setting('', name='model.path')
-    """Folder of a checkpoint; empty: the weights shipped with the package."""
-
-    model_device: str = _setting('auto', name='model.device', choices=('auto', 'cpu', 'cuda'))
-    """Where the network runs; 'auto': cuda where there is one, else cpu."""
-
-    model_runtime: str = _setting('torch', name='model.runtime', choices=('torch',))
-    """What runs the network."""
-
-    processing_rate: float = _setting(30.0, min=0.1, max=240.0)
-    """Pictures processed per second at most, Hz; the newest waiting one is taken."""
-
-    control_rate: float = _setting(30.0, min=1.0, max=500.0)
-    """Head commands per second at most, Hz."""
-
-    max_image_age: float = _setting(0.25, min=0.01, max=10.0)
-    """A picture older than this when its turn comes is dropped, seconds."""
-
-    target_timeout: float = _setting(2.0, min=0.0, max=3600.0)
-    """How long an explicit target (look_at), or one gone from view, is still gazed at, seconds."""
-
-    on_target_lost: str = _setting('search', choices=('hold', 'home', 'search'))
-    """What to do when the target stays lost: hold still, look straight ahead, or search."""
-
-    sources_search: float = _setting(1.0, name='sources.search', min=0.0, max=100.0)
-    """Weight of the search source (a target shown as a picture); 0 switches it off."""
-
-    confidence_threshold: float = _setting(0.5, min=0.0, max=1.0)
-    """Least probability at which a candidate counts as the target."""
-
-    deadband: float = _setting(0.003, min=0.0, max=0.5)
-    """Errors smaller than this are not corrected, radians."""
-
-    debug_rate: float = _setting(5.0, min=0.1, max=60.0)
-    """Debug pictures per second at most, Hz; none are drawn while nobody subscribes."""
-
-    joints: tuple[str, str] = ('pan', 'tilt')
-    """The head's joint names in joint_states and joint_trajectory, pan first."""
-
-    fixed_frame: str = 'base_link'
-    """Frame of published targets; `frame_prefix` is put before it."""
-
-    frame_prefix: str = ''
-    """Put before every frame name."""
-
-    exemplar: str = ''
-    """Picture of what to look for; 'auto': a distinctive patch of the first frame; empty: wait for
-    the ~/exemplar topic."""
-
-    exemplar_width_deg: float = _setting(0.0, min=0.0, max=89.0)
-    """Horizontal angle the exemplar covers, degrees; 0: it has the camera's own scale."""
-
-    eye: str = _setting('head', choices=('head', 'picture'))
-    """'head': the head turns; 'picture': nothing turns, the fixation moves inside the picture."""
-
-    seed: int = _setting(0, min=0)
-    """Seed of everything random."""
-
-    def __post_init__(self) -> None:
-        check_ranges(self)
-        if self.joints[0] == self.joints[1] or not all(self.joints):
-            raise ConfigError(f'joints must be two different names, got {list(self.joints)}')
-
-
 _POSITION = {'min': -12.6, 'max': 12.6}
 _VELOCITY, _ACCELERATION = {'min': 1e-3, 'max': 50.0}, {'min': 1e-3, 'max': 1000.0}
 
 
 @dataclass(frozen=True)
-class PanTiltConfig:
-    """Settings of pan_tilt_node: the head and what it may do."""
-
-    backend: str = 'sim'
-    """Which driver moves the head."""
+class HeadConfig:
+    """What every node must know of the head; pan_tilt_node alone enforces it."""
 
     joints: tuple[str, str] = ('pan', 'tilt')
-    """Joint names on the topics: the one that turns about +z, then the one about +y."""
+    """Names in joint_states and joint_trajectory: the joint that turns about +z, then about +y."""
 
     limits_pan_min_position: float = _setting(
         -3.14, name='limits.pan.min_position', **_POSITION)
@@ -140,6 +63,92 @@ class PanTiltConfig:
         30.0, name='limits.tilt.max_acceleration', **_ACCELERATION)
     """Strongest tilt acceleration, rad/s^2."""
 
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        if self.joints[0] == self.joints[1] or not all(self.joints):
+            raise ConfigError(f'joints must be two different names, got {list(self.joints)}')
+        for axis in ('pan', 'tilt'):
+            low = getattr(self, f'limits_{axis}_min_position')
+            high = getattr(self, f'limits_{axis}_max_position')
+            if low >= high:
+                raise ConfigError(f'limits.{axis}.min_position ({low}) must be below '
+                                  f'limits.{axis}.max_position ({high})')
+
+    @property
+    def limits(self) -> PanTiltLimits:
+        """The limits as drivers and controller take them, (pan, tilt)."""
+        return PanTiltLimits(*(
+            (getattr(self, f'limits_pan_{row}'), getattr(self, f'limits_tilt_{row}'))
+            for row in ('min_position', 'max_position', 'max_velocity', 'max_acceleration')))
+
+
+@dataclass(frozen=True)
+class GazeConfig(HeadConfig):
+    """Settings of gaze_node: camera in, fixation and head commands out."""
+
+    image_transport: str = _setting('raw', choices=('raw', 'compressed'))
+    """Which image topic to read: 'raw' (image_raw) or 'compressed' (image_raw/compressed)."""
+
+    hfov_deg: float = _setting(90.0, min=5.0, max=170.0)
+    """Horizontal field of view assumed when the camera_info is absent or uncalibrated, degrees."""
+
+    model_path: str = _setting('', name='model.path')
+    """Folder of a checkpoint; empty: the weights shipped with the package."""
+
+    model_device: str = _setting('auto', name='model.device', choices=('auto', 'cpu', 'cuda'))
+    """Where the network runs; 'auto': cuda where there is one, else cpu."""
+
+    processing_rate: float = _setting(30.0, min=0.1, max=240.0)
+    """Pictures processed per second at most, Hz; the newest waiting one is taken."""
+
+    control_rate: float = _setting(30.0, min=1.0, max=500.0)
+    """Head commands per second at most, Hz."""
+
+    max_image_age: float = _setting(0.25, min=0.01, max=10.0)
+    """A picture older than this when its turn comes is dropped, seconds."""
+
+    target_timeout: float = _setting(2.0, min=0.0, max=3600.0)
+    """How long an explicit target (look_at), or one gone from view, is still gazed at, seconds."""
+
+    on_target_lost: str = _setting('search', choices=('hold', 'home', 'search'))
+    """What to do when the target stays lost: hold still, look straight ahead, or search."""
+
+    sources_search: float = _setting(1.0, name='sources.search', min=0.0, max=100.0)
+    """Whether to search for a target shown as a picture: 0 is off, anything above it on."""
+
+    confidence_threshold: float = _setting(0.5, min=0.0, max=1.0)
+    """Least probability at which a candidate counts as the target."""
+
+    deadband: float = _setting(0.003, min=0.0, max=0.5)
+    """Errors smaller than this are not corrected, radians."""
+
+    debug_rate: float = _setting(5.0, min=0.1, max=60.0)
+    """Debug pictures per second at most, Hz; none are drawn while nobody subscribes."""
+
+    fixed_frame: str = 'base_link'
+    """Frame of published targets; `frame_prefix` is put before it."""
+
+    frame_prefix: str = ''
+    """Put before every frame name."""
+
+    exemplar: str = ''
+    """Picture of what to look for; 'auto': a distinctive patch of the first frame; empty: wait for
+    the ~/exemplar topic."""
+
+    exemplar_width_deg: float = _setting(0.0, min=0.0, max=89.0)
+    """Horizontal angle the exemplar covers, degrees; 0: it has the camera's own scale."""
+
+    eye: str = _setting('head', choices=('head', 'picture'))
+    """'head': the head turns; 'picture': nothing turns, the fixation moves inside the picture."""
+
+
+@dataclass(frozen=True)
+class PanTiltConfig(HeadConfig):
+    """Settings of pan_tilt_node: the head and what it may do."""
+
+    backend: str = 'sim'
+    """Which driver moves the head."""
+
     direction: tuple[int, int] = _setting((1, 1), choices=(1, -1))
     """Per joint, -1 where the motor turns against REP 103 (pan left, tilt down positive)."""
 
@@ -160,24 +169,6 @@ class PanTiltConfig:
 
     enable_at_start: bool | None = None
     """Whether the head obeys commands from the start; unset: yes in simulation, no on hardware."""
-
-    def __post_init__(self) -> None:
-        check_ranges(self)
-        if self.joints[0] == self.joints[1] or not all(self.joints):
-            raise ConfigError(f'joints must be two different names, got {list(self.joints)}')
-        for axis in ('pan', 'tilt'):
-            low = getattr(self, f'limits_{axis}_min_position')
-            high = getattr(self, f'limits_{axis}_max_position')
-            if low >= high:
-                raise ConfigError(f'limits.{axis}.min_position ({low}) must be below '
-                                  f'limits.{axis}.max_position ({high})')
-
-    @property
-    def limits(self) -> PanTiltLimits:
-        """The limits as drivers and controller take them, (pan, tilt)."""
-        return PanTiltLimits(*(
-            (getattr(self, f'limits_pan_{row}'), getattr(self, f'limits_tilt_{row}'))
-            for row in ('min_position', 'max_position', 'max_velocity', 'max_acceleration')))
 
     @property
     def enabled_at_start(self) -> bool:
@@ -224,7 +215,7 @@ class CameraConfig:
 
 
 @dataclass(frozen=True)
-class WorldConfig:
+class WorldConfig(HeadConfig):
     """Settings of world_node: the simulator as a camera."""
 
     world: str = 'procedural'
@@ -259,6 +250,3 @@ class WorldConfig:
 
     frame_prefix: str = ''
     """Put before every frame name."""
-
-    def __post_init__(self) -> None:
-        check_ranges(self)

@@ -207,9 +207,11 @@ def _check_item(parameter: Parameter, item: Any) -> None:
 
 def _field_docstrings(cls: type) -> dict[str, str]:
     """The string under each field, read from the class's source."""
+    found = {name: text for base in cls.__bases__ if dataclasses.is_dataclass(base)
+             for name, text in _field_docstrings(base).items()}
     tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
     body = typing.cast(ast.ClassDef, tree.body[0]).body
-    return {field.target.id: ' '.join(text.value.value.split())
+    return found | {field.target.id: ' '.join(text.value.value.split())
             for field, text in zip(body, body[1:])
             if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
             and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)

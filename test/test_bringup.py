@@ -23,7 +23,7 @@ KEYS = {'frames_in', 'frames_processed', 'commands', 'command_rate_hz', 'searche
     ({'camera': 'usb', 'backend': 'dynamixel'}, 'head'),
     ({'camera': 'usb', 'eye': 'head'}, 'head')])
 def test_what_moves(options, moves):
-    assert BringupConfig(**options).moves == moves
+    assert parameters(BringupConfig(**options))['gaze']['eye'] == moves
 
 
 def test_the_picture_stands_beside_the_report():
@@ -43,7 +43,7 @@ def test_contradicting_options_are_refused(options, text):
 def test_options_reach_the_nodes_parameters():
     values = parameters(BringupConfig(world='room.jpg', seed=4, policy='runs/a'))
     assert values['world'] == {'world': 'room.jpg', 'seed': 4}
-    assert values['gaze'] == {'model.path': 'runs/a', 'seed': 4}
+    assert values['gaze'] == {'model.path': 'runs/a', 'eye': 'head'}
     assert values['pan_tilt'] == {}
 
 
@@ -63,13 +63,33 @@ def write_yaml(tmp_path, text):
 def test_options_win_over_the_file_and_the_file_over_defaults(tmp_path):
     path = write_yaml(tmp_path, """
 gaze:
-  ros__parameters: {seed: 9, deadband: 0.01, model: {path: old}}
+  ros__parameters: {exemplar: a.png, deadband: 0.01, model: {path: old}}
 world:
   ros__parameters: {rate: 15.0, world: file.jpg}
 """)
     values = parameters(BringupConfig(params_file=path, policy='new'))
-    assert values['gaze'] == {'seed': 9, 'deadband': 0.01, 'model.path': 'new'}
+    assert values['gaze'] == {'exemplar': 'a.png', 'deadband': 0.01, 'model.path': 'new',
+                              'eye': 'head'}
     assert values['world'] == {'rate': 15.0, 'world': 'file.jpg'}
+
+
+@pytest.mark.parametrize('text, options, node, key, value', [
+    ('gaze: {ros__parameters: {exemplar: mine.png}}', {'camera': 'usb'}, 'gaze', 'exemplar',
+     'mine.png'),
+    ('gaze: {ros__parameters: {eye: picture}}', {'eye': 'head'}, 'gaze', 'eye', 'head'),
+    ('gaze: {ros__parameters: {eye: picture}}', {}, 'gaze', 'eye', 'picture'),
+    ('world: {ros__parameters: {seed: 9}}', {'seed': 0}, 'world', 'seed', 0),
+    ('pan_tilt: {ros__parameters: {backend: other}}', {'backend': 'sim'}, 'pan_tilt', 'backend',
+     'sim'),
+    ('pan_tilt: {ros__parameters: {backend: other}}', {'camera': 'usb'}, 'gaze', 'eye', 'head'),
+    ('pan_tilt: {ros__parameters: {limits: {pan: {max_position: 1.0}}}}', {}, 'gaze',
+     'limits.pan.max_position', 1.0),
+    ('pan_tilt: {ros__parameters: {limits: {pan: {max_position: 1.0}}}}', {}, 'world',
+     'limits.pan.max_position', 1.0)])
+def test_file_and_options_are_merged_before_anything_follows_from_them(
+        tmp_path, text, options, node, key, value):
+    path = write_yaml(tmp_path, text)
+    assert parameters(BringupConfig(params_file=path, **options))[node][key] == value
 
 
 @pytest.mark.parametrize('text, told', [

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import math
+import re
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,10 +124,10 @@ def test_integer_where_a_double_is_meant_is_accepted():
 
 
 @pytest.mark.parametrize('name, value', [
-    ('seed', 1.0), ('seed', True), ('processing_rate', True), ('seed', None), ('exemplar', None)])
+    ('seed', 1.0), ('seed', True), ('rate', True), ('seed', None), ('world', None)])
 def test_other_types_are_not_guessed(name, value):
     with pytest.raises(ConfigError, match=f'{name} must be'):
-        from_mapping(GazeConfig, {name: value})
+        from_mapping(WorldConfig, {name: value})
 
 
 @pytest.mark.parametrize('value', ['pan', ['pan'], ['a', 'b', 'c'], 3, [1, 2], ['a', 'a'],
@@ -186,6 +187,21 @@ def test_head_obeys_from_the_start_in_simulation_only_unless_told():
 def test_camera_size_is_given_whole_or_not_at_all():
     with pytest.raises(ConfigError, match='both width and height'):
         CameraConfig(width=640)
+
+
+READ_AS = {'enable_at_start': 'enabled_at_start'}
+"""Field -> the property of its class that outsiders read."""
+
+
+@each_parameter
+def test_every_parameter_has_an_effect(root, cls, parameter):
+    """Some module that knows the class reads the field."""
+    name = parameter.attribute
+    wanted = 'limits' if name.startswith('limits_') else READ_AS.get(name, name)
+    texts = [path.read_text() for folder in ('gaze_robot', 'sim') for path in
+             (root / folder).rglob('*.py') if path.name not in ('config.py', 'bringup.py')]
+    assert any(re.search(rf'config\.{wanted}\b', text) for text in texts
+               if cls.__name__ in text)
 
 
 # --- YAML

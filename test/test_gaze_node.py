@@ -366,6 +366,11 @@ def test_a_wrong_model_fails_configure_and_leaves_the_node_alive(executor, make_
     assert gaze.get_parameter('model.path').value == str(tmp_path / 'nothing')
 
 
+def test_the_limits_of_the_head_are_kept(make_gaze):
+    gaze = make_gaze(**{'limits.pan.max_position': 0.5})
+    assert gaze._eye.pipeline.limits.max_position[0] == 0.5
+
+
 def test_configuring_again_after_a_repaired_parameter(executor, make_gaze, checkpoint):
     gaze = make_gaze(start=False, **{'model.path': '/nothing'})
     assert gaze.trigger_configure() == TransitionCallbackReturn.FAILURE

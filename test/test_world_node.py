@@ -148,6 +148,24 @@ def test_a_search_times_out(stage):
     assert stage.world.game.log.report()['searches'] >= 1
 
 
+@pytest.mark.parametrize('stage', [{'joints': ['neck_yaw', 'neck_pitch']}], indirect=True)
+def test_only_the_joints_of_the_head_turn_the_camera(stage, capfd):
+    stage.pose = PanTiltState(1.0, -0.2)
+    stage.spin(0.5)
+    assert stage.world.shot.pose.pan_rad == 0.0
+    assert capfd.readouterr().err.count('neck_yaw') == 1
+    message = JointState(name=['neck_yaw', 'neck_pitch'], position=[0.4, 0.1])
+    message.header.stamp = stage.robot.get_clock().now().to_msg()
+    stage.joints.publish(message)
+    stage.spin(0.5, until=lambda: stage.world.shot.pose.pan_rad == 0.4)
+    assert stage.world.shot.pose.pan_rad == 0.4
+
+
+@pytest.mark.parametrize('stage', [{'limits.pan.max_position': 0.5}], indirect=True)
+def test_targets_lie_within_the_limits_of_the_head(stage):
+    assert stage.world.game._limits.max_position[0] == 0.5
+
+
 def test_a_missing_world_and_a_misspelt_parameter_say_what_to_do(ros, tmp_path):
     with pytest.raises(WorldError, match=r'nowhere\.jpg'):
         WorldNode(parameter_overrides=[Parameter('world', value=str(tmp_path / 'nowhere.jpg'))])

@@ -61,7 +61,7 @@ class GazeNode(ManagedNode):
         require('torch').set_num_threads(1)
         cv2.setNumThreads(1)
         pipeline = require('gaze_robot.pipeline').GazePipeline.from_checkpoint(
-            self.config.model_path, config=self.config)
+            self.config.model_path, self.config.limits, self.config)
         eye = Eye(pipeline, self.config, self.now_s)
         pipeline.warm_up()
         self._desk = Desk(self.config)

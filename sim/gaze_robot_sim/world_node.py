@@ -39,7 +39,8 @@ class WorldNode(Node):
         self.panorama = self.world.panorama(0.0)
         self.game = SearchGame(
             self.world, np.random.default_rng(config.seed), config.hold_s,
-            config.search_timeout_s, math.radians(config.max_start_deg))
+            config.search_timeout_s, math.radians(config.max_start_deg),
+            config.limits)
         self.camera = VirtualCamera(CameraModel.from_hfov(
             config.width, config.height, math.radians(config.hfov_deg)))
         self.shot: Shot | None = None
@@ -76,9 +77,13 @@ class WorldNode(Node):
         self.world.close()
 
     def _on_joints(self, message: JointState) -> None:
-        pose = _messages.pose_from_joint_state(message)
+        pose = _messages.pose_from_joint_state(message, self.config.joints)
         if pose is not None:
             self.camera.poses.add(pose)
+        elif self.camera.poses.latest is None:
+            self.get_logger().warning(
+                f'joint_states hold {list(message.name)} and not the joints {self.config.joints}: '
+                'the camera stands still; set the parameter joints', once=True)
 
     def _on_frame(self) -> None:
         now = self._now_s()
