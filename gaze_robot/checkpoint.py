@@ -66,6 +66,7 @@ def save_policy(path: str | Path, policy: Policy) -> None:
             'weights_sha256': _sha256(weights), **model}
     part = path / (META + '.part')
     part.write_text(json.dumps(meta, indent=2) + '\n')
+    weights.chmod(0o644)                                 # safetensors writes for the owner only
     weights.replace(path / WEIGHTS)
     part.replace(path / META)
 

@@ -71,7 +71,8 @@ class GazeOutputs:
         commanded = self.config.eye == 'picture'        # there, the fixation is the command
         if self.config.eye == 'head' and self._commands.allows(now_s):
             self._trajectory.publish(trajectory_from_command(
-                result.command, self.config.joints, due_s(result, 1 / self.config.control_rate)))
+                result.command, self.config.joints,
+                due_s(result, self.config.limits, 1 / self.config.control_rate)))
             commanded = True
         self._fixation.publish(point_from_ray(result.fixation, header))
         targets = [] if result.target is None else [result.target]
@@ -103,9 +104,9 @@ class GazeOutputs:
                 self._debug_jpeg.publish(jpeg_message(glance.debug, header))
 
 
-def due_s(result: GazeResult, period_s: float) -> float:
+def due_s(result: GazeResult, limits: PanTiltLimits, period_s: float) -> float:
     """Seconds to give a head for a command: the least a usual one needs, at least a period."""
-    return max(least_time_s(result.pose, result.command, PanTiltLimits()), period_s)
+    return max(least_time_s(result.pose, result.command, limits), period_s)
 
 
 def _heard(*publishers: Publisher) -> bool:
