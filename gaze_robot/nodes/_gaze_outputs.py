@@ -105,7 +105,7 @@ class GazeOutputs:
 
 
 def due_s(result: GazeResult, limits: PanTiltLimits, period_s: float) -> float:
-    """Seconds to give a head for a command: the least a usual one needs, at least a period."""
+    """Seconds to give a head for a command: the least its limits allow, at least a period."""
     return max(least_time_s(result.pose, result.command, limits), period_s)
 
 
