@@ -193,7 +193,8 @@ def origin(config: TrainSearchConfig) -> dict[str, Any]:
     """What a checkpoint says of where it comes from; no paths of the machine it was made on."""
     settings = {name: value for name, value in dataclasses.asdict(config).items()
                 if name not in ('out', 'encoder', 'resume')}
-    options = [f'--{name.replace("_", "-")}' + (f' {value}' if value is not True else '') for name, value in settings.items()
+    options = [f'--{name.replace("_", "-")}' + (f' {value}' if value is not True else '')
+               for name, value in settings.items()
                if name == 'seed' or value != getattr(TrainSearchConfig(), name)]
     return {'seed': config.seed, 'commit': _commit(), 'config': settings,
             'command': ' '.join(['gaze-robot train search', *options])}
