@@ -132,10 +132,12 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int
     try:
         _interrupt_once()
         rclpy.init(args=args)
+        # Before the node: rclpy cannot make one after a signal has shut it down, and says so with
+        # a traceback nobody can catch.
+        executor = make_executor()
         node = make_node()
         if isinstance(node, ManagedNode):
             node.autostart()
-        executor = make_executor()
         executor.add_node(node)
         # Not spin(): a signal between rclpy's own check and its wait leaves a node that has no
         # timers waiting for ever (2 of 25 times here).

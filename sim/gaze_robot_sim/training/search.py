@@ -137,7 +137,8 @@ class _Keeper(BaseCallback):
 
     def _on_training_start(self) -> None:
         self.start = self.began - self.seconds
-        self.keep()                                      # what the warm start alone is worth
+        if not self.curve or self.curve[-1]['steps'] != self.num_timesteps:
+            self.keep()                                  # what the warm start alone is worth
 
     def _on_step(self) -> bool:
         return True
@@ -151,9 +152,7 @@ class _Keeper(BaseCallback):
         self.keep()
 
     def keep(self) -> None:
-        """Score the policy as it is now, and save it; once per number of steps."""
-        if self.curve and self.curve[-1]['steps'] == self.num_timesteps:
-            return
+        """Score the policy as it is now, and save it."""
         self.unseen.reseed(self.config.seed + _UNSEEN)
         episodes = run_episodes(self.unseen, learned(eye_of(self.model, self.perception)),
                                 self.config.eval_episodes)
