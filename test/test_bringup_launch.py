@@ -104,7 +104,7 @@ def test_every_parameter_it_sets_exists_and_is_in_range(plan, arguments):
     for name, (given, _, _) in plan(**arguments).items():
         known = {key: value for key, value in given.items()
                  if key not in ('autostart', 'use_sim_time')}
-        from_mapping(SCHEMAS[name], known)
+        assert isinstance(from_mapping(SCHEMAS[name], known), SCHEMAS[name])
 
 
 def test_what_interface_promises_is_an_argument(bringup):
