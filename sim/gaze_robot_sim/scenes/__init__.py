@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from gaze_robot.errors import WorldError
-from gaze_robot_sim.scenes.base import SearchTarget, World
+from gaze_robot_sim.scenes.base import Scene, SearchTarget, World
 from gaze_robot_sim.scenes.panoramas import PanoramaWorld, PICTURE_SUFFIXES
 from gaze_robot_sim.scenes.procedural import ProceduralWorld
 from gaze_robot_sim.scenes.video360 import VIDEO_SUFFIXES, VideoWorld
 
-__all__ = ['open_world', 'SearchTarget', 'World']
+__all__ = ['open_world', 'Scene', 'SearchTarget', 'World']
 
 
 def open_world(spec: str, seed: int = 0) -> World:
@@ -17,12 +17,12 @@ def open_world(spec: str, seed: int = 0) -> World:
     Args:
         spec: 'procedural', or the path of an equirectangular picture, of a folder of such
             pictures, or of a 360-degree video.
-        seed: of the first procedural room; files do not depend on it.
+        seed: of the procedural rooms; files do not depend on it.
 
     Raises:
         WorldError: there is no such thing, or it cannot be used; the text says why.
     """
-    if spec == ProceduralWorld.name:
+    if spec == 'procedural':
         return ProceduralWorld(seed)
     path = Path(spec).expanduser()
     kinds = "'procedural', an equirectangular picture, a folder of them, or a 360-degree video"

@@ -1,7 +1,8 @@
-"""What every world offers: a panorama at a time, things to look for, a next scene."""
+"""What every world offers: numbered scenes; and a scene: its looks and things to look for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -30,28 +31,58 @@ class SearchTarget:
             raise WorldError(f'a target direction is 3 finite numbers, got {self.direction}')
 
 
-class World(Protocol):
-    """A place seen from one point, which looks the same however the head turns."""
+class Scene(Protocol):
+    """One place seen from one point, which looks the same however the head turns.
+
+    Reading a scene changes nothing about it, so any number of eyes may share one.
+    """
 
     name: str
-    """For people: 'procedural' or the file's name."""
+    """For people: 'room 3' or the file's name."""
+
+    duration_s: float
+    """0.0: it does not change with time; otherwise it starts again after this long."""
 
     def panorama(self, t_s: float = 0.0) -> Panorama:
         """What is seen all around at a time; the same object as long as nothing changed.
 
         Raises:
-            WorldError: the file behind it cannot be read.
+            WorldError: the file behind it cannot be read, or a scene that changes is asked for a
+                time that is negative or not finite.
         """
 
     def sample_target(self, rng: np.random.Generator, t_s: float = 0.0) -> SearchTarget:
-        """Something to look for in the scene at a time.
+        """Something to look for at a time; depends on the scene, the generator and the time only.
 
         Raises:
             WorldError: nothing in this scene stands out.
         """
 
-    def next_scene(self, rng: np.random.Generator) -> None:
-        """Go on to a new room or the next picture; a world of one scene stays as it is."""
+    def sprites(self, t_s: float = 0.0) -> Sequence[Any]:
+        """What moves in front of the panorama, farthest first; () in a plain scene."""
+
+
+class World(Protocol):
+    """A numbered collection of scenes: made-up rooms, the pictures of a folder, one video.
+
+    Worlds remember scenes to save time but have no other state. They pickle as what opened them,
+    and are equal when the same opened them.
+    """
+
+    name: str
+    """For people: 'procedural' or the file's name."""
+
+    count: int | None
+    """How many scenes there are; None: without end."""
+
+    def scene(self, index: int) -> Scene:
+        """A scene by its number, 0 or more; after the last one the first again.
+
+        Equal numbers give equal scenes.
+
+        Raises:
+            WorldError: the file behind it cannot be used, or the number is negative.
+        """
 
     def close(self) -> None:
         """Release files and threads; calling twice does no harm."""

@@ -1,14 +1,18 @@
 """Worlds made of equirectangular photographs: one file, or a folder of them."""
 
+from collections.abc import Sequence
+import functools
 from pathlib import Path
+import zlib
 
 import cv2
 import numpy as np
 
 from gaze_robot.errors import WorldError
 from gaze_robot_sim.render import Panorama
-from gaze_robot_sim.scenes.base import SearchTarget
-from gaze_robot_sim.scenes.targets import sample_photo_target
+from gaze_robot_sim.scenes.base import Scene
+from gaze_robot_sim.scenes.still import RememberingWorld, StillScene
+from gaze_robot_sim.scenes.targets import find_photo_place
 
 PICTURE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 
@@ -37,26 +41,28 @@ def load_panorama(path: Path) -> Panorama:
         raise WorldError(f'{path}: {error}') from error
 
 
-class PanoramaWorld:
-    """Photographs seen one after another; implements the World protocol."""
+class PanoramaWorld(RememberingWorld):
+    """One scene per photograph; implements the World protocol."""
 
-    def __init__(self, files: list[Path], name: str) -> None:
-        """Open the first of the files.
+    def __init__(self, files: Sequence[Path], name: str) -> None:
+        """Name the files; each is read when its scene is asked for, a single one at once.
 
         Raises:
-            WorldError: it cannot be used.
+            WorldError: there are no files, or the only one cannot be used.
         """
-        self.name = name
-        self._files = files
-        self._index = 0
-        self._panorama = load_panorama(files[0])
+        if not files:
+            raise WorldError(f'{name} holds no picture')
+        self._files = tuple(files)
+        super().__init__(name, len(files), (self._files, name))
+        if len(files) == 1:
+            self.scene(0)
 
     @classmethod
     def from_folder(cls, folder: Path) -> 'PanoramaWorld':
         """All pictures of a folder, in the order of their names.
 
         Raises:
-            WorldError: there is none, or the first one cannot be used.
+            WorldError: there is none.
         """
         files = sorted(file for file in folder.iterdir()
                        if file.suffix.lower() in PICTURE_SUFFIXES)
@@ -65,38 +71,12 @@ class PanoramaWorld:
                              f'{", ".join(PICTURE_SUFFIXES)} files there')
         return cls(files, folder.name)
 
-    @property
-    def file(self) -> Path:
-        """The picture shown now."""
-        return self._files[self._index]
-
-    def panorama(self, t_s: float = 0.0) -> Panorama:
-        """The picture shown now, which does not change with time."""
-        return self._panorama
-
-    def sample_target(self, rng: np.random.Generator, t_s: float = 0.0) -> SearchTarget:
-        """A distinctive patch of the picture shown now.
-
-        Raises:
-            WorldError: nothing in it stands out.
-        """
-        try:
-            return sample_photo_target(self._panorama, rng)
-        except WorldError as error:
-            raise WorldError(f'{self.file}: {error}') from error
-
-    def next_scene(self, rng: np.random.Generator) -> None:
-        """Show the next file of the folder, after the last the first again.
-
-        Raises:
-            WorldError: it cannot be used; the one before stays.
-        """
-        if len(self._files) > 1:
-            index = (self._index + 1) % len(self._files)
-            self._panorama, self._index = load_panorama(self._files[index]), index
-
-    def close(self) -> None:
-        """Nothing to release."""
+    def _make(self, index: int) -> Scene:
+        file = self._files[index]
+        panorama = load_panorama(file)
+        # By the file's name: the same places however many files there are beside it.
+        return StillScene(file.name, panorama, functools.partial(find_photo_place, panorama),
+                          (zlib.crc32(file.name.encode()),))
 
 
 def _cut_short(data: bytes) -> bool:

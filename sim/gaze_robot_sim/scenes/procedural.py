@@ -1,34 +1,40 @@
-"""The world of made-up rooms: no files, a new room whenever asked."""
+"""The world of made-up rooms: no files, as many rooms as asked for."""
+
+import functools
 
 import numpy as np
 
+from gaze_robot.errors import WorldError
 from gaze_robot_sim.render import Panorama
-from gaze_robot_sim.scenes.base import SearchTarget
+from gaze_robot_sim.scenes.base import Scene
 from gaze_robot_sim.scenes.rooms import make_room
-from gaze_robot_sim.scenes.targets import sample_room_target
+from gaze_robot_sim.scenes.still import RememberingWorld, StillScene
+from gaze_robot_sim.scenes.targets import find_room_place
 
 
-class ProceduralWorld:
-    """Rooms from a seed; implements the World protocol."""
+class ProceduralWorld(RememberingWorld):
+    """Rooms from a seed; implements the World protocol. Scene k depends on (seed, k) only."""
 
-    name = 'procedural'
+    def __init__(self, seed: int = 0, count: int | None = None, width: int = 1024) -> None:
+        """Choose the rooms; each is made when it is asked for.
 
-    def __init__(self, seed: int = 0, width: int = 1024) -> None:
-        self._width = width
-        self.next_scene(np.random.default_rng(seed))
+        Args:
+            seed: of the rooms, 0 or more.
+            count: how many rooms there are; None: without end.
+            width: of their pictures, pixels.
 
-    def panorama(self, t_s: float = 0.0) -> Panorama:
-        """The room, which does not change with time."""
-        return self._panorama
+        Raises:
+            WorldError: a negative seed, or no rooms.
+        """
+        if seed < 0 or (count is not None and count < 1):
+            raise WorldError(f'rooms have a seed of 0 or more, and there is at least one; got '
+                             f'seed {seed}, count {count}')
+        super().__init__('procedural', count, (seed, count, width))
+        self._seed, self._width = seed, width
 
-    def sample_target(self, rng: np.random.Generator, t_s: float = 0.0) -> SearchTarget:
-        """A thing of the room or a distinctive patch of it."""
-        return sample_room_target(self.room, self._panorama, rng)
-
-    def next_scene(self, rng: np.random.Generator) -> None:
-        """Make another room."""
-        self.room = make_room(rng, self._width)
-        self._panorama = Panorama(self.room.image)
-
-    def close(self) -> None:
-        """Nothing to release."""
+    def _make(self, index: int) -> Scene:
+        room = make_room(np.random.default_rng([self._seed, index]), self._width)
+        panorama = Panorama(room.image)
+        return StillScene(f'room {index}', panorama,
+                          functools.partial(find_room_place, room, panorama),
+                          (self._seed, index))

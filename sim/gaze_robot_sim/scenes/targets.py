@@ -46,6 +46,20 @@ class ExemplarChanges:
     """Grey levels, either way."""
 
 
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Somewhere that stands out."""
+
+    direction: np.ndarray
+    """(3,) unit vector to its centre, base frame."""
+
+    width_rad: float
+    """Side of the square that holds it, as an angle."""
+
+    name: str
+    """The thing there; 'patch' where there is no telling."""
+
+
 PROTOCOL = ExemplarChanges()
 UNCHANGED = ExemplarChanges(0.0, (1.0, 1.0), (1.0, 1.0), 0.0)
 
@@ -100,9 +114,8 @@ def distinctive_directions(panorama: Panorama, rng: np.random.Generator, candida
     return [patch for patch in drawn if is_distinctive(panorama, *patch)]
 
 
-def sample_photo_target(panorama: Panorama, rng: np.random.Generator, tries: int = 200,
-                        changes: ExemplarChanges = PROTOCOL) -> SearchTarget:
-    """A distinctive patch to look for.
+def find_photo_place(panorama: Panorama, rng: np.random.Generator, tries: int = 200) -> Place:
+    """A distinctive patch.
 
     Raises:
         WorldError: none of `tries` random patches is distinctive.
@@ -110,15 +123,13 @@ def sample_photo_target(panorama: Panorama, rng: np.random.Generator, tries: int
     for _ in range(tries):
         direction, width_rad = random_patch(rng)
         if is_distinctive(panorama, direction, width_rad):
-            exemplar = show_exemplar(rng, panorama, direction, width_rad, changes=changes)
-            return SearchTarget(direction, width_rad, exemplar, 'patch')
+            return Place(direction, width_rad, 'patch')
     raise WorldError(f'nothing in this panorama stands out ({tries} patches tried); '
                      'use one with more detail near the horizon')
 
 
-def sample_room_target(room: Room, panorama: Panorama, rng: np.random.Generator,
-                       patch_share: float = 0.5, changes: ExemplarChanges = PROTOCOL
-                       ) -> SearchTarget:
+def find_room_place(room: Room, panorama: Panorama, rng: np.random.Generator,
+                    patch_share: float = 0.5) -> Place:
     """One of a room's things or, with probability `patch_share`, a distinctive patch of it.
 
     Args:
@@ -131,10 +142,15 @@ def sample_room_target(room: Room, panorama: Panorama, rng: np.random.Generator,
         for i in rng.permutation(len(room.objects)):
             thing = room.objects[i]
             if _stands_out(room, panorama, int(i)):
-                exemplar = show_exemplar(rng, panorama, thing.direction, thing.width_rad,
-                                         changes=changes)
-                return SearchTarget(thing.direction, thing.width_rad, exemplar, thing.name)
-    return sample_photo_target(panorama, rng, changes=changes)
+                return Place(thing.direction, thing.width_rad, thing.name)
+    return find_photo_place(panorama, rng)
+
+
+def show_place(place: Place, panorama: Panorama, rng: np.random.Generator,
+               changes: ExemplarChanges = PROTOCOL) -> SearchTarget:
+    """A place as something to look for, its picture varied."""
+    exemplar = show_exemplar(rng, panorama, place.direction, place.width_rad, changes=changes)
+    return SearchTarget(place.direction, place.width_rad, exemplar, place.name)
 
 
 def template_match(panorama: Panorama, exemplar: Exemplar, pixels_per_degree: float,

@@ -1,15 +1,18 @@
 """A 360-degree video as a world: streamed frame by frame, repeated for ever."""
 
+from collections.abc import Sequence
 import math
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from gaze_robot.errors import WorldError
 from gaze_robot_sim.render import Panorama
-from gaze_robot_sim.scenes.base import SearchTarget
-from gaze_robot_sim.scenes.targets import sample_photo_target
+from gaze_robot_sim.scenes.base import Scene, SearchTarget
+from gaze_robot_sim.scenes.still import RememberingWorld
+from gaze_robot_sim.scenes.targets import find_photo_place, show_place
 
 VIDEO_SUFFIXES = ('.mp4', '.m4v', '.mov', '.mkv', '.webm', '.avi')
 _SKIP_AT_MOST = 45
@@ -18,8 +21,8 @@ _NOWHERE = -2 * _SKIP_AT_MOST
 """A frame number from which every frame is reached by seeking."""
 
 
-class VideoWorld:
-    """An equirectangular video; implements the World protocol. Holds one frame at a time."""
+class VideoScene:
+    """An equirectangular video; implements the Scene protocol. Holds one frame at a time."""
 
     def __init__(self, path: Path) -> None:
         """Open a video and read its first and last frames.
@@ -32,9 +35,10 @@ class VideoWorld:
         self._capture = cv2.VideoCapture(str(path))
         try:
             self._check()
+            self.duration_s = self.frames / self.rate
             self._decoded = _NOWHERE
             self._index = -1
-            self._panorama = self.panorama(0.0)
+            self._panorama: Panorama = self.panorama(0.0)
         except WorldError:
             self.close()
             raise
@@ -59,11 +63,6 @@ class VideoWorld:
         self.frames = last + 1
         while self.frames < last + 1 + tolerance and capture.grab():
             self.frames += 1
-
-    @property
-    def duration_s(self) -> float:
-        """Seconds after which it starts again."""
-        return self.frames / self.rate
 
     def panorama(self, t_s: float = 0.0) -> Panorama:
         """The frame at a time, seconds from the start, 0 or more, wrapped to the duration.
@@ -91,12 +90,18 @@ class VideoWorld:
         """
         panorama = self.panorama(t_s)
         try:
-            return sample_photo_target(panorama, rng)
+            return show_place(find_photo_place(panorama, rng), panorama, rng)
         except WorldError as error:
             raise WorldError(f'{self._path} at {t_s:.2f} s: {error}') from error
 
-    def next_scene(self, rng: np.random.Generator) -> None:
-        """There is one scene; time changes it."""
+    def sprites(self, t_s: float = 0.0) -> Sequence[Any]:
+        """Nothing is laid over the video."""
+        return ()
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the frame."""
+        return self._panorama.nbytes
 
     def close(self) -> None:
         """Close the file."""
@@ -120,3 +125,23 @@ class VideoWorld:
         if not got or image is None:
             raise WorldError(f'{self._path}: frame {index} cannot be decoded; is it damaged?')
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+class VideoWorld(RememberingWorld):
+    """A video file: one scene; implements the World protocol."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a video and read its first and last frames.
+
+        Raises:
+            WorldError: not a video, not twice as wide as high, or its end is missing.
+        """
+        super().__init__(path.name, 1, (path,))
+        self._scene = VideoScene(path)
+
+    def _make(self, index: int) -> Scene:
+        return self._scene
+
+    def close(self) -> None:
+        """Close the file."""
+        self._scene.close()

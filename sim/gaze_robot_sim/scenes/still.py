@@ -1,0 +1,103 @@
+"""What worlds without motion share: scenes with a bank of places, and a memory of scenes."""
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import numpy as np
+
+from gaze_robot.errors import WorldError
+from gaze_robot_sim.render import Panorama
+from gaze_robot_sim.scenes.base import Scene, SearchTarget
+from gaze_robot_sim.scenes.cache import Recent
+from gaze_robot_sim.scenes.targets import Place, show_place
+
+BANK = 32
+"""Places to look for per scene: finding one takes some 20 ms, so they are found once."""
+KEPT_BYTES = 256 << 20
+"""Memory for the scenes of one world that were used last."""
+
+
+class StillScene:
+    """A panorama that does not change with time; implements the Scene protocol."""
+
+    duration_s = 0.0
+
+    def __init__(self, name: str, panorama: Panorama,
+                 find_place: Callable[[np.random.Generator], Place], seed: Sequence[int]) -> None:
+        """Make a scene.
+
+        Args:
+            find_place: finds a place that stands out; raises WorldError where there is none.
+            seed: place j is found with a generator of [*seed, j], whoever asks and whenever.
+        """
+        self.name = name
+        self._panorama = panorama
+        self._find_place = find_place
+        self._seed = tuple(seed)
+        self._places: dict[int, Place | WorldError] = {}
+
+    def panorama(self, t_s: float = 0.0) -> Panorama:
+        """The picture, at any time."""
+        return self._panorama
+
+    def sample_target(self, rng: np.random.Generator, t_s: float = 0.0) -> SearchTarget:
+        """One of the places that stand out, shown anew.
+
+        Raises:
+            WorldError: nothing in the picture stands out.
+        """
+        place = self._place(int(rng.integers(BANK)))
+        return show_place(place, self._panorama, rng)
+
+    def sprites(self, t_s: float = 0.0) -> Sequence[Any]:
+        """Nothing moves."""
+        return ()
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the picture."""
+        return self._panorama.nbytes
+
+    def _place(self, index: int) -> Place:
+        place = self._places.get(index)
+        if place is None:
+            try:
+                place = self._find_place(np.random.default_rng([*self._seed, index]))
+            except WorldError as error:
+                place = WorldError(f'{self.name}: {error}')
+            self._places[index] = place
+        if isinstance(place, WorldError):
+            raise place
+        return place
+
+
+class RememberingWorld:
+    """The common half of every world: its memory of scenes, and pickling as what opened it."""
+
+    def __init__(self, name: str, count: int | None, opened_by: tuple[Hashable, ...]) -> None:
+        self.name, self.count = name, count
+        self._opened_by = opened_by
+        self._recent: Recent[Any] = Recent(KEPT_BYTES)
+
+    def scene(self, index: int) -> Scene:
+        """A scene by its number; see the World protocol."""
+        if index < 0:
+            raise WorldError(f'scenes are numbered from 0, got {index}')
+        index = int(index) if self.count is None else int(index) % self.count
+        return self._recent.get_or_make(index, lambda: self._make(index))
+
+    def close(self) -> None:
+        """Forget the scenes."""
+        self._recent.clear()
+
+    def _make(self, index: int) -> Scene:
+        raise NotImplementedError
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other.__reduce__() == self.__reduce__()
+
+    def __hash__(self) -> int:
+        return hash(self.__reduce__())
+
+    def __reduce__(self) -> tuple[type, tuple[Hashable, ...]]:
+        return type(self), self._opened_by
