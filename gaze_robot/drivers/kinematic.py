@@ -50,12 +50,24 @@ def advance(position: np.ndarray, velocity: np.ndarray, goal: np.ndarray, limits
                            f'got {position}, {velocity}, {goal}, {goal_velocity}, {dt_s}')
     goal = np.minimum(np.maximum(goal, low), high)
     if not np.any(goal_velocity):
-        return _trapezoid(position, velocity, goal, fastest, fastest, strength, dt_s)[:2]
+        return approach(position, velocity, goal, fastest, strength, dt_s)
     return _chase(position, velocity, goal, np.asarray(goal_velocity, dtype=float), limits, dt_s)
 
 
+def approach(position: np.ndarray, velocity: np.ndarray, goal: np.ndarray, fastest: np.ndarray,
+             strength: np.ndarray, dt_s: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`advance` to a standing goal for heads that differ; nothing is checked or clipped.
+
+    Args:
+        position, velocity, goal: (..., 2) as for `advance`.
+        fastest: rad/s, `strength`: rad/s^2, both positive, and `dt_s`: seconds >= 0; each of a
+            shape that broadcasts to (..., 2).
+    """
+    return _trapezoid(position, velocity, goal, fastest, fastest, strength, dt_s)[:2]
+
+
 def _trapezoid(position: np.ndarray, velocity: np.ndarray, goal: np.ndarray, up: np.ndarray,
-               down: np.ndarray, strength: np.ndarray, dt_s: float
+               down: np.ndarray, strength: np.ndarray, dt_s: float | np.ndarray
                ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Come to rest at `goal`: speed limit `up` in the positive, `down` in the negative direction.
 
