@@ -29,7 +29,8 @@ def measure(model_path: str, size: tuple[int, int], rounds: int, seed: int
     """Milliseconds of every stage in every round, at one camera size."""
     rng = np.random.default_rng(seed)
     world = open_world('procedural', seed)
-    panorama, target = world.panorama(), world.sample_target(rng)
+    scene = world.scene(0)
+    panorama, target = scene.panorama(), scene.sample_target(rng)
     camera = CameraModel.from_hfov(*size, math.radians(90))
     pipeline = GazePipeline.from_checkpoint(model_path, config=GazeConfig(model_device='cpu'))
     pipeline.warm_up()

@@ -226,8 +226,8 @@ def test_worlds_of_a_folder_are_all_its_pictures(tmp_path):
         cv2.imwrite(str(tmp_path / name), picture)
     (tmp_path / 'notes.txt').write_text('not a picture')
     with opened(str(tmp_path), 1, rooms=4) as worlds:
-        assert len(worlds) == 2
-        assert all(world.panorama().width == 512 for world in worlds)
+        scenes = [world.scene(index) for world in worlds for index in range(world.count)]
+        assert [scene.name for scene in scenes] == ['a.jpg', 'b.png']
 
 
 @pytest.mark.parametrize('name', ['nothing.png', 'nowhere'])
@@ -240,7 +240,8 @@ def test_unseen_rooms_depend_on_the_seed():
     pictures = []
     for seed in (1, 1, 2):
         with opened('procedural', seed, rooms=1) as worlds:
-            pictures.append(worlds[0].panorama().image)
+            pictures.append(worlds[0].scene(0).panorama().image)
+            assert worlds[0].count == 1
     np.testing.assert_array_equal(pictures[0], pictures[1])
     assert (pictures[0] != pictures[2]).any()
 

@@ -7,7 +7,7 @@ from gaze_robot.errors import WorldError
 from gaze_robot.geometry import angle_between, direction_from_pan_tilt
 from gaze_robot.types import Exemplar
 from gaze_robot_sim.scenes.base import SearchTarget
-from gaze_robot_sim.search_game import SearchGame
+from gaze_robot_sim.search_game import Search, SearchGame
 
 AHEAD = direction_from_pan_tilt(0.0, 0.0)
 
@@ -19,20 +19,22 @@ def target(pan_deg, tilt_deg=0.0):
 
 
 class Targets:
-    """A world of given targets, or of one anywhere at all."""
+    """A scene of given targets, or of one anywhere at all; and the world of such scenes."""
 
-    name = 'targets'
+    count = None
 
-    def __init__(self, *directions):
-        self.directions, self.scenes = list(directions), 0
+    def __init__(self, *directions, name='0', broken=()):
+        self.directions, self.name, self.broken = list(directions), name, broken
+
+    def scene(self, index):
+        if index in self.broken:
+            raise WorldError(f'{index} is broken')
+        return Targets(*self.directions, name=str(index))
 
     def sample_target(self, rng, t_s=0.0):
         if self.directions:
             return target(*self.directions[rng.integers(len(self.directions))])
         return target(rng.uniform(-180, 180), rng.uniform(-80, 80))
-
-    def next_scene(self, rng):
-        self.scenes += 1
 
 
 def make_game(*directions, **options):
@@ -46,7 +48,7 @@ def gaze(pan_deg):
 def test_targets_are_away_from_the_gaze_within_the_start_angle_and_reachable():
     game = make_game(max_start_rad=math.radians(60))
     for seed in range(200):
-        chosen = game.choose(gaze(seed))
+        chosen = game.choose(gaze(seed)).target
         angle = math.degrees(angle_between(gaze(seed), chosen.direction))
         assert 10 <= angle <= 60
         assert abs(chosen.direction[2]) <= math.sin(1.05) + 1e-9     # the head's tilt limit
@@ -54,10 +56,27 @@ def test_targets_are_away_from_the_gaze_within_the_start_angle_and_reachable():
 
 def test_every_search_but_the_first_is_in_another_scene():
     game = make_game((40,))
-    game.choose(AHEAD, next_scene=False)
-    assert game.world.scenes == 0
-    game.choose(AHEAD)
-    assert game.world.scenes == 1
+    shown = []
+    for next_scene in (False, True, True):
+        game.begin(game.choose(AHEAD, next_scene=next_scene), 0.0)
+        shown.append(game.scene.name)
+    assert shown == ['0', '1', '2']
+
+
+def test_a_choice_is_not_shown_before_it_begins():
+    game = make_game((40,))
+    search = game.choose(AHEAD)
+    assert (game.scene.name, game.target) == ('0', None)
+    game.begin(search, 0.0)
+    assert (game.scene.name, game.target) == ('1', search.target)
+
+
+def test_a_broken_scene_is_reported_once_and_passed_over():
+    game = SearchGame(Targets((40,), broken={1}), np.random.default_rng(0))
+    with pytest.raises(WorldError, match='1 is broken'):
+        game.choose(AHEAD)
+    assert game.scene.name == '0'
+    assert game.choose(AHEAD).scene.name == '2'
 
 
 def test_a_world_without_a_reachable_target_says_so():
@@ -67,7 +86,7 @@ def test_a_world_without_a_reachable_target_says_so():
 
 def play(game, pans_deg, rate=10.0):
     """Gaze directions at 10 Hz towards a target at 30 degrees; returns {event: when}."""
-    game.begin(target(30), now_s=100.0)
+    game.begin(Search(game.scene, target(30)), now_s=100.0)
     events = {}
     for step, pan in enumerate(pans_deg):
         event = game.watch(gaze(pan), 100.0 + step / rate)

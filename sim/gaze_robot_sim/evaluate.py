@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 import math
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -24,13 +23,15 @@ from gaze_robot_sim.envs.search import SearchBatch, SearchConfig
 from gaze_robot_sim.rule import nearest_move, SearchRule
 from gaze_robot_sim.scenes import open_world
 from gaze_robot_sim.scenes.base import World
+from gaze_robot_sim.scenes.procedural import ProceduralWorld
 from gaze_robot_sim.scenes.targets import template_match
 
 Chooser = Callable[[dict[str, np.ndarray], SearchBatch], np.ndarray]
 """Observation and simulator to (B,) actions; baselines may use pose and heatmaps, not truth."""
 
 WITHIN_DEG, HOLD_S = 5.0, 0.5
-_PICTURES = {'.jpg', '.jpeg', '.png', '.webp', '.tif', '.tiff', '.bmp'}
+_UNSEEN = 1 << 40
+"""Added to the seed of rooms; seeds of training are smaller."""
 _GLANCE_PIXELS_PER_DEGREE = 0.53
 """What a 120-degree, 64-pixel periphery sees: the resolution of one template-matching glance."""
 
@@ -193,19 +194,11 @@ def template_baseline(batch: SearchBatch, episodes: int, pixels_per_degree: floa
 
 @contextmanager
 def opened(spec: str, seed: int, rooms: int) -> Iterator[Sequence[World]]:
-    """The worlds of an evaluation: `rooms` unseen rooms, or every picture of a folder."""
-    if spec == 'procedural':
-        worlds = [open_world('procedural', seed=seed * 100_003 + i) for i in range(rooms)]
-    elif Path(spec).is_dir():
-        files = sorted(p for p in Path(spec).iterdir() if p.suffix.lower() in _PICTURES)
-        worlds = [open_world(str(p), seed=seed) for p in files] or [open_world(spec, seed=seed)]
-    else:
-        worlds = [open_world(spec, seed=seed)]
-    try:
-        yield worlds
-    finally:
-        for world in worlds:
-            world.close()
+    """The world of an evaluation: `rooms` rooms that no training saw, or what the path names."""
+    world = (ProceduralWorld(_UNSEEN + seed, rooms) if spec == 'procedural'
+             else open_world(spec, seed))
+    with closing(world):
+        yield [world]
 
 
 def evaluate_search(config: EvalSearchConfig) -> dict[str, Any]:

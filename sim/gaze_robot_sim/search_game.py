@@ -8,7 +8,7 @@ import numpy as np
 from gaze_robot.errors import WorldError
 from gaze_robot.geometry import angle_between, pan_tilt_from_direction
 from gaze_robot.types import PanTiltLimits
-from gaze_robot_sim.scenes.base import SearchTarget, World
+from gaze_robot_sim.scenes.base import Scene, SearchTarget, World
 
 FOUND_WITHIN_RAD = math.radians(5.0)
 TRIES = 50
@@ -39,8 +39,16 @@ class SearchLog:
         }
 
 
+@dataclass(frozen=True, eq=False)
+class Search:
+    """What to look for, and where."""
+
+    scene: Scene
+    target: SearchTarget
+
+
 class SearchGame:
-    """Picks targets, watches the gaze, says when a search has ended.
+    """Owns the scene shown now, picks targets, watches the gaze, says when a search has ended.
 
     A search is found when the gaze has stayed within 5 degrees of its target for `hold_s`, and
     over when `timeout_s` have passed without that.
@@ -50,10 +58,13 @@ class SearchGame:
                  timeout_s: float = 10.0, max_start_rad: float = math.pi / 2,
                  limits: PanTiltLimits | None = None) -> None:
         self.world = world
+        self.scene = world.scene(0)
+        """What is around now."""
         self.log = SearchLog()
         self.target: SearchTarget | None = None
         self.error_rad = math.nan
         self._rng = rng
+        self._index = 0
         self._hold_s = hold_s
         self._timeout_s = timeout_s
         self._max_start_rad = max_start_rad
@@ -61,35 +72,39 @@ class SearchGame:
         self._started_s = math.nan
         self._within_since_s: float | None = None
 
-    def choose(self, gaze: np.ndarray, t_s: float = 0.0, next_scene: bool = True
-               ) -> SearchTarget:
-        """Go on to the next scene and pick something to look for; slow (tenths of a second).
+    def choose(self, gaze: np.ndarray, t_s: float = 0.0, next_scene: bool = True) -> Search:
+        """Pick a scene and something to look for in it; slow (tenths of a second).
 
-        Touches only the world, so it may run in another thread while nobody else reads the world.
+        Changes nothing that is shown or judged, so it may run in another thread.
 
         Args:
             gaze: (3,) where the head looks, base frame.
             t_s: time in the world.
-            next_scene: False stays in this room or picture.
+            next_scene: False stays in this room or picture; True goes on to the next one, past
+                one that an earlier call failed in.
 
         Raises:
-            WorldError: the scene has nothing to look for that the head could reach.
+            WorldError: the scene cannot be used, or has nothing to look for that the head could
+                reach.
         """
+        scene = self.scene
         if next_scene:
-            self.world.next_scene(self._rng)
+            self._index += 1
+            scene = self.world.scene(self._index)
         for _ in range(TRIES):
-            target = self.world.sample_target(self._rng, t_s)
+            target = scene.sample_target(self._rng, t_s)
             if self._reachable(target.direction) and \
                     self._far_enough(float(angle_between(gaze, target.direction))):
-                return target
+                return Search(scene, target)
         raise WorldError(
-            f'{self.world.name}: none of {TRIES} things to look for lies within '
+            f'{scene.name}: none of {TRIES} things to look for lies within '
             f'{math.degrees(self._max_start_rad):.0f} degrees of the gaze and within reach of the '
             'head; raise max_start_deg')
 
-    def begin(self, target: SearchTarget, now_s: float) -> None:
-        """The search for `target` starts now, on the clock `watch` will use."""
-        self.target, self._started_s, self._within_since_s = target, now_s, None
+    def begin(self, search: Search, now_s: float) -> None:
+        """A search starts now, on the clock `watch` will use; its scene is shown from now on."""
+        self.scene, self.target = search.scene, search.target
+        self._started_s, self._within_since_s = now_s, None
 
     def watch(self, gaze: np.ndarray, now_s: float) -> str | None:
         """Judge the gaze now; returns 'found', 'timeout', or None while the search goes on.

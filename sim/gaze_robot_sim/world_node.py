@@ -20,8 +20,7 @@ from gaze_robot.nodes import _messages, _qos
 from gaze_robot.nodes._lifecycle import run
 from gaze_robot.nodes._params import declare_config
 from gaze_robot_sim.scenes import open_world
-from gaze_robot_sim.scenes.base import SearchTarget
-from gaze_robot_sim.search_game import SearchGame
+from gaze_robot_sim.search_game import Search, SearchGame
 from gaze_robot_sim.virtual_camera import Shot, VirtualCamera
 
 
@@ -36,18 +35,18 @@ class WorldNode(Node):
         super().__init__('world', **options)
         self.config = config = declare_config(self, WorldConfig)
         self.world = open_world(config.world, config.seed)
-        self.panorama = self.world.panorama(0.0)
         self.game = SearchGame(
             self.world, np.random.default_rng(config.seed), config.hold_s,
             config.search_timeout_s, math.radians(config.max_start_deg),
             config.limits)
+        self.panorama = self.game.scene.panorama(0.0)
         self.camera = VirtualCamera(CameraModel.from_hfov(
             config.width, config.height, math.radians(config.hfov_deg)))
         self.shot: Shot | None = None
         self.published = 0
         """Pictures so far."""
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix='task')
-        self._choosing: Future[SearchTarget] | None = None
+        self._choosing: Future[Search] | None = None
         self._first = True
         self._retry_s = -math.inf
         self._start_s = self._now_s()
@@ -87,8 +86,7 @@ class WorldNode(Node):
 
     def _on_frame(self) -> None:
         now = self._now_s()
-        if self._choosing is None:          # while a task is chosen, only that thread reads it
-            self._refresh_panorama(now - self._start_s)
+        self._refresh_panorama(now - self._start_s)
         self.shot = shot = self.camera.shoot(self.panorama, now)
         header = Header(stamp=_messages.stamp(shot.pose.stamp_s),
                         frame_id=f'{self.config.frame_prefix}camera_optical_frame')
@@ -99,7 +97,7 @@ class WorldNode(Node):
 
     def _refresh_panorama(self, t_s: float) -> None:
         try:
-            self.panorama = self.world.panorama(t_s)
+            self.panorama = self.game.scene.panorama(t_s)
         except WorldError as error:
             self.get_logger().error(f'showing the last good picture: {error}',
                                     throttle_duration_sec=10.0)
@@ -122,18 +120,18 @@ class WorldNode(Node):
             chosen, self._choosing = self._choosing, None
             self._begin(chosen, now)
 
-    def _begin(self, chosen: 'Future[SearchTarget]', now: float) -> None:
+    def _begin(self, chosen: 'Future[Search]', now: float) -> None:
         try:
-            target = chosen.result()
+            search = chosen.result()
         except WorldError as error:
             self.get_logger().error(f'no task: {error}', throttle_duration_sec=10.0)
             self._retry_s = now + 2.0
             return
+        self.game.begin(search, now)
         self._refresh_panorama(now - self._start_s)
-        picture = at_camera_scale(target.exemplar, self.camera.camera)
-        header = Header(stamp=_messages.stamp(now), frame_id=target.name)
+        picture = at_camera_scale(search.target.exemplar, self.camera.camera)
+        header = Header(stamp=_messages.stamp(now), frame_id=search.target.name)
         self._exemplar_pub.publish(self._fill_exemplar(picture, header))
-        self.game.begin(target, now)
 
     def _now_s(self) -> float:
         return _messages.seconds(self.get_clock().now().to_msg())
