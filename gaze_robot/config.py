@@ -234,7 +234,11 @@ class WorldConfig(HeadConfig):
     """Pictures per second, Hz."""
 
     seed: int = _setting(0, min=0)
-    """Seed of rooms, targets and starts."""
+    """Seed of rooms, targets, starts and noise."""
+
+    dynamics: str = _setting('head', choices=('off', 'head', 'typical', 'random'))
+    """What the camera does to its pictures; 'off' and 'head': nothing; 'typical': motion blur,
+    noise and lost pictures of a webcam; 'random': drawn from the seed. Motion is the driver's."""
 
     reliability: str = _setting('best_effort', choices=('best_effort', 'reliable'))
     """Quality of service of the pictures."""

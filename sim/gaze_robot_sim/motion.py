@@ -96,19 +96,29 @@ class Motion:
         self._go(self._goals[newest % slots, self._all], self.step_s - self._late_s)
 
     def _go(self, goal: np.ndarray, time_s: float | np.ndarray) -> None:
-        """Head for one goal; the play is taken up at the end of the time."""
+        """Head for one goal for some time, and take the camera along."""
+        motor, speed = self._motor, self._motor_speed
         if self.dynamics.instant:
             self._motor, self._motor_speed = goal, np.zeros_like(goal)
         else:
             self._motor, self._motor_speed = approach(
-                self._motor, self._motor_speed, goal, self._fastest, self._strength, time_s)
-        if self.dynamics.backlash_rad[1] == 0.0:
+                motor, speed, goal, self._fastest, self._strength, time_s)
+        if not self.dynamics.backlash_rad[1]:
             self.pose, self.speed = self._motor, self._motor_speed
             return
-        before = self.pose
-        self.pose = np.minimum(np.maximum(before, self._motor - self._play),
-                               self._motor + self._play)
-        self.speed = np.where(self.pose != before, self._motor_speed, 0.0)
+        # A motor that had to turn back (at most once, as the goal stands) pushed until there.
+        turn = motor + 0.5 * speed * np.abs(speed) / self._strength
+        back = (turn - self._motor) * speed > 0
+        self._push(np.where(back & (self._motor_speed * speed <= 0), turn, self._motor))
+        low, high = self._push(self._motor)
+        self.speed = np.where(self.pose == np.where(self._motor_speed > 0, low, high),
+                              self._motor_speed, 0.0)
+
+    def _push(self, motor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Move the camera only as far as the play demands; (lowest, highest) it may be at."""
+        low, high = motor - self._play, motor + self._play
+        self.pose = np.minimum(np.maximum(self.pose, low), high)
+        return low, high
 
     def measured(self, eyes: Sequence[int] | np.ndarray, random: Sequence[np.random.Generator]
                  ) -> np.ndarray:

@@ -8,7 +8,10 @@ from gaze_robot.camera import CameraModel
 from gaze_robot.geometry import direction_from_pan_tilt
 from gaze_robot.policy.controller import PoseBuffer
 from gaze_robot.types import PanTiltState
+from gaze_robot_sim.dynamics import EyeDynamics
+from gaze_robot_sim.motion import exposure_poses
 from gaze_robot_sim.render import Panorama
+from gaze_robot_sim.sensor import exposed, Sensor
 
 FRESH_S = 0.05
 
@@ -32,8 +35,22 @@ class Shot:
 class VirtualCamera:
     """Takes pictures of a panorama from where the head was at the moment of exposure."""
 
-    def __init__(self, camera: CameraModel) -> None:
+    def __init__(self, camera: CameraModel, dynamics: EyeDynamics | None = None,
+                 rng: np.random.Generator | None = None) -> None:
+        """Make a camera whose head is elsewhere.
+
+        Args:
+            camera: lens and size.
+            dynamics: exposure, gain, noise and lost pictures are drawn once from these ranges;
+                motion is what the joint states say. None: an ideal camera.
+            rng: for these and for the noise; None: seed 0.
+        """
+        dynamics = EyeDynamics() if dynamics is None else dynamics
         self.camera = camera
+        self._random = np.random.default_rng(0) if rng is None else rng
+        self._exposure_s = dynamics.draw('exposure_s', self._random)
+        self.sensor = Sensor(dynamics)
+        self.sensor.start(0, self._random)
         self.poses = PoseBuffer()
         self._last_stamp_s = float('-inf')
 
@@ -51,8 +68,17 @@ class VirtualCamera:
         pose = self.poses.at(now_s)
         return PanTiltState(pose.pan_rad, pose.tilt_rad, pose.pan_rad_s, pose.tilt_rad_s, now_s)
 
+    def loses_picture(self) -> bool:
+        """Whether the next picture does not arrive; ask once for each."""
+        return self.sensor.dropped(0, self._random)
+
     def shoot(self, panorama: Panorama, now_s: float) -> Shot:
         """One picture; stamps grow from shot to shot."""
         pose = self.exposure(now_s)
         self._last_stamp_s = pose.stamp_s
-        return Shot(panorama.picture(self.camera, pose.pan_rad, pose.tilt_rad), pose)
+        poses = exposure_poses(np.array([pose.pan_rad, pose.tilt_rad]),
+                               np.array([pose.pan_rad_s, pose.tilt_rad_s]),
+                               self._exposure_s, 1.0 / self.camera.fx)
+        image = exposed([panorama.picture(self.camera, pan, tilt) for pan, tilt in poses])
+        self.sensor.develop(image, 0, self._random)
+        return Shot(image, pose)

@@ -19,6 +19,7 @@ from gaze_robot.exemplars import at_camera_scale
 from gaze_robot.nodes import _messages, _qos
 from gaze_robot.nodes._lifecycle import run
 from gaze_robot.nodes._params import declare_config
+from gaze_robot_sim.dynamics import EyeDynamics
 from gaze_robot_sim.scenes import open_world
 from gaze_robot_sim.search_game import Search, SearchGame
 from gaze_robot_sim.virtual_camera import Shot, VirtualCamera
@@ -41,7 +42,8 @@ class WorldNode(Node):
             config.limits)
         self.panorama = self.game.scene.panorama(0.0)
         self.camera = VirtualCamera(CameraModel.from_hfov(
-            config.width, config.height, math.radians(config.hfov_deg)))
+            config.width, config.height, math.radians(config.hfov_deg)),
+            EyeDynamics.named(config.dynamics), np.random.default_rng([config.seed, 1]))
         self.shot: Shot | None = None
         self.published = 0
         """Pictures so far."""
@@ -85,6 +87,8 @@ class WorldNode(Node):
                 'the camera stands still; set the parameter joints', once=True)
 
     def _on_frame(self) -> None:
+        if self.camera.loses_picture():
+            return
         now = self._now_s()
         self._refresh_panorama(now - self._start_s)
         self.shot = shot = self.camera.shoot(self.panorama, now)
