@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 import threading
 from typing import Generic, Protocol, TypeVar
+from weakref import WeakValueDictionary
 
 
 class Sized(Protocol):
@@ -18,48 +19,49 @@ Item = TypeVar('Item', bound=Sized)
 
 
 class Recent(Generic[Item]):
-    """The items used last, as many as fit; the newest is kept whatever its size. Thread-safe."""
+    """The items used last, as many as fit; the newest is kept whatever its size. Thread-safe.
+
+    What no longer fits is still found as long as somebody else holds it, so nothing is twice in
+    memory.
+    """
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._items: OrderedDict[Hashable, Item] = OrderedDict()
+        self._kept: OrderedDict[Hashable, Item] = OrderedDict()
+        self._alive: WeakValueDictionary[Hashable, Item] = WeakValueDictionary()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self._items)
-
-    def __contains__(self, key: Hashable) -> bool:
-        return key in self._items
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held."""
-        with self._lock:
-            return sum(item.nbytes for item in self._items.values())
+        return len(self._kept)
 
     def get(self, key: Hashable) -> Item | None:
-        """What is kept under a key, which counts as a use; None when nothing is."""
+        """The item of a key, which counts as a use; None when it is gone."""
         with self._lock:
-            if key in self._items:
-                self._items.move_to_end(key)
-            return self._items.get(key)
+            item = self._alive.get(key)
+            return None if item is None else self._keep(key, item)
 
     def put(self, key: Hashable, item: Item) -> Item:
-        """Keep an item; returns what is kept, the older one where two threads made the same."""
+        """Keep an item; returns what is kept: the older one where two threads made the same."""
         with self._lock:
-            item = self._items.setdefault(key, item)
-            self._items.move_to_end(key)
-            held = sum(each.nbytes for each in self._items.values())
-            while held > self._max_bytes and len(self._items) > 1:
-                held -= self._items.popitem(last=False)[1].nbytes
-            return item
+            return self._keep(key, self._alive.setdefault(key, item))
 
     def get_or_make(self, key: Hashable, make: Callable[[], Item]) -> Item:
-        """What is kept under a key, made now if need be; other threads are not held up by that."""
+        """The item of a key, made now if need be; other threads are not held up by that."""
         item = self.get(key)
         return self.put(key, make()) if item is None else item
 
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
-            self._items.clear()
+            self._kept.clear()
+            self._alive.clear()
+
+    def _keep(self, key: Hashable, item: Item) -> Item:
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return item
+        self._kept[key] = item
+        held = sum(each.nbytes for each in self._kept.values())
+        while held > self._max_bytes and len(self._kept) > 1:
+            held -= self._kept.popitem(last=False)[1].nbytes
+        return item

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 import functools
+import logging
 from pathlib import Path
 import zlib
 
@@ -11,17 +12,23 @@ import numpy as np
 from gaze_robot.errors import WorldError
 from gaze_robot_sim.render import Panorama
 from gaze_robot_sim.scenes.base import Scene
+from gaze_robot_sim.scenes.hdr import to_8_bit
 from gaze_robot_sim.scenes.still import RememberingWorld, StillScene
 from gaze_robot_sim.scenes.targets import find_photo_place
 
-PICTURE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
+PICTURE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.hdr', '.exr')
+MAX_WIDTH = 16384
+"""Pixels; wider pictures are made smaller: half a gigabyte, and finer than any eye looks."""
+_OPENEXR = b'\x76\x2f\x31\x01'
+_log = logging.getLogger(__name__)
 
 
 def load_panorama(path: Path) -> Panorama:
-    """Read an equirectangular picture of any size.
+    """Read an equirectangular picture of any size and depth; very wide ones are made smaller.
 
     Raises:
-        WorldError: missing, damaged, cut short, or not twice as wide as high within 1 %.
+        WorldError: missing, damaged, cut short, not finite, or not twice as wide as high within
+            1 %.
     """
     try:
         data = path.read_bytes()
@@ -29,16 +36,33 @@ def load_panorama(path: Path) -> Panorama:
         raise WorldError(f'cannot read {path}: {error.strerror}') from error
     if _cut_short(data):
         raise WorldError(f'{path} is cut short ({len(data)} bytes); copy or download it again')
+    image = _decoded(path, data)
+    height, width = image.shape[:2]
+    if width > MAX_WIDTH:
+        _log.warning('%s is %d pixels wide; made smaller to %d', path, width, MAX_WIDTH)
+        image = cv2.resize(image, (MAX_WIDTH, round(height * MAX_WIDTH / width)),
+                           interpolation=cv2.INTER_AREA)
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise WorldError(f'{path} cannot be decoded ({error.err}); is it damaged?') from error
-    if image is None:
-        raise WorldError(f'{path} is not a picture OpenCV can read; is it damaged?')
-    try:
-        return Panorama(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+        return Panorama(cv2.cvtColor(to_8_bit(image), cv2.COLOR_BGR2RGB))
     except WorldError as error:
         raise WorldError(f'{path}: {error}') from error
+
+
+def _decoded(path: Path, data: bytes) -> np.ndarray:
+    """The pixels of a file as it holds them, (height, width, 3) BGR."""
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8),
+                             cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        reason = ''
+    except cv2.error as error:
+        image, reason = None, f' ({error.err.strip()})'
+    if image is not None:
+        return image
+    if data.startswith(_OPENEXR):
+        raise WorldError(f'{path} cannot be read: for OpenEXR the environment must hold '
+                         'OPENCV_IO_ENABLE_OPENEXR=1 from the start. Set that, or write it again '
+                         f'as Radiance .hdr; if it is set, is the file damaged?{reason}')
+    raise WorldError(f'{path} is not a picture OpenCV can read; is it damaged?{reason}')
 
 
 class PanoramaWorld(RememberingWorld):

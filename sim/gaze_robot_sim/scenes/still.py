@@ -13,7 +13,7 @@ from gaze_robot_sim.scenes.targets import Place, show_place
 
 BANK = 32
 """Places to look for per scene: finding one takes some 20 ms, so they are found once."""
-KEPT_BYTES = 256 << 20
+KEPT_BYTES = 512 << 20
 """Memory for the scenes of one world that were used last."""
 
 
