@@ -6,6 +6,7 @@ import pytest
 from gaze_robot.camera import CameraModel
 from gaze_robot.geometry import panorama_pixel
 from gaze_robot.types import PanTiltState
+from gaze_robot_sim.dynamics import EyeDynamics
 from gaze_robot_sim.render import Panorama
 from gaze_robot_sim.virtual_camera import VirtualCamera
 
@@ -56,3 +57,35 @@ def test_it_sees_what_lies_along_its_gaze(camera):
     rows, columns = np.nonzero(shot.image[..., 0] > 100)
     assert (columns.mean(), rows.mean()) == pytest.approx((32, 24), abs=1.5)
     np.testing.assert_allclose(shot.gaze, (math.cos(pan), math.sin(pan), 0), atol=1e-12)
+
+
+def test_while_the_head_turns_an_edge_is_as_wide_as_the_way_it_went():
+    """From black to white over speed * exposure, and sharp where the head stands."""
+    image = np.zeros((512, 1024, 3), np.uint8)
+    image[:, :512] = 255                                # left of straight ahead
+    wide = {}
+    for speed in (0.0, 2.0):
+        camera = VirtualCamera(CameraModel.from_hfov(64, 48, 1.0),
+                               EyeDynamics(exposure_s=(0.05, 0.05)))
+        add(camera, 0.0, 1.0, speed)
+        row = camera.shoot(Panorama(image), 1.0).image[24, :, 0].astype(int)
+        assert (row[0], row[-1]) == (255, 0)
+        wide[speed] = np.count_nonzero((row > 10) & (row < 245))
+        assert abs(row.sum() / 255 - 32) < 0.7          # centred on the pose
+    assert wide[0.0] <= 3
+    assert wide[2.0] == pytest.approx(2.0 * 0.05 * camera.camera.fx, abs=2.5)
+
+
+def test_its_noise_and_its_losses_follow_the_generator():
+    dynamics = EyeDynamics(sensor_noise=(3.0, 3.0), drop_rate=(0.5, 0.5))
+    panorama, lens = Panorama(np.full((64, 128, 3), 90, np.uint8)), CameraModel.from_hfov(
+        64, 48, 1.0)
+    one, same, other = (VirtualCamera(lens, dynamics, np.random.default_rng(seed))
+                        for seed in (1, 1, 2))
+    lost = [[camera.loses_picture() for _ in range(50)] for camera in (one, same, other)]
+    assert 10 < sum(lost[0]) < 40
+    assert lost[0] == lost[1] != lost[2]
+    shots = [camera.shoot(panorama, 1.0).image for camera in (one, same, other)]
+    np.testing.assert_array_equal(shots[0], shots[1])
+    assert (shots[0] != shots[2]).mean() > 0.5
+    assert shots[0].std() == pytest.approx(3.0, rel=0.1)
