@@ -29,10 +29,19 @@ class Recent(Generic[Item]):
         self._max_bytes = max_bytes
         self._kept: OrderedDict[Hashable, Item] = OrderedDict()
         self._alive: WeakValueDictionary[Hashable, Item] = WeakValueDictionary()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def __len__(self) -> int:
         return len(self._kept)
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._kept
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes kept."""
+        with self._lock:
+            return sum(item.nbytes for item in self._kept.values())
 
     def get(self, key: Hashable) -> Item | None:
         """The item of a key, which counts as a use; None when it is gone."""
@@ -61,7 +70,7 @@ class Recent(Generic[Item]):
             self._kept.move_to_end(key)
             return item
         self._kept[key] = item
-        held = sum(each.nbytes for each in self._kept.values())
+        held = self.nbytes
         while held > self._max_bytes and len(self._kept) > 1:
             held -= self._kept.popitem(last=False)[1].nbytes
         return item

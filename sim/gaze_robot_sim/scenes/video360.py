@@ -4,27 +4,32 @@ from collections.abc import Sequence
 import math
 from pathlib import Path
 from typing import Any
+import weakref
 
-import cv2
 import numpy as np
 
 from gaze_robot.errors import WorldError
 from gaze_robot_sim.render import Panorama
 from gaze_robot_sim.scenes.base import Scene, SearchTarget
+from gaze_robot_sim.scenes.cache import Recent
+from gaze_robot_sim.scenes.frames import FrameReader
+from gaze_robot_sim.scenes.prefetch import AHEAD, Prefetch
 from gaze_robot_sim.scenes.still import RememberingWorld
 from gaze_robot_sim.scenes.targets import find_photo_place, show_place
 
 VIDEO_SUFFIXES = ('.mp4', '.m4v', '.mov', '.mkv', '.webm', '.avi')
-_SKIP_AT_MOST = 45
-"""Frames ahead up to which decoding on is quicker than seeking to a key frame and decoding on."""
-_NOWHERE = -2 * _SKIP_AT_MOST
-"""A frame number from which every frame is reached by seeking."""
+KEPT_BYTES = 256 << 20
+"""Memory for the frames of one video that were looked at last."""
 
 
 class VideoScene:
-    """An equirectangular video; implements the Scene protocol. Holds one frame at a time."""
+    """An equirectangular video; implements the Scene protocol.
 
-    def __init__(self, path: Path) -> None:
+    A thread reads ahead. Any number of eyes may look at any time each: quick if they look at the
+    same time, slower if every one of them makes the video seek.
+    """
+
+    def __init__(self, path: Path, kept_bytes: int = KEPT_BYTES) -> None:
         """Open a video and read its first and last frames.
 
         Raises:
@@ -32,37 +37,19 @@ class VideoScene:
         """
         self.name = path.name
         self._path = path
-        self._capture = cv2.VideoCapture(str(path))
+        reader = FrameReader(path)
+        self.frames, self.rate = reader.frames, reader.rate
+        self.duration_s = self.frames / self.rate
+        self._recent: Recent[Panorama] = Recent(kept_bytes)
         try:
-            self._check()
-            self.duration_s = self.frames / self.rate
-            self._decoded = _NOWHERE
-            self._index = -1
-            self._panorama: Panorama = self.panorama(0.0)
+            first = self._panorama(reader.read(0))
         except WorldError:
-            self.close()
+            reader.close()
             raise
-
-    def _check(self) -> None:
-        """Raise WorldError for a file that cannot be played to its end."""
-        capture = self._capture
-        if not capture.isOpened():
-            raise WorldError(f'{self._path} is not a video that can be played; is it damaged or '
-                             'cut short? try playing it with ffplay')
-        self.frames = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        self.rate = float(capture.get(cv2.CAP_PROP_FPS))
-        if self.frames < 1 or not 0 < self.rate < 1000:
-            raise WorldError(f'{self._path} states {self.frames} frames at {self.rate} per '
-                             'second; write it again with ffmpeg -i IN -c:v libx264 OUT.mp4')
-        # Containers may count a frame or two too many; a video that is cut short lacks more.
-        tolerance = 2
-        last = max(0, self.frames - 1 - tolerance)
-        if not self._seek(last) or not capture.grab():
-            raise WorldError(f'{self._path} breaks off before frame {last + 1} of {self.frames}: '
-                             'it is cut short or damaged; copy or download it again')
-        self.frames = last + 1
-        while self.frames < last + 1 + tolerance and capture.grab():
-            self.frames += 1
+        self._recent.put(0, first)
+        ahead = min(AHEAD, max(1, kept_bytes // (4 * first.image.nbytes)))
+        self._frames = Prefetch(reader, str(path), ahead, self._recent.__contains__)
+        weakref.finalize(self, self._frames.close)
 
     def panorama(self, t_s: float = 0.0) -> Panorama:
         """The frame at a time, seconds from the start, 0 or more, wrapped to the duration.
@@ -74,13 +61,9 @@ class VideoScene:
             raise WorldError(f'a time in a video is 0 s or later, got {t_s}')
         # The small shift keeps k / rate, computed in floating point, on frame k.
         index = int(t_s * self.rate + 1e-6) % self.frames
-        if index != self._index:
-            image = self._read(index)
-            try:
-                self._panorama, self._index = Panorama(image), index
-            except WorldError as error:
-                raise WorldError(f'{self._path}: {error}') from error
-        return self._panorama
+        self._frames.show(index)
+        return self._recent.get_or_make(
+            index, lambda: self._panorama(self._frames.read(index)))
 
     def sample_target(self, rng: np.random.Generator, t_s: float = 0.0) -> SearchTarget:
         """A distinctive patch of the frame at a time.
@@ -100,48 +83,37 @@ class VideoScene:
 
     @property
     def nbytes(self) -> int:
-        """Memory of the frame."""
-        return self._panorama.nbytes
+        """Memory of the frames kept."""
+        return self._recent.nbytes
 
     def close(self) -> None:
-        """Close the file."""
-        self._capture.release()
+        """End the thread, close the file, forget the frames."""
+        self._frames.close()
+        self._recent.clear()
 
-    def _seek(self, index: int) -> bool:
-        """Make frame `index` the next one; False where the decoder ended up elsewhere."""
-        self._capture.set(cv2.CAP_PROP_POS_FRAMES, index)
-        return abs(self._capture.get(cv2.CAP_PROP_POS_FRAMES) - index) <= 1
-
-    def _read(self, index: int) -> np.ndarray:
-        """Frame `index` as (height, width, 3) RGB: by decoding on where that is near."""
-        if not 0 <= index - self._decoded - 1 <= _SKIP_AT_MOST:
-            self._decoded = index - 1 if self._seek(index) else _NOWHERE
-        while _NOWHERE < self._decoded < index:
-            self._decoded = self._decoded + 1 if self._capture.grab() else _NOWHERE
-        if self._decoded == _NOWHERE:
-            raise WorldError(f'{self._path} cannot be read at frame {index} of {self.frames}; '
-                             'is the world still open, and the file undamaged?')
-        got, image = self._capture.retrieve()
-        if not got or image is None:
-            raise WorldError(f'{self._path}: frame {index} cannot be decoded; is it damaged?')
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    def _panorama(self, image: np.ndarray) -> Panorama:
+        try:
+            return Panorama(image)
+        except WorldError as error:
+            raise WorldError(f'{self._path}: {error}') from error
 
 
 class VideoWorld(RememberingWorld):
     """A video file: one scene; implements the World protocol."""
 
-    def __init__(self, path: Path) -> None:
-        """Open a video and read its first and last frames.
+    def __init__(self, path: Path, kept_bytes: int = KEPT_BYTES) -> None:
+        """Open a video; see VideoScene.
 
         Raises:
             WorldError: not a video, not twice as wide as high, or its end is missing.
         """
-        super().__init__(path.name, 1, (path,))
-        self._scene = VideoScene(path)
+        super().__init__(path.name, 1, (path, kept_bytes))
+        self._scene = VideoScene(path, kept_bytes)
 
     def _make(self, index: int) -> Scene:
         return self._scene
 
     def close(self) -> None:
-        """Close the file."""
+        """End the thread and close the file."""
         self._scene.close()
+        super().close()

@@ -1,0 +1,84 @@
+"""The frames of a video file by their numbers."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from gaze_robot.errors import WorldError
+
+SKIP_AT_MOST = 45
+"""Frames ahead up to which decoding on is quicker than seeking to a key frame and decoding on."""
+_NOWHERE = -2 * SKIP_AT_MOST
+"""A frame number from which every frame is reached by seeking."""
+_TOLERANCE = 2
+"""Containers may count a frame or two too many; a video that is cut short lacks more."""
+
+
+class FrameReader:
+    """A video file, read frame by frame; for one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a video and read its last frame.
+
+        Raises:
+            WorldError: not a video, or its end is missing.
+        """
+        self._path = path
+        self._capture = cv2.VideoCapture(str(path))
+        self._decoded = _NOWHERE
+        try:
+            self.rate, self.frames = self._check()
+        except WorldError:
+            self.close()
+            raise
+
+    def _check(self) -> tuple[float, int]:
+        """(frames per second, frames); WorldError for a file that cannot be played to its end."""
+        capture = self._capture
+        if not capture.isOpened():
+            raise WorldError(f'{self._path} is not a video that can be played; is it damaged or '
+                             'cut short? try playing it with ffplay')
+        frames, rate = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), capture.get(cv2.CAP_PROP_FPS)
+        if frames < 1 or not 0 < rate < 1000:
+            raise WorldError(f'{self._path} states {frames} frames at {rate} per second; write it '
+                             'again with ffmpeg -i IN -c:v libx264 OUT.mp4')
+        last = max(0, frames - 1 - _TOLERANCE)
+        if not self._seek(last) or not capture.grab():
+            raise WorldError(f'{self._path} breaks off before frame {last + 1} of {frames}: '
+                             'it is cut short or damaged; copy or download it again')
+        there = last + 1
+        while there < last + 1 + _TOLERANCE and capture.grab():
+            there += 1
+        return float(rate), there
+
+    def close(self) -> None:
+        """Close the file; calling twice does no harm."""
+        self._capture.release()
+
+    def reaches(self, index: int) -> bool:
+        """Whether a frame comes so soon that it takes no seeking."""
+        return 0 <= index - self._decoded - 1 <= SKIP_AT_MOST
+
+    def read(self, index: int) -> np.ndarray:
+        """Frame `index` as (height, width, 3) uint8 RGB: by decoding on where that is near.
+
+        Raises:
+            WorldError: it cannot be read.
+        """
+        if not self.reaches(index):
+            self._decoded = index - 1 if self._seek(index) else _NOWHERE
+        while _NOWHERE < self._decoded < index:
+            self._decoded = self._decoded + 1 if self._capture.grab() else _NOWHERE
+        if self._decoded == _NOWHERE:
+            raise WorldError(f'{self._path} cannot be read at frame {index} of {self.frames}; '
+                             'is the file undamaged and where it was?')
+        got, image = self._capture.retrieve()
+        if not got or image is None:
+            raise WorldError(f'{self._path}: frame {index} cannot be decoded; is it damaged?')
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+    def _seek(self, index: int) -> bool:
+        """Make frame `index` the next one; False where the decoder ended up elsewhere."""
+        self._capture.set(cv2.CAP_PROP_POS_FRAMES, index)
+        return abs(self._capture.get(cv2.CAP_PROP_POS_FRAMES) - index) <= 1
