@@ -9,6 +9,7 @@ import pytest
 
 from gaze_robot.config import parameters, WorldConfig
 from gaze_robot.errors import CommandError, ConfigError
+from gaze_robot.geometry import angle_between, direction_from_pan_tilt
 from gaze_robot.types import PanTiltLimits
 from gaze_robot_sim.dynamics import EyeDynamics, PRESETS
 from gaze_robot_sim.motion import MOST_EXPOSURES, Motion
@@ -242,6 +243,16 @@ def test_a_start_that_is_no_pose_is_refused(pose):
         motion(PRESETS['head'], at=pose)
 
 
+def test_a_head_that_starts_anew_forgets_where_it_was_going():
+    heads, random = motion(PRESETS['typical'])
+    trajectory(heads, np.full((8, 1, 2), 0.9))
+    assert heads.speed.any()
+    heads.start(0, random[0], np.array([-0.2, 0.1]))
+    assert not heads.speed.any()
+    np.testing.assert_array_equal(trajectory(heads, np.full((8, 1, 2), [-0.2, 0.1])),
+                                  np.full((8, 1, 2), [-0.2, 0.1]))
+
+
 def test_a_step_leaves_earlier_arrays_alone():
     heads, _ = motion(PRESETS['typical'])
     pose, speed = heads.pose, heads.speed
@@ -314,21 +325,22 @@ def test_pictures_are_lost_at_the_rate():
     assert sum(sensor.dropped(0, rng) for _ in range(4000)) == pytest.approx(800, abs=130)
 
 
-@pytest.mark.parametrize('at', [(0.0, 0.0), (1.0, 0.8)])
-def test_an_exposure_covers_the_motion_evenly(at):
-    heads, _ = motion(EyeDynamics(exposure_s=(0.02, 0.02)), at=at)
+@pytest.mark.parametrize('goal', [(2.5, 0.0), (-2.5, 0.95), (0.0, 0.95)])
+def test_an_exposure_covers_the_motion_evenly(goal):
+    """As many poses as steps fit between where the axis is when the shutter opens and shuts."""
+    heads, _ = motion(EyeDynamics(exposure_s=(0.02, 0.02)), at=(0.0, goal[1] and 0.8))
     assert len(heads.exposures(0, 1e-4)) == 1           # it stands
-    trajectory(heads, np.full((6, 1, 2), -1.0))
-    pose, speed = heads.pose[0], heads.speed[0]
-    swept = 0.02 * math.hypot(speed[0] * math.cos(pose[1]), speed[1])
-    for step_rad in (3 * swept, swept / 1.5, swept / 3.5, swept / 50):
-        poses = heads.exposures(0, step_rad)
+    trajectory(heads, np.full((4, 1, 2), goal))
+    pose, half = heads.pose[0], 0.01 * heads.speed[0]
+    swept = angle_between(direction_from_pan_tilt(*(pose - half)),
+                          direction_from_pan_tilt(*(pose + half)))
+    for steps, count in ((0.48, 1), (0.52, 2), (0.98, 2), (2.02, 3), (3.95, 4),
+                         (50, MOST_EXPOSURES)):
+        poses = heads.exposures(0, swept / steps)
+        assert len(poses) == count
         np.testing.assert_allclose(poses.mean(axis=0), pose, atol=1e-12)
-        assert len(poses) == {3 * swept: 1, swept / 1.5: 2, swept / 3.5: 4}.get(
-            step_rad, MOST_EXPOSURES)
-        if len(poses) > 1:
-            gaps = np.diff(poses, axis=0)
-            np.testing.assert_allclose(gaps, [0.02 * speed / len(poses)] * len(gaps))
+        np.testing.assert_allclose(np.diff(poses, axis=0),
+                                   np.tile(2 * half / count, (count - 1, 1)))
 
 
 def test_an_exposure_is_the_mean_of_its_pictures():

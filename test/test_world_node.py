@@ -115,6 +115,15 @@ def test_the_picture_is_what_the_turned_camera_sees(stage):
     np.testing.assert_array_equal(seen, stage.world.panorama.picture(camera, 1.0, -0.2))
 
 
+@pytest.mark.parametrize('stage', [{'dynamics': 'typical'}], indirect=True)
+def test_a_webcam_is_noisy_where_an_ideal_camera_is_not(stage):
+    stage.spin(5, until=lambda: len(stage.heard['image_raw']) > 3)
+    seen = _messages.rgb_from_image(stage.heard['image_raw'][-1]).astype(float)
+    clean = stage.world.panorama.picture(stage.world.camera.camera, 0.0, 0.0)
+    middle = (clean > 20) & (clean < 235)
+    assert (seen - clean)[middle].std() == pytest.approx(2.0, rel=0.1)
+
+
 def test_a_search_is_given_judged_and_followed_by_the_next(stage):
     stage.world.game._hold_s = 0.2
     stage.spin(5, until=lambda: stage.heard['world/gaze_error'])

@@ -46,8 +46,8 @@ class Motion:
         self._play, self._late_s = np.zeros((eyes, 1)), np.zeros((eyes, 1))
         self._late = np.zeros(eyes, int)
         self._noise, self.exposure_s = np.zeros(eyes), np.zeros(eyes)
-        self._goals = np.zeros((math.ceil(dynamics.latency_s[1] * rate_hz) + 2, eyes, 2))
-        self._steps, self._delayed, self._all = 0, False, np.arange(eyes)
+        self._goals = np.zeros((math.ceil(dynamics.latency_s[1] * rate_hz) + 1, eyes, 2))
+        self._steps, self._all = 0, np.arange(eyes)
 
     def start(self, eye: int, rng: np.random.Generator, pose: np.ndarray) -> None:
         """Draw an eye's parameters and put it at rest at `pose` (2,), in the middle of its play.
@@ -65,7 +65,6 @@ class Motion:
             self._strength[eye] = draw('max_acceleration_rad_s2', rng)
         late = round(draw('latency_s', rng) / self.step_s, 9)
         self._late[eye], self._late_s[eye] = int(late), late % 1.0 * self.step_s
-        self._delayed = bool(self._late.any() or self._late_s.any())
         self._play[eye] = 0.5 * draw('backlash_rad', rng)
         self._noise[eye] = draw('encoder_noise_rad', rng)
         self.exposure_s[eye] = draw('exposure_s', rng)
@@ -84,7 +83,7 @@ class Motion:
             raise CommandError(f'{len(self.pose)} eyes need as many finite goals (pan, tilt), '
                                f'got {goal}')
         goal = np.minimum(np.maximum(goal, self._low), self._high)
-        if not self._delayed:
+        if not self.dynamics.latency_s[1]:
             self._go(goal, self.step_s)
             return
         self._steps += 1
