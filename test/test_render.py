@@ -127,7 +127,7 @@ def test_fine_stripes_are_averaged_not_aliased():
     image[:, ::2] = 255
     view = Panorama(image).levels(0.3, 0.05, PATTERN)[2]
     assert HALF_TANGENTS[2] * 2 / WINDOWS[2] * 4096 / math.tau > 10
-    assert np.abs(view.astype(int) - 127).max() <= 12
+    assert np.abs(view.astype(int) - 127).max() <= 20
 
 
 def test_the_eye_sees_what_a_camera_there_would_show_it(room):

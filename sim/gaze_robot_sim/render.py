@@ -1,73 +1,134 @@
 """Panorama + pose -> what an eye or a camera there sees. Prefiltered, seamless, rotation only.
 
-Speed comes from three places (measured: cv2.remap on a uint8 mip pyramid is about five times a
-float32 grid_sample): maps by cv2.cartToPolar, the coarsest mip level that loses nothing, uint8.
+One family of functions for training, the simulated camera and evaluation. A sample of a foveated
+view is the mean of a small square of the world. It is read with one tap from a copy of the
+panorama whose every pixel already is the mean over a square of that size (`mips`); four taps are
+spent only where the panorama is hardly finer than the samples.
+
+B eyes   P taps, places where a copy is read
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 import functools
 import math
+from typing import Any
 
 import cv2
 import numpy as np
 
 from gaze_robot.camera import CameraModel
-from gaze_robot.errors import WorldError
+from gaze_robot.errors import ConfigError, WorldError
 from gaze_robot.foveation import FoveationPattern
 from gaze_robot.geometry import pan_tilt_from_direction
+from gaze_robot_sim.mips import copies_for, Copy, make_atlas, places
 
-_PAD = 4
-"""Columns repeated on each side of the stored picture, so that the seam needs no special case."""
+MAX_WIDTH = 16384
+"""Of a panorama: cv2.remap reads pictures below 32767 pixels."""
 
+_CHUNK_TAPS = 1 << 16
+"""Taps whose arithmetic is done at once: what stays in a processor's cache."""
 
-class _Rays:
-    """Optical rays of a grid of samples, split into planes for the map arithmetic."""
+_COARSE, _FINE = 0.75, 1.9
+"""Panorama pixels per sample between which one tap is not enough."""
 
-    def __init__(self, ray: np.ndarray) -> None:
-        self.x, self.y, self.z = (np.ascontiguousarray(ray[..., i], np.float32) for i in range(3))
-        step = np.linalg.norm(np.diff(ray, axis=1), axis=-1)
-        self.step_rad = float(np.median(step)) if step.size else 1e-3
+_KEPT_ATLASES = 4
+"""Per panorama: one for each pattern or camera that looks at it."""
 
-    def angles(self, tilt_rad: float) -> tuple[np.ndarray, np.ndarray]:
-        """(pan relative to the camera's, tilt), radians, float32, shaped like the grid."""
-        cos, sin = np.float32(math.cos(tilt_rad)), np.float32(math.sin(tilt_rad))
-        forward = self.z * cos - self.y * sin
-        down = self.z * sin + self.y * cos
-        level, pan = cv2.cartToPolar(forward, self.x)          # pan grows to the right, 0..2 pi
-        _, tilt = cv2.cartToPolar(level, down)
-        np.subtract(tilt, np.float32(2 * math.pi), out=tilt, where=tilt > math.pi)
-        return pan, tilt
+Mapper = Callable[[Callable, Iterable], Iterable[Any]]
+"""`map`, or a thread pool's."""
 
 
-def level_rays(pattern: FoveationPattern, level: int, oversample: int = 1) -> np.ndarray:
-    """Unit optical rays (side, side, 3) of one level's samples, side = window * oversample."""
-    side = pattern.window[level] * oversample
-    steps = ((np.arange(side) + 0.5) / side * 2 - 1) * pattern.half_tangent(level)
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """How to read panoramas of one size through a set of rays: blocks of squares, flattened."""
+
+    rays: np.ndarray
+    """(3, P) float32, optical frame, of any length."""
+
+    copies: tuple[Copy, ...]
+    """Of the panorama, in its atlas."""
+
+    to_column: tuple[np.ndarray, np.ndarray]
+    """Scale and shift, (P,) float32 each, that take a tap's angle to a column of the atlas."""
+
+    to_row: tuple[np.ndarray, np.ndarray]
+    """The same for the angle from straight up and the rows."""
+
+    map_shape: tuple[int, int]
+    """Of the map that cv2.remap gets; any shape does, long rows are quicker."""
+
+    blocks: tuple[tuple[slice, tuple[int, int, int]], ...]
+    """Where each block lies among the taps, and its (rows, columns, 3)."""
+
+    @classmethod
+    def make(cls, blocks: Sequence[np.ndarray], width: int, height: int, averaged: bool
+             ) -> '_Plan':
+        """From (rows, columns, 3) unit rays each.
+
+        Args:
+            width, height: of the panoramas.
+            averaged: whether a tap stands for its whole share of the view, or for a point of it.
+        """
+        rays = np.concatenate([block.reshape(-1, 3) for block in blocks])
+        pixels = np.concatenate([_footprint(block).ravel() for block in blocks])
+        copies, which = copies_for(pixels * width / (2 * math.pi), width, height, averaged)
+        spots = places(width, height, copies)
+        u = np.array([[p.width / (2 * math.pi), p.left - 0.5] for p in spots], np.float32)[which]
+        v = np.array([[p.height / math.pi, p.top - 0.5] for p in spots], np.float32)[which]
+        ends = np.cumsum([0] + [block.shape[0] * block.shape[1] for block in blocks])
+        columns = math.gcd(*(block.shape[1] for block in blocks))
+        return cls(np.ascontiguousarray(rays.T, np.float32), copies,
+                   (u[:, 0].copy(), u[:, 1].copy()), (v[:, 0].copy(), v[:, 1].copy()),
+                   (len(rays) // columns, columns),
+                   tuple((slice(first, last), block.shape)
+                         for first, last, block in zip(ends, ends[1:], blocks)))
+
+
+def _footprint(rays: np.ndarray) -> np.ndarray:
+    """(rows, columns) square root of the solid angle between neighbouring rays, radians."""
+    if min(rays.shape[:2]) < 2:
+        return np.full(rays.shape[:2], 1e-3)
+    down, right = np.gradient(rays, axis=(0, 1))
+    return np.sqrt(np.linalg.norm(np.cross(down, right), axis=-1))
+
+
+def _square_rays(side: int, half_tangent: float, roll_rad: float = 0.0) -> np.ndarray:
+    """Unit optical rays (side, side, 3) through the cells of a square ahead."""
+    steps = ((np.arange(side) + 0.5) / side * 2 - 1) * half_tangent
     x, y = np.meshgrid(steps, steps)
-    ray = np.stack([x, y, np.ones_like(x)], axis=-1)
+    cos, sin = math.cos(roll_rad), math.sin(roll_rad)
+    ray = np.stack([x * cos + y * sin, y * cos - x * sin, np.ones_like(x)], axis=-1)
     return ray / np.linalg.norm(ray, axis=-1, keepdims=True)
 
 
-_rays_cache: dict[object, _Rays] = {}
+@functools.lru_cache(maxsize=64)
+def _level_plan(pattern: FoveationPattern, width: int, height: int, samples: int) -> _Plan:
+    """One block per level; samples 0 chooses the taps per level."""
+    blocks = []
+    for level, window in enumerate(pattern.window):
+        half = pattern.half_tangent(level)
+        pixels = 2 * half / window * width / (2 * math.pi)
+        side = samples or (2 if _COARSE < pixels < _FINE else 1)
+        blocks.append(_square_rays(window * side, half))
+    return _Plan.make(blocks, width, height, averaged=True)
 
 
-def _cached_rays(key: object, make: Callable[[], np.ndarray]) -> _Rays:
-    rays = _rays_cache.get(key)
-    if rays is None:
-        if len(_rays_cache) > 64:
-            _rays_cache.clear()                     # other threads keep what they hold
-        rays = _rays_cache[key] = _Rays(make())
-    return rays
+@functools.lru_cache(maxsize=64)
+def _camera_plan(camera: CameraModel, width: int, height: int) -> _Plan:
+    u, v = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
+    rays = camera.unproject(np.stack([u, v], axis=-1))
+    return _Plan.make([rays], width, height, averaged=False)
 
 
 class Panorama:
-    """One equirectangular picture with its mip pyramid."""
+    """One equirectangular picture with its mip levels."""
 
     def __init__(self, image: np.ndarray) -> None:
         """Take a picture.
 
         Args:
-            image: (height, width, 3) uint8 RGB, width = 2 * height within 1 %.
+            image: (height, width, 3) uint8 RGB, width = 2 * height within 1 %, at most MAX_WIDTH.
 
         Raises:
             WorldError: any other shape or type.
@@ -79,59 +140,42 @@ class Panorama:
         if abs(width - 2 * height) > 0.01 * width:
             raise WorldError(f'a full panorama is twice as wide as high, got {width}x{height}; '
                              'is it an ordinary picture? (use camera:=file for those)')
+        if width > MAX_WIDTH:
+            raise WorldError(f'a panorama is at most {MAX_WIDTH} pixels wide, got {width}; '
+                             'make it smaller')
         self.width, self.height = width, height
         self.image = image
-        self._mips: list[np.ndarray] = [self._padded(image)]
-        self._sizes = [(width, height)]
+        self._atlases: dict[tuple[Copy, ...], np.ndarray] = {}
 
-    @staticmethod
-    def _padded(image: np.ndarray) -> np.ndarray:
-        return cv2.copyMakeBorder(image, 0, 0, _PAD, _PAD, cv2.BORDER_WRAP)
+    @property
+    def nbytes(self) -> int:
+        """About what it takes in memory once eyes have looked at it."""
+        return self.image.nbytes * 6
 
-    def _mip(self, level: int) -> np.ndarray:
-        """Level 0 is the picture; each next one halves it. Built when first needed."""
-        while len(self._mips) <= level:
-            inner = self._mips[-1][:, _PAD:-_PAD]
-            size = (max(2, inner.shape[1] // 2), max(1, inner.shape[0] // 2))
-            self._mips.append(self._padded(cv2.resize(inner, size, interpolation=cv2.INTER_AREA)))
-            self._sizes.append(size)
-        return self._mips[level]
+    def atlas(self, copies: tuple[Copy, ...]) -> np.ndarray:
+        """The copies in one picture; made when first asked for."""
+        atlas = self._atlases.get(copies)
+        if atlas is None:
+            atlas = make_atlas(self.image, copies)
+            if len(self._atlases) >= _KEPT_ATLASES:
+                self._atlases = {}                  # other threads keep what they hold
+            self._atlases[copies] = atlas
+        return atlas
 
-    def _sample(self, rays: _Rays, pan_rad: float, tilt_rad: float) -> np.ndarray:
-        footprint = rays.step_rad * self.width / (2 * math.pi)
-        level = max(0, min(int(math.floor(math.log2(max(footprint, 1e-6)) + 1e-6)),
-                           int(math.log2(max(self.height, 4))) - 2))
-        mip = self._mip(level)
-        width, height = self._sizes[level]
-        pan, tilt = rays.angles(tilt_rad)
-        u = pan * np.float32(width / (2 * math.pi))
-        u += np.float32((0.5 - pan_rad / (2 * math.pi)) * width % width)
-        np.subtract(u, np.float32(width), out=u, where=u >= width)
-        np.subtract(u, np.float32(width), out=u, where=u >= width)
-        u += np.float32(_PAD - 0.5)
-        v = tilt * np.float32(height / math.pi)
-        v += np.float32(height / 2 - 0.5)
-        return cv2.remap(mip, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    def levels(self, pan_rad: float, tilt_rad: float, pattern: FoveationPattern,
+               samples: int = 0) -> list[np.ndarray]:
+        """What an eye that looks along (pan, tilt) samples: one (window, window, 3) per level.
 
-    def levels(self, pan_rad: float, tilt_rad: float, pattern: FoveationPattern
-               ) -> list[np.ndarray]:
-        """What an eye that looks along (pan, tilt) samples: one (window, window, 3) per level."""
-        views = []
-        for level in range(pattern.levels):
-            # Twice as fine and averaged: a perspective level wants a box filter, and one
-            # bilinear tap from a mip level is not one.
-            rays = _cached_rays((pattern, level), functools.partial(level_rays, pattern, level, 2))
-            fine = self._sample(rays, pan_rad, tilt_rad)
-            views.append(cv2.resize(fine, (pattern.window[level],) * 2,
-                                    interpolation=cv2.INTER_AREA))
-        return views
+        Args:
+            samples: taps along a side of each sample; 0: as many as are needed.
+        """
+        views = render_levels([self], np.array([[pan_rad, tilt_rad]]), pattern, samples)
+        return [view[0] for view in views]
 
     def picture(self, camera: CameraModel, pan_rad: float, tilt_rad: float) -> np.ndarray:
         """What a camera that looks along (pan, tilt) sees: (height, width, 3) uint8 RGB."""
-        def make() -> np.ndarray:
-            u, v = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
-            return camera.unproject(np.stack([u, v], axis=-1))
-        return self._sample(_cached_rays(camera, make), pan_rad, tilt_rad)
+        plan = _camera_plan(camera, self.width, self.height)
+        return self._read(plan, pan_rad, tilt_rad).reshape(camera.height, camera.width, 3)
 
     def patch(self, direction: np.ndarray, width_rad: float, size_px: int, roll_rad: float = 0.0
               ) -> np.ndarray:
@@ -146,12 +190,83 @@ class Panorama:
         Returns:
             (size_px, size_px, 3) uint8 RGB.
         """
-        def make() -> np.ndarray:
-            steps = ((np.arange(2 * size_px) + 0.5) / size_px - 1) * math.tan(width_rad / 2)
-            x, y = np.meshgrid(steps, steps)
-            cos, sin = math.cos(roll_rad), math.sin(roll_rad)
-            ray = np.stack([x * cos + y * sin, y * cos - x * sin, np.ones_like(x)], axis=-1)
-            return ray / np.linalg.norm(ray, axis=-1, keepdims=True)
         pan, tilt = pan_tilt_from_direction(direction)
-        fine = self._sample(_Rays(make()), float(pan), float(tilt))
-        return cv2.resize(fine, (size_px, size_px), interpolation=cv2.INTER_AREA)
+        rays = _square_rays(2 * size_px, math.tan(width_rad / 2), roll_rad)
+        fine = self._read(_Plan.make([rays], self.width, self.height, averaged=False),
+                          float(pan), float(tilt))
+        return cv2.resize(fine.reshape(2 * size_px, 2 * size_px, 3), (size_px, size_px),
+                          interpolation=cv2.INTER_AREA)
+
+    def _read(self, plan: _Plan, pan_rad: float, tilt_rad: float) -> np.ndarray:
+        return next(iter(_read([self], _rotations(np.array([[pan_rad, tilt_rad]])), plan)))
+
+
+def render_levels(panoramas: Sequence[Panorama], poses: np.ndarray, pattern: FoveationPattern,
+                  samples: int = 0, mapper: Mapper = map) -> list[np.ndarray]:
+    """What many eyes sample, each in its own panorama (or several in the same).
+
+    Args:
+        panoramas: B of them.
+        poses: (B, 2) pan and tilt, radians.
+        samples: taps along a side of each sample; 0: as many as are needed.
+        mapper: how to run independent chunks; a thread pool's `map` uses more cores.
+
+    Returns:
+        Per level (B, window, window, 3) uint8 RGB.
+
+    Raises:
+        ConfigError: samples is negative or above 8.
+    """
+    if not 0 <= samples <= 8:
+        raise ConfigError(f'samples is 0 (as many as needed) to 8, got {samples}')
+    views = [np.empty((len(panoramas), window, window, 3), np.uint8) for window in pattern.window]
+    rotation = _rotations(poses)
+    same: dict[tuple[int, int], list[int]] = {}
+    for eye, panorama in enumerate(panoramas):
+        same.setdefault((panorama.width, panorama.height), []).append(eye)
+    jobs = []
+    for size, eyes in same.items():
+        plan = _level_plan(pattern, *size, samples)
+        most = max(1, _CHUNK_TAPS // plan.rays.shape[1])
+        jobs += [(plan, eyes[first:first + most]) for first in range(0, len(eyes), most)]
+
+    def work(job: tuple[_Plan, list[int]]) -> None:
+        plan, eyes = job
+        for eye, read in zip(eyes, _read([panoramas[eye] for eye in eyes], rotation[:, eyes],
+                                         plan)):
+            for view, (where, shape) in zip(views, plan.blocks):
+                block = read[where].reshape(shape)
+                if shape[0] == view.shape[1]:
+                    view[eye] = block
+                else:
+                    cv2.resize(block, view.shape[1:3], dst=view[eye], interpolation=cv2.INTER_AREA)
+    for _ in mapper(work, jobs):
+        pass
+    return views
+
+
+def _rotations(poses: np.ndarray) -> np.ndarray:
+    """What takes optical rays to (-x, y, z) of the base frame: (3, B, 3) float32.
+
+    The same as `geometry.base_from_optical` (a test compares them), for speed; the angle from -x
+    towards +y grows with a panorama's columns and starts at its left edge.
+    """
+    (cp, ct), (sp, st) = np.cos(poses).T, np.sin(poses).T
+    zero = np.zeros_like(cp)
+    return np.array([[-sp, st * cp, -ct * cp], [-cp, -st * sp, ct * sp], [zero, -ct, -st]],
+                    np.float32).transpose(0, 2, 1)
+
+
+def _read(panoramas: Sequence[Panorama], rotation: np.ndarray, plan: _Plan
+          ) -> Iterable[np.ndarray]:
+    """Read B panoramas of one size through rays turned by (3, B, 3): (P, 3) uint8 for each."""
+    eyes, count = len(panoramas), plan.rays.shape[1]
+    back, left, up = (rotation.reshape(3 * eyes, 3) @ plan.rays).reshape(3, eyes, count)
+    level, u = cv2.cartToPolar(back, left)
+    v = cv2.phase(up, level)
+    for along, (scale, shift) in ((u, plan.to_column), (v, plan.to_row)):
+        along *= scale
+        along += shift
+    for eye, panorama in enumerate(panoramas):
+        yield cv2.remap(panorama.atlas(plan.copies), u[eye].reshape(plan.map_shape),
+                        v[eye].reshape(plan.map_shape), cv2.INTER_LINEAR).reshape(count, 3)

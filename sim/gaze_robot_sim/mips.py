@@ -1,0 +1,150 @@
+"""Copies of a panorama, smaller and smoother, all in one picture: the atlas that taps read.
+
+A smooth copy shows the mean over squares of one size on the sphere: its rows are smoothed over
+1 / cos(latitude) times as many columns, so the poles need no special case.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+import functools
+import math
+
+import cv2
+import numpy as np
+
+_STEPS = 4
+"""Sizes of squares per octave."""
+
+_PIXELS_ACROSS = 3.0
+"""A smooth copy keeps at least this many pixels per square: it is read by linear interpolation."""
+
+_BAND_STEPS = 4
+"""Rows whose smoothing differs by less than 1 / 4 octave are smoothed together."""
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One version of a panorama."""
+
+    halvings: int
+    """How often it was halved."""
+
+    square: float = 0.0
+    """Side of the squares that are averaged, pixels of the halved picture; 0: as it is."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a copy lies in the atlas, without its border of one pixel."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+def copies_for(pixels: np.ndarray, width: int, height: int, averaged: bool
+               ) -> tuple[tuple[Copy, ...], np.ndarray]:
+    """Which copies to read for taps of some sizes.
+
+    Args:
+        pixels: (P,) side of what each tap stands for, in pixels of the panorama's equator.
+        averaged: True: smooth copies, each the mean over such squares. False: the coarsest plain
+            one whose pixels are not larger.
+
+    Returns:
+        (copies, (P,) the number of each tap's copy).
+    """
+    most = max(0, int(math.log2(min(width, height))) - 2)
+    octave = np.log2(np.maximum(pixels, 0.25))
+    if averaged:
+        octave = np.round(octave * _STEPS) / _STEPS
+        halvings = np.floor(octave - math.log2(_PIXELS_ACROSS) + 1e-6)
+    else:
+        halvings = np.floor(octave + 1e-6)
+    halvings = np.clip(halvings, 0, most).astype(int)
+    square = 2.0 ** (octave - halvings) if averaged else np.zeros(len(halvings))
+    kinds, which = np.unique(np.stack([halvings, square]), axis=1, return_inverse=True)
+    return tuple(Copy(int(k), float(s)) for k, s in kinds.T), which.reshape(-1)
+
+
+@functools.lru_cache(maxsize=128)
+def places(width: int, height: int, copies: tuple[Copy, ...]) -> tuple[Place, ...]:
+    """Shelves of copies, each as wide as the panorama, the largest copies on top."""
+    found, left, top, shelf = [], 1, 1, 0
+    for copy in copies:                             # sorted by size
+        size = (max(1, width >> copy.halvings), max(1, height >> copy.halvings))
+        if left > 1 and left + size[0] > width + 2:
+            left, top, shelf = 1, top + shelf + 2, 0
+        found.append(Place(left, top, *size))
+        left, shelf = left + size[0] + 2, max(shelf, size[1])
+    return tuple(found)
+
+
+def make_atlas(image: np.ndarray, copies: tuple[Copy, ...]) -> np.ndarray:
+    """Every copy of a panorama (height, width, 3) uint8, with borders that continue it."""
+    spots = places(image.shape[1], image.shape[0], copies)
+    right = max(place.left + place.width for place in spots) + 1
+    bottom = max(place.top + place.height for place in spots) + 1
+    atlas = np.zeros((bottom, right, 3), np.uint8)
+    halved, halvings = image, 0
+    for copy, place in zip(copies, spots):
+        while halvings < copy.halvings:
+            halvings += 1
+            size = (max(1, image.shape[1] >> halvings), max(1, image.shape[0] >> halvings))
+            halved = cv2.resize(halved, size, interpolation=cv2.INTER_AREA)
+        block = atlas[place.top - 1:place.top + place.height + 1,
+                      place.left - 1:place.left + place.width + 1]
+        block[:] = _continued(_smoothed(halved, copy), 1, 1)
+    return atlas
+
+
+def _continued(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """With a border: round the seam, and half a turn away beyond the poles."""
+    turned = np.roll(image, image.shape[1] // 2, axis=1)
+    if rows:
+        image = np.concatenate([turned[rows - 1::-1], image, turned[:-rows - 1:-1]])
+    return cv2.copyMakeBorder(image, 0, 0, columns, columns, cv2.BORDER_WRAP)
+
+
+def _smoothed(image: np.ndarray, copy: Copy) -> np.ndarray:
+    # Halving has averaged already, and so will linear interpolation: together on average as much
+    # as a square of variance 1 / 4 of a pixel, against 0 in the full picture.
+    done = 0.25 * (1 - 4.0 ** -copy.halvings)
+    if copy.square ** 2 / 12 - done < 0.01:
+        return image
+    height, width = image.shape[:2]
+    kernel = box_kernel(copy.square ** 2 / 12 - done)
+    reach = min(len(kernel) // 2, height)
+    tall = _continued(image, reach, 0)
+    tall = cv2.sepFilter2D(tall, -1, np.ones(1, np.float32), kernel)[reach:-reach]
+    latitude = ((np.arange(height) + 0.5) / height - 0.5) * math.pi
+    wide = np.minimum(copy.square / np.cos(latitude), width / 4)
+    step = np.round(np.log2(wide) * _BAND_STEPS) / _BAND_STEPS
+    ends = [0, *(np.nonzero(np.diff(step))[0] + 1).tolist(), height]
+    out = np.empty_like(image)
+    for first, last in zip(ends, ends[1:]):
+        _smooth_rows(tall[first:last], 4.0 ** step[first] / 12 - done, out[first:last])
+    return out
+
+
+def _smooth_rows(rows: np.ndarray, variance: float, out: np.ndarray) -> None:
+    """Smooth along the rows, round the seam, into `out`."""
+    kernel = box_kernel(variance)
+    reach = len(kernel) // 2
+    ringed = cv2.copyMakeBorder(rows, 0, 0, reach, reach, cv2.BORDER_WRAP)
+    if len(kernel) > 9:
+        smooth = cv2.blur(ringed, (len(kernel) - (kernel[0] < kernel[1] / 2) * 2, 1))
+    else:
+        smooth = cv2.sepFilter2D(ringed, -1, kernel, np.ones(1, np.float32))
+    out[:] = smooth[:, reach:smooth.shape[1] - reach]
+
+
+def box_kernel(variance: float) -> np.ndarray:
+    """Weights (odd,) float32 with sum 1: a box with thinner ends, of a variance in pixels^2."""
+    reach = max(1, math.ceil((math.sqrt(1 + 12 * max(variance, 0.0)) - 1) / 2))
+    inner = 2 * reach - 1
+    spread = (reach - 1) * reach * inner / 3                    # sum of squares from -m to m
+    end = (variance * inner - spread) / (2 * (reach ** 2 - variance))
+    kernel: Sequence[float] = [end, *[1.0] * inner, end]
+    return (np.array(kernel) / (inner + 2 * end)).astype(np.float32)
