@@ -16,9 +16,11 @@ from gaze_robot_sim.scenes.rooms import make_room, Room, RoomObject
 from gaze_robot_sim.scenes.targets import (
     augment_exemplar,
     distinctive_directions,
+    find_photo_place,
     is_distinctive,
-    sample_photo_target,
-    sample_room_target,
+    Likeness,
+    Place,
+    RoomPlaces,
     show_exemplar,
     template_match,
     UNCHANGED,
@@ -60,27 +62,54 @@ def test_a_flat_place_is_not_distinctive():
 
 def test_a_panorama_without_detail_is_refused():
     with pytest.raises(WorldError, match='stands out'):
-        sample_photo_target(panorama_with(), np.random.default_rng(0), tries=20)
+        find_photo_place(panorama_with(), np.random.default_rng(0), tries=20)
 
 
 def test_a_repeating_panorama_is_refused():
     column = (np.arange(1024) // 16 % 2 * 200).astype(np.uint8)
     stripes = np.broadcast_to(column[None, :, None], (512, 1024, 3)).copy()
     with pytest.raises(WorldError, match='stands out'):
-        sample_photo_target(Panorama(stripes), np.random.default_rng(0), tries=20)
+        find_photo_place(Panorama(stripes), np.random.default_rng(0), tries=20)
 
 
-def test_targets_keep_the_protocol(room):
+def test_places_keep_the_protocol(room):
     rng = np.random.default_rng(0)
     for _ in range(15):
-        target = sample_photo_target(room[1], rng)
-        _, tilt = pan_tilt_from_direction(target.direction)
+        place = find_photo_place(room[1], rng)
+        _, tilt = pan_tilt_from_direction(place.direction)
         assert abs(math.degrees(tilt)) <= 25.001
-        assert 6 <= math.degrees(target.width_rad) <= 12
-        assert target.exemplar.width_rad == target.width_rad
-        assert 32 <= target.exemplar.image.shape[0] == target.exemplar.image.shape[1] <= 64
-        patch = room[1].patch(target.direction, target.width_rad, 24)
+        assert 6 <= math.degrees(place.width_rad) <= 12
+        patch = room[1].patch(place.direction, place.width_rad, 24)
         assert cv2.cvtColor(patch, cv2.COLOR_RGB2GRAY).std() >= 15
+
+
+def test_a_likeness_shows_what_a_fresh_look_shows(room):
+    """Same draws: the same picture up to resampling; the direct way is the reference."""
+    rng = np.random.default_rng(0)
+    for seed in range(12):
+        place = find_photo_place(room[1], rng)
+        shown = Likeness(room[1], place).show(np.random.default_rng(seed))
+        fresh = show_exemplar(np.random.default_rng(seed), room[1], place.direction,
+                              place.width_rad)
+        assert shown.exemplar.image.shape == fresh.image.shape
+        assert shown.exemplar.width_rad == fresh.width_rad == place.width_rad
+        assert shown.direction is place.direction
+        error = shown.exemplar.image.astype(float) - fresh.image
+        assert np.sqrt(np.mean(error ** 2)) < 0.1 * fresh.image.std()
+
+
+def test_exemplars_of_one_place_fill_the_protocol():
+    grey = Panorama(np.full((128, 256, 3), 100, np.uint8))
+    likeness = Likeness(grey, Place(AHEAD, WIDTH_RAD, 'thing'))
+    rng = np.random.default_rng(0)
+    pictures = [likeness.show(rng).exemplar.image for _ in range(60)]
+    sides = [picture.shape[0] for picture in pictures]
+    assert 32 <= min(sides) < 36
+    assert 60 < max(sides) <= 64
+    assert all(picture.shape == (side, side, 3) for side, picture in zip(sides, pictures))
+    brightness = [picture.mean() for picture in pictures]
+    assert 64 <= min(brightness) < 75                    # 100 * 0.8 - 15 = 65
+    assert 125 < max(brightness) <= 135                  # 100 * 1.2 + 15 = 135
 
 
 def test_an_unchanged_exemplar_is_the_patch_itself(room):
@@ -114,9 +143,10 @@ def test_brightness_changes_fill_their_range_and_stay_in_it():
 def test_template_matching_finds_unchanged_patches(room):
     rng = np.random.default_rng(4)
     for _ in range(8):
-        target = sample_photo_target(room[1], rng, changes=UNCHANGED)
-        peaks = template_match(room[1], target.exemplar, 1024 / 360, count=3)
-        assert math.degrees(angle_between(peaks[0], target.direction)) < 1.0
+        place = find_photo_place(room[1], rng)
+        shown = show_exemplar(rng, room[1], place.direction, place.width_rad, changes=UNCHANGED)
+        peaks = template_match(room[1], shown, 1024 / 360, count=3)
+        assert math.degrees(angle_between(peaks[0], place.direction)) < 1.0
         assert all(math.degrees(angle_between(peaks[0], peak)) > 5 for peak in peaks[1:])
 
 
@@ -130,23 +160,23 @@ def test_template_matching_works_across_the_seam():
 
 def test_a_room_offers_its_things_and_its_patches(room):
     rng = np.random.default_rng(2)
-    targets = [sample_room_target(*room, rng) for _ in range(30)]
-    things = [target for target in targets if target.name != 'patch']
+    places = RoomPlaces(*room)
+    found = [places.find(rng) for _ in range(30)]
+    things = [place for place in found if place.name != 'patch']
     assert 5 < len(things) < 25
-    for target in things:
-        assert min(angle_between(target.direction, thing.direction)
+    for place in things:
+        assert min(angle_between(place.direction, thing.direction)
                    for thing in room[0].objects) < 1e-9
 
 
 def test_a_thing_with_an_identical_twin_in_the_room_is_never_the_target():
     panorama = panorama_with(AHEAD, BEHIND)
     twins = [RoomObject(direction, WIDTH_RAD, 'twin') for direction in (AHEAD, BEHIND)]
+    rng = np.random.default_rng(0)
     with pytest.raises(WorldError, match='stands out'):
-        sample_room_target(Room(panorama.image, twins, 'indoor'), panorama,
-                           np.random.default_rng(0), patch_share=0.0)
-    alone = Room(panorama.image, twins[:1], 'indoor')
-    target = sample_room_target(alone, panorama, np.random.default_rng(0), patch_share=0.0)
-    assert target.name == 'twin'
+        RoomPlaces(Room(panorama.image, twins, 'indoor'), panorama).find(rng, patch_share=0.0)
+    alone = RoomPlaces(Room(panorama.image, twins[:1], 'indoor'), panorama)
+    assert alone.find(rng, patch_share=0.0).name == 'twin'
 
 
 def test_real_photographs_offer_targets_and_plain_matching_finds_most(data_dir: Path):

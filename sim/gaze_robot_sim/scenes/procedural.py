@@ -1,7 +1,5 @@
 """The world of made-up rooms: no files, as many rooms as asked for."""
 
-import functools
-
 import numpy as np
 
 from gaze_robot.errors import WorldError
@@ -9,7 +7,7 @@ from gaze_robot_sim.render import Panorama
 from gaze_robot_sim.scenes.base import Scene
 from gaze_robot_sim.scenes.rooms import make_room
 from gaze_robot_sim.scenes.still import RememberingWorld, StillScene
-from gaze_robot_sim.scenes.targets import find_room_place
+from gaze_robot_sim.scenes.targets import RoomPlaces
 
 
 class ProceduralWorld(RememberingWorld):
@@ -35,6 +33,5 @@ class ProceduralWorld(RememberingWorld):
     def _make(self, index: int) -> Scene:
         room = make_room(np.random.default_rng([self._seed, index]), self._width)
         panorama = Panorama(room.image)
-        return StillScene(f'room {index}', panorama,
-                          functools.partial(find_room_place, room, panorama),
+        return StillScene(f'room {index}', panorama, RoomPlaces(room, panorama).find,
                           (self._seed, index))

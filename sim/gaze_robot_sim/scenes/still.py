@@ -9,10 +9,10 @@ from gaze_robot.errors import WorldError
 from gaze_robot_sim.render import Panorama
 from gaze_robot_sim.scenes.base import Scene, SearchTarget
 from gaze_robot_sim.scenes.cache import Recent
-from gaze_robot_sim.scenes.targets import Place, show_place
+from gaze_robot_sim.scenes.targets import Likeness, Place
 
 BANK = 32
-"""Places to look for per scene: finding one takes some 20 ms, so they are found once."""
+"""Places to look for per scene: finding one takes some 20 ms, showing it again 0.1 ms."""
 KEPT_BYTES = 512 << 20
 """Memory for the scenes of one world that were used last."""
 
@@ -34,7 +34,7 @@ class StillScene:
         self._panorama = panorama
         self._find_place = find_place
         self._seed = tuple(seed)
-        self._places: dict[int, Place | WorldError] = {}
+        self._places: dict[int, Likeness | WorldError] = {}
 
     def panorama(self, t_s: float = 0.0) -> Panorama:
         """The picture, at any time."""
@@ -46,8 +46,7 @@ class StillScene:
         Raises:
             WorldError: nothing in the picture stands out.
         """
-        place = self._place(int(rng.integers(BANK)))
-        return show_place(place, self._panorama, rng)
+        return self._place(int(rng.integers(BANK))).show(rng)
 
     def sprites(self, t_s: float = 0.0) -> Sequence[Any]:
         """Nothing moves."""
@@ -55,14 +54,15 @@ class StillScene:
 
     @property
     def nbytes(self) -> int:
-        """Memory of the picture."""
-        return self._panorama.nbytes
+        """Memory of the picture and the places."""
+        return self._panorama.nbytes + BANK * 3 * Likeness.SIDE ** 2
 
-    def _place(self, index: int) -> Place:
+    def _place(self, index: int) -> Likeness:
         place = self._places.get(index)
         if place is None:
             try:
-                place = self._find_place(np.random.default_rng([*self._seed, index]))
+                place = Likeness(self._panorama, self._find_place(
+                    np.random.default_rng([*self._seed, index])))
             except WorldError as error:
                 place = WorldError(f'{self.name}: {error}')
             self._places[index] = place

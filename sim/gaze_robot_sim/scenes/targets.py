@@ -8,6 +8,7 @@ with its brightness changed.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+import functools
 import math
 import weakref
 
@@ -19,7 +20,7 @@ from gaze_robot.geometry import angle_between, direction_from_pan_tilt, panorama
 from gaze_robot.types import Exemplar
 from gaze_robot_sim.render import Panorama
 from gaze_robot_sim.scenes.base import SearchTarget
-from gaze_robot_sim.scenes.rooms import Room
+from gaze_robot_sim.scenes.rooms import Room, RoomObject
 
 MAX_ELEVATION_RAD = math.radians(25)
 PATCH_WIDTHS_RAD = (math.radians(6), math.radians(12))
@@ -74,18 +75,53 @@ def show_exemplar(rng: np.random.Generator, panorama: Panorama, direction: np.nd
         width_rad: nominal patch width, told to the looker whatever the scale drawn.
         size_px: side of the picture; 32 to 64 at random when not given.
     """
+    scale, size_px, roll_rad = _draw_view(rng, changes, size_px)
+    picture = panorama.patch(direction, width_rad / scale, size_px, roll_rad)
+    return Exemplar(augment_exemplar(rng, picture, changes), width_rad)
+
+
+class Likeness:
+    """A place pictured once with a margin, from which exemplars are cut quickly."""
+
+    SIDE = 144
+    _MARGIN = (math.cos(PROTOCOL.roll_rad) + math.sin(PROTOCOL.roll_rad)) / PROTOCOL.scale[0]
+
+    def __init__(self, panorama: Panorama, place: Place) -> None:
+        self.place = place
+        self._reach = self._MARGIN * math.tan(place.width_rad / 2)
+        self._picture = panorama.patch(place.direction, 2 * math.atan(self._reach), self.SIDE)
+
+    def show(self, rng: np.random.Generator) -> SearchTarget:
+        """The place to look for, as `show_exemplar` shows it but for the resampling."""
+        scale, size_px, roll_rad = _draw_view(rng, PROTOCOL, None)
+        # From samples, twice as fine as asked for, to pixels of the picture kept.
+        half = math.tan(self.place.width_rad / scale / 2)
+        step = half / (2 * size_px) / (self._reach / self.SIDE)
+        cos, sin = step * math.cos(roll_rad), step * math.sin(roll_rad)
+        turn = np.array([[cos, sin], [-sin, cos]])
+        shift = (self.SIDE - 1) / 2 - turn @ np.full(2, size_px - 0.5)
+        fine = cv2.warpAffine(self._picture, np.column_stack([turn, shift]), (2 * size_px,) * 2,
+                              flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                              borderMode=cv2.BORDER_REPLICATE)
+        picture = cv2.resize(fine, (size_px, size_px), interpolation=cv2.INTER_AREA)
+        return SearchTarget(
+            self.place.direction, self.place.width_rad,
+            Exemplar(augment_exemplar(rng, picture), self.place.width_rad), self.place.name)
+
+
+def _draw_view(rng: np.random.Generator, changes: ExemplarChanges, size_px: int | None
+               ) -> tuple[float, int, float]:
+    """(scale, size_px, roll_rad) of one exemplar."""
     scale = rng.uniform(*changes.scale)
     size_px = int(rng.integers(32, 65)) if size_px is None else size_px
-    picture = panorama.patch(direction, width_rad / scale, size_px,
-                             rng.uniform(-changes.roll_rad, changes.roll_rad))
-    return Exemplar(augment_exemplar(rng, picture, changes), width_rad)
+    return scale, size_px, rng.uniform(-changes.roll_rad, changes.roll_rad)
 
 
 def augment_exemplar(rng: np.random.Generator, picture: np.ndarray,
                      changes: ExemplarChanges = PROTOCOL) -> np.ndarray:
     """The picture (height, width, 3) uint8 with another brightness and contrast."""
     gain, offset = rng.uniform(*changes.gain), rng.uniform(-changes.offset, changes.offset)
-    return np.clip(picture * gain + offset, 0, 255).astype(np.uint8)
+    return cv2.LUT(picture, np.clip(np.arange(256) * gain + offset, 0, 255).astype(np.uint8))
 
 
 def random_patch(rng: np.random.Generator) -> tuple[np.ndarray, float]:
@@ -128,29 +164,33 @@ def find_photo_place(panorama: Panorama, rng: np.random.Generator, tries: int = 
                      'use one with more detail near the horizon')
 
 
-def find_room_place(room: Room, panorama: Panorama, rng: np.random.Generator,
-                    patch_share: float = 0.5) -> Place:
-    """One of a room's things or, with probability `patch_share`, a distinctive patch of it.
+class RoomPlaces:
+    """What can be looked for in a room."""
 
-    Args:
-        panorama: of room.image.
+    def __init__(self, room: Room, panorama: Panorama) -> None:
+        """Take a room and the panorama of its image."""
+        self._room, self._panorama = room, panorama
 
-    Raises:
-        WorldError: nothing in the room stands out.
-    """
-    if rng.random() >= patch_share:
-        for i in rng.permutation(len(room.objects)):
-            thing = room.objects[i]
-            if _stands_out(room, panorama, int(i)):
-                return Place(thing.direction, thing.width_rad, thing.name)
-    return find_photo_place(panorama, rng)
+    @functools.cached_property
+    def things(self) -> list[RoomObject]:
+        """Those with visible structure that no other thing of the room looks just like."""
+        patches = [_normalised(self._panorama.patch(thing.direction, thing.width_rad, PATCH_PX))
+                   for thing in self._room.objects]
+        return [thing for i, (thing, mine) in enumerate(zip(self._room.objects, patches))
+                if mine is not None and not any(
+                    theirs is not None and float((mine * theirs).sum()) > MAX_CORRELATION
+                    for k, theirs in enumerate(patches) if k != i)]
 
+    def find(self, rng: np.random.Generator, patch_share: float = 0.5) -> Place:
+        """One of the room's things or, with probability `patch_share`, a distinctive patch of it.
 
-def show_place(place: Place, panorama: Panorama, rng: np.random.Generator,
-               changes: ExemplarChanges = PROTOCOL) -> SearchTarget:
-    """A place as something to look for, its picture varied."""
-    exemplar = show_exemplar(rng, panorama, place.direction, place.width_rad, changes=changes)
-    return SearchTarget(place.direction, place.width_rad, exemplar, place.name)
+        Raises:
+            WorldError: nothing in the room stands out.
+        """
+        if rng.random() >= patch_share and self.things:
+            thing = self.things[int(rng.integers(len(self.things)))]
+            return Place(thing.direction, thing.width_rad, thing.name)
+        return find_photo_place(self._panorama, rng)
 
 
 def template_match(panorama: Panorama, exemplar: Exemplar, pixels_per_degree: float,
@@ -238,20 +278,6 @@ def _grey_picture(panorama: Panorama) -> np.ndarray:
         _grey_pictures[panorama] = cv2.resize(grey, (_BAND_WIDTH, _BAND_WIDTH // 2),
                                               interpolation=mode)
     return _grey_pictures[panorama]
-
-
-def _stands_out(room: Room, panorama: Panorama, index: int) -> bool:
-    """Whether a thing has visible structure and no other thing of the room looks just like it."""
-    thing = room.objects[index]
-    mine = _normalised(panorama.patch(thing.direction, thing.width_rad, PATCH_PX))
-    if mine is None:
-        return False
-    for i, other in enumerate(room.objects):
-        if i != index:
-            theirs = _normalised(panorama.patch(other.direction, other.width_rad, PATCH_PX))
-            if theirs is not None and float((mine * theirs).sum()) > MAX_CORRELATION:
-                return False
-    return True
 
 
 def _normalised(patch: np.ndarray) -> np.ndarray | None:

@@ -15,7 +15,7 @@ from gaze_robot_sim.scenes.cache import Recent
 from gaze_robot_sim.scenes.frames import FrameReader
 from gaze_robot_sim.scenes.prefetch import AHEAD, Prefetch
 from gaze_robot_sim.scenes.still import RememberingWorld
-from gaze_robot_sim.scenes.targets import find_photo_place, show_place
+from gaze_robot_sim.scenes.targets import find_photo_place, Likeness
 
 VIDEO_SUFFIXES = ('.mp4', '.m4v', '.mov', '.mkv', '.webm', '.avi')
 KEPT_BYTES = 256 << 20
@@ -73,7 +73,7 @@ class VideoScene:
         """
         panorama = self.panorama(t_s)
         try:
-            return show_place(find_photo_place(panorama, rng), panorama, rng)
+            return Likeness(panorama, find_photo_place(panorama, rng)).show(rng)
         except WorldError as error:
             raise WorldError(f'{self._path} at {t_s:.2f} s: {error}') from error
 
