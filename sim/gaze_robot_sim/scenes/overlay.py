@@ -3,7 +3,7 @@
 A sprite lies in the plane that touches the unit sphere at its direction. Every target (a level of
 the eye, a camera's picture, a panorama) turns its samples into rays of the sprite's own frame and
 reads the picture there, so that all of them show the same thing. Only the box that holds the
-sprite is touched; one third of a 128x128 level takes about 70 us.
+sprite is touched: 40 to 60 us a level on one slow core where it covers a third of its width.
 """
 
 from collections.abc import Sequence
@@ -73,9 +73,9 @@ def draw_on_levels(levels: Sequence[np.ndarray], pattern: FoveationPattern, pan_
     for sprite in sprites:
         turn = _turn(sprite, pan_rad, tilt_rad)
         for i, level in enumerate(levels):
-            side = pattern.window[i]
-            _draw_flat(level, _steps(side, side / 2, side / 2 / pattern.half_tangent(i)),
-                       _steps(side, side / 2, side / 2 / pattern.half_tangent(i)), sprite, turn)
+            half = pattern.window[i] / 2
+            steps = _steps(pattern.window[i], half, half / pattern.half_tangent(i))
+            _draw_flat(level, steps, steps, sprite, turn)
 
 
 def draw_on_picture(picture: np.ndarray, camera: CameraModel, pan_rad: float, tilt_rad: float,
@@ -120,12 +120,9 @@ def _axes(direction: np.ndarray, roll_rad: float) -> _Rows:
 
 def _turn(sprite: Sprite, pan_rad: float, tilt_rad: float) -> _Rows:
     """The rotation from the optical frame of a camera at (pan, tilt) to the sprite's frame."""
-    cos_tilt, sin_tilt = math.cos(tilt_rad), math.sin(tilt_rad)
-    forward = np.array([cos_tilt * math.cos(pan_rad), cos_tilt * math.sin(pan_rad), -sin_tilt])
-    camera = np.array([[math.sin(pan_rad), -math.cos(pan_rad), 0.0],
-                       [-sin_tilt * math.cos(pan_rad), -sin_tilt * math.sin(pan_rad), -cos_tilt],
-                       forward])
-    turned = np.array(_axes(sprite.direction, sprite.roll_rad)) @ camera.T
+    cp, sp, ct, st = math.cos(pan_rad), math.sin(pan_rad), math.cos(tilt_rad), math.sin(tilt_rad)
+    base = np.array([[sp, -st * cp, ct * cp], [-cp, -st * sp, ct * sp], [0.0, -ct, -st]])
+    turned = np.array(_axes(sprite.direction, sprite.roll_rad)) @ base
     first, second, third = turned.tolist()
     return tuple(first), tuple(second), tuple(third)
 
@@ -151,18 +148,15 @@ def _flat_box(x: np.ndarray, y: np.ndarray, sprite: Sprite, turn: _Rows) -> tupl
     half_width *= 1 + 1 / sprite.picture.shape[1]
     half_height *= 1 + 1 / sprite.picture.shape[0]
     across, along = [], []
-    behind = 0
     for a, b in ((-half_width, -half_height), (half_width, -half_height),
                  (half_width, half_height), (-half_width, half_height)):
         depth = a * turn[0][2] + b * turn[1][2] + turn[2][2]
         if depth > _NEAR:
             across.append((a * turn[0][0] + b * turn[1][0] + turn[2][0]) / depth)
             along.append((a * turn[0][1] + b * turn[1][1] + turn[2][1]) / depth)
-        else:
-            behind += 1
-    if behind == 4:
+    if not across:
         return slice(0, 0), slice(0, 0)
-    if behind:                                  # it reaches round the eye: anywhere
+    if len(across) < 4:                         # it reaches round the eye: anywhere
         return slice(0, len(y)), slice(0, len(x))
     return _span(y, min(along), max(along)), _span(x, min(across), max(across))
 
@@ -201,8 +195,8 @@ def _draw_through_lens(picture: np.ndarray, camera: CameraModel, sprite: Sprite,
     if len(rows):
         box = (slice(max(0, rows[0] - stride), rows[-1] + stride),
                slice(max(0, columns[0] - stride), columns[-1] + stride))
-        _paint(picture[box], sprite, turn, *rays[(slice(None), *box)],
-               1 / math.sqrt(camera.fx * camera.fy))
+        x, y, z = rays[(slice(None), *box)]
+        _paint(picture[box], sprite, turn, x, y, z, 1 / math.sqrt(camera.fx * camera.fy))
 
 
 def _panorama_box(sprite: Sprite, width: int, height: int
