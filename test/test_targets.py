@@ -102,7 +102,7 @@ def test_exemplars_of_one_place_fill_the_protocol():
     grey = Panorama(np.full((128, 256, 3), 100, np.uint8))
     likeness = Likeness(grey, Place(AHEAD, WIDTH_RAD, 'thing'))
     rng = np.random.default_rng(0)
-    pictures = [likeness.show(rng).exemplar.image for _ in range(60)]
+    pictures = [likeness.show(rng).exemplar.image for _ in range(400)]
     sides = [picture.shape[0] for picture in pictures]
     assert 32 <= min(sides) < 36
     assert 60 < max(sides) <= 64
