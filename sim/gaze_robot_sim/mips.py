@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 _STEPS = 4
-"""Sizes of squares per octave."""
+"""Sizes of squares per octave; half as many below _PIXELS_ACROSS, where steps matter less."""
 
 _PIXELS_ACROSS = 3.0
 """A smooth copy keeps at least this many pixels per square: it is read by linear interpolation."""
@@ -58,7 +58,8 @@ def copies_for(pixels: np.ndarray, width: int, height: int, averaged: bool
     most = max(0, int(math.log2(min(width, height))) - 2)
     octave = np.log2(np.maximum(pixels, 0.25))
     if averaged:
-        octave = np.round(octave * _STEPS) / _STEPS
+        steps = np.where(octave < math.log2(_PIXELS_ACROSS), _STEPS / 2, _STEPS)
+        octave = np.round(octave * steps) / steps
         halvings = np.floor(octave - math.log2(_PIXELS_ACROSS) + 1e-6)
     else:
         halvings = np.floor(octave + 1e-6)

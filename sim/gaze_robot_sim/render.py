@@ -29,7 +29,7 @@ MAX_WIDTH = 16384
 _CHUNK_TAPS = 1 << 16
 """Taps whose arithmetic is done at once: what stays in a processor's cache."""
 
-_COARSE, _FINE = 0.75, 1.9
+_COARSE, _FINE = 0.75, 3.0
 """Panorama pixels per sample between which one tap is not enough."""
 
 _KEPT_ATLASES = 4
@@ -105,6 +105,8 @@ def _square_rays(side: int, half_tangent: float, roll_rad: float = 0.0) -> np.nd
 @functools.lru_cache(maxsize=64)
 def _level_plan(pattern: FoveationPattern, width: int, height: int, samples: int) -> _Plan:
     """One block per level; samples 0 chooses the taps per level."""
+    if not 0 <= samples <= 8:
+        raise ConfigError(f'samples is 0 (as many as needed) to 8, got {samples}')
     blocks = []
     for level, window in enumerate(pattern.window):
         half = pattern.half_tangent(level)
@@ -169,8 +171,10 @@ class Panorama:
         Args:
             samples: taps along a side of each sample; 0: as many as are needed.
         """
-        views = render_levels([self], np.array([[pan_rad, tilt_rad]]), pattern, samples)
-        return [view[0] for view in views]
+        plan = _level_plan(pattern, self.width, self.height, samples)
+        views = [np.empty((window, window, 3), np.uint8) for window in pattern.window]
+        _average(self._read(plan, pan_rad, tilt_rad), plan, views)
+        return views
 
     def picture(self, camera: CameraModel, pan_rad: float, tilt_rad: float) -> np.ndarray:
         """What a camera that looks along (pan, tilt) sees: (height, width, 3) uint8 RGB."""
@@ -217,8 +221,6 @@ def render_levels(panoramas: Sequence[Panorama], poses: np.ndarray, pattern: Fov
     Raises:
         ConfigError: samples is negative or above 8.
     """
-    if not 0 <= samples <= 8:
-        raise ConfigError(f'samples is 0 (as many as needed) to 8, got {samples}')
     views = [np.empty((len(panoramas), window, window, 3), np.uint8) for window in pattern.window]
     rotation = _rotations(poses)
     same: dict[tuple[int, int], list[int]] = {}
@@ -234,15 +236,20 @@ def render_levels(panoramas: Sequence[Panorama], poses: np.ndarray, pattern: Fov
         plan, eyes = job
         for eye, read in zip(eyes, _read([panoramas[eye] for eye in eyes], rotation[:, eyes],
                                          plan)):
-            for view, (where, shape) in zip(views, plan.blocks):
-                block = read[where].reshape(shape)
-                if shape[0] == view.shape[1]:
-                    view[eye] = block
-                else:
-                    cv2.resize(block, view.shape[1:3], dst=view[eye], interpolation=cv2.INTER_AREA)
+            _average(read, plan, [view[eye] for view in views])
     for _ in mapper(work, jobs):
         pass
     return views
+
+
+def _average(read: np.ndarray, plan: _Plan, views: Sequence[np.ndarray]) -> None:
+    """Taps (P, 3) into samples: each block's mean squares into a (window, window, 3) view."""
+    for view, (where, shape) in zip(views, plan.blocks):
+        if shape == view.shape:
+            view[:] = read[where].reshape(shape)
+        else:
+            cv2.resize(read[where].reshape(shape), view.shape[:2], dst=view,
+                       interpolation=cv2.INTER_AREA)
 
 
 def _rotations(poses: np.ndarray) -> np.ndarray:
