@@ -68,8 +68,11 @@ class FrameReader:
         """
         if not self.reaches(index):
             self._decoded = index - 1 if self._seek(index) else _NOWHERE
-        while _NOWHERE < self._decoded < index:
-            self._decoded = self._decoded + 1 if self._capture.grab() else _NOWHERE
+        if not self._grab(index) and index <= SKIP_AT_MOST:
+            # Some files cannot seek back to their start from their end.
+            self._capture.open(str(self._path))
+            self._decoded = -1
+            self._grab(index)
         if self._decoded == _NOWHERE:
             raise WorldError(f'{self._path} cannot be read at frame {index} of {self.frames}; '
                              'is the file undamaged and where it was?')
@@ -77,6 +80,12 @@ class FrameReader:
         if not got or image is None:
             raise WorldError(f'{self._path}: frame {index} cannot be decoded; is it damaged?')
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+    def _grab(self, index: int) -> bool:
+        """Decode on up to a frame; False where that does not get there."""
+        while _NOWHERE < self._decoded < index:
+            self._decoded = self._decoded + 1 if self._capture.grab() else _NOWHERE
+        return self._decoded == index
 
     def _seek(self, index: int) -> bool:
         """Make frame `index` the next one; False where the decoder ended up elsewhere."""
