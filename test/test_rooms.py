@@ -1,5 +1,7 @@
 """Made-up rooms: geometry of what is drawn, determinism, and that they differ."""
 
+import math
+
 import cv2
 import numpy as np
 import pytest
@@ -12,7 +14,9 @@ from gaze_robot.geometry import (
     panorama_direction,
     panorama_pixel,
 )
+from gaze_robot_sim.scenes import settings
 from gaze_robot_sim.scenes.canvas import Canvas
+from gaze_robot_sim.scenes.figures import stand
 from gaze_robot_sim.scenes.rooms import make_room, Room
 from gaze_robot_sim.scenes.textures import draw_pattern, palette, PATTERNS, pink_noise
 from gaze_robot_sim.scenes.things import draw_thing, random_thing, shape_mask, SHAPES, THING_PX
@@ -143,6 +147,48 @@ def test_a_box_top_covers_its_corners():
     assert colour_at(canvas, 0, np.degrees(np.arctan(1 / 3)) - 1) == (0, 0, 0)
     assert colour_at(canvas, 0, np.degrees(np.arctan(1 / 1)) + 1) == (0, 0, 0)
     assert colour_at(canvas, 40, np.degrees(np.arctan(1 / 3))) == (0, 0, 0)
+
+
+def test_a_wall_with_alpha_shows_what_is_behind_it():
+    canvas = Canvas(512)
+    canvas.image[:] = BLUE
+    texture = np.zeros((60, 60, 4), np.uint8)
+    texture[:, :30] = (*RED, 255)
+    texture[:, 30:] = (255, 255, 255, 0)
+    canvas.wall(np.array([2.0, 2.0]), np.array([2.0, -2.0]), -1.0, 1.0, texture)
+    assert colour_at(canvas, 20, 0) == RED
+    assert colour_at(canvas, -20, 0) == BLUE
+
+
+@pytest.mark.parametrize('place', [(2.0, 0.0), (-1.5, 0.1), (1.0, -4.0)], ids=str)
+@pytest.mark.parametrize('seed', range(3))
+def test_a_person_stands_on_the_floor_at_their_place(place, seed):
+    canvas, eye_m, distance = Canvas(1024), 1.2, math.hypot(*place)
+    canvas.image[:] = grey = 128
+    stand(np.random.default_rng(seed), canvas, np.array(place), eye_m)
+    rows, columns = np.nonzero(np.abs(canvas.image.astype(int) - grey).max(axis=-1) > 60)
+    seen = panorama_direction(np.stack([columns, rows], axis=-1) + 0.5, 1024, 512)
+    turn = angle_between(seen * (1, 1, 0), np.array([*place, 0.0]))
+    assert np.degrees(turn.max()) < np.degrees(math.atan(0.5 / distance))
+    _, tilt = pan_tilt_from_direction(seen)
+    feet = math.tan(tilt.max()) * distance           # below the eye, or their shadow before them
+    assert eye_m - 0.05 < feet < eye_m * distance / (distance - 0.3)
+    assert 1.35 < eye_m - math.tan(tilt.min()) * distance < 2.0                     # their height
+
+
+def test_rooms_and_streets_have_people_in_them(monkeypatch):
+    counts = {kind: [] for kind in ('indoor', 'outdoor', 'clutter')}
+    standing = []
+    monkeypatch.setattr(settings, 'stand', lambda *args: standing.append(args[2]))
+    for seed in range(40):
+        standing.clear()
+        kind = make_room(np.random.default_rng(seed), width=128).kind
+        counts[kind].append(len(standing))
+        assert all(math.hypot(*place) > 1.0 for place in standing)
+    assert set(counts['clutter']) == {0}
+    for kind in ('indoor', 'outdoor'):
+        assert min(counts[kind]) == 0
+        assert 2 <= max(counts[kind]) <= 3
 
 
 def test_noise_of_slope_one_has_equal_power_in_every_octave():

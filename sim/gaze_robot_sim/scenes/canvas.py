@@ -50,8 +50,11 @@ class Canvas:
 
         Args:
             bottom_m, top_m: heights above the eye, bottom_m < top_m.
-            texture: (height, width, 3) uint8 that covers it once.
+            texture: (height, width, 3) uint8 that covers it once, or with a fourth channel of
+                alpha, not premultiplied.
         """
+        if texture.shape[2] == 4:
+            texture = _premultiplied(texture)
         start, end = np.asarray(start, np.float32), np.asarray(end, np.float32)
         if start[0] * end[1] - start[1] * end[0] > 0:         # texture runs left to right
             start, end = end, start
@@ -146,6 +149,9 @@ class Canvas:
                inside: np.ndarray) -> None:
         cells = np.ix_(rows, columns)
         block = self.image[cells]
+        if seen.shape[2] == 4:
+            keep = 255 - seen[..., 3:].astype(np.uint16)
+            seen = seen[..., :3] + (block * keep // 255).astype(np.uint8)
         np.copyto(block, seen, where=inside[..., None])
         self.image[cells] = block
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from gaze_robot.errors import WorldError
 from gaze_robot.geometry import optical_ray, pan_tilt_from_direction
+from gaze_robot_sim.scenes.canvas import Canvas
 from gaze_robot_sim.scenes.solids import Solid, Stage
 from gaze_robot_sim.scenes.textures import draw_pattern, palette, pick, roughen
 
@@ -23,7 +24,7 @@ _IRIS = ((80, 50, 30), (60, 35, 20), (50, 100, 150), (70, 120, 70))
 ASPECT = 0.5
 """Width over height of the picture of a whole figure."""
 HEAD_HIGH = 0.155
-"""Height of the head over that of the picture; a bust's is `_BUST` times that."""
+"""Height of the head over that of the picture of a whole figure."""
 HEAD_CENTRE = (0.5, 0.10)
 """Where the middle of the head is in the picture of a whole figure: (right, down) in [0, 1]."""
 BUST_CENTRE = (0.5, 0.40)
@@ -32,8 +33,8 @@ BUST_HEAD_HIGH = 0.56
 """Height of the head over that of a bust's picture."""
 _NECK = 1.2
 """The head turns up to 0.6 times this against the body, radians."""
-_WORK_PX = 512
-"""Height at which figures are drawn before they are averaged down to the size asked for."""
+_FINER = 2
+"""Figures are drawn this many times larger than asked for and averaged down."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,12 +108,33 @@ def draw_person(person: Person, gaze: tuple[float, float], height_px: int = 256)
     Raises:
         WorldError: a gaze that is not finite, or a height below 8.
     """
-    return _shrunk(_stage(person, _checked(gaze), False).rgba(), height_px)
+    return _shrunk(_stage(person, gaze, False, height_px).rgba(), height_px)
 
 
 def draw_bust(person: Person, gaze: tuple[float, float], height_px: int = 128) -> np.ndarray:
     """Head and shoulders in a square, (height_px, height_px, 4) uint8 RGBA; as `draw_person`."""
-    return _shrunk(_stage(person, _checked(gaze), True).rgba(), height_px)
+    return _shrunk(_stage(person, gaze, True, height_px).rgba(), height_px)
+
+
+def stand(rng: np.random.Generator, canvas: Canvas, place: np.ndarray, eye_m: float) -> None:
+    """Draw somebody who stands on the floor into a panorama, with a shadow at their feet.
+
+    Args:
+        place: (2,) plan position, metres; the floor is eye_m below the eye.
+    """
+    height_m = rng.uniform(1.4, 1.95)
+    distance = float(np.hypot(*place))
+    slope = eye_m / math.hypot(eye_m, distance)
+    shadow: np.ndarray = np.zeros((max(4, int(48 * slope)), 48, 4), np.uint8)
+    middle = (24, shadow.shape[0] // 2)
+    cv2.ellipse(shadow, middle, (20, max(1, int(17 * slope))), 0, 0, 360, (0, 0, 0, 130), -1)
+    canvas.sticker(np.array([*place, -eye_m]) / math.hypot(eye_m, distance),
+                   cv2.GaussianBlur(shadow, (0, 0), 2), 2 * math.atan(0.3 / distance))
+    tall_px = canvas.width / (2 * np.pi) * 1.5 * height_m / distance
+    picture = draw_person(random_person(rng), (rng.normal(0, 1.0), rng.normal(0.1, 0.2)),
+                          int(min(512, max(32, tall_px))))
+    aside = np.array([-place[1], place[0]]) / distance * height_m * ASPECT / 2
+    canvas.wall(place + aside, place - aside, -eye_m, height_m - eye_m, picture)
 
 
 def gaze_towards(person: np.ndarray, target: np.ndarray) -> tuple[float, float]:
@@ -127,19 +149,10 @@ def gaze_towards(person: np.ndarray, target: np.ndarray) -> tuple[float, float]:
     return math.atan2(right, -away), math.atan2(down, math.hypot(right, away))
 
 
-def _checked(gaze: tuple[float, float]) -> tuple[float, float]:
-    right, down = float(gaze[0]), float(gaze[1])
-    if not math.isfinite(right) or not math.isfinite(down):
-        raise WorldError(f'a gaze is two finite angles, got {gaze}')
-    return right, down
-
-
 def _shrunk(picture: np.ndarray, height_px: int) -> np.ndarray:
     """Averaged down, colours weighted by alpha, so that no black shines through the rim."""
-    if height_px < 8:
-        raise WorldError(f'a figure is at least 8 pixels high, got {height_px}')
-    size = (max(1, round(height_px * picture.shape[1] / picture.shape[0])), height_px)
-    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(picture, (picture.shape[1] // _FINER, height_px),
+                       interpolation=cv2.INTER_AREA)
     alpha = np.maximum(small[..., 3:], 1)
     colour = np.minimum(small[..., :3].astype(np.uint16) * 255 // alpha, 255)
     return np.concatenate([colour.astype(np.uint8), small[..., 3:]], axis=-1)
@@ -160,10 +173,14 @@ def turned(right_rad: float, down_rad: float) -> np.ndarray:
     return np.stack([side, np.cross(forward, side), forward], axis=1)
 
 
-def _stage(person: Person, gaze: tuple[float, float], bust: bool) -> Stage:
-    right, down = gaze
+def _stage(person: Person, gaze: tuple[float, float], bust: bool, height_px: int) -> Stage:
+    right, down = float(gaze[0]), float(gaze[1])
+    if not math.isfinite(right) or not math.isfinite(down):
+        raise WorldError(f'a gaze is two finite angles, got {gaze}')
+    if height_px < 8:
+        raise WorldError(f'a figure is at least 8 pixels high, got {height_px}')
     body_deg = math.degrees(right - 0.6 * min(max(right, -_NECK), _NECK))
-    stage = _body(person, round(body_deg / 10) * 10, bust).copy()
+    stage = _body(person, round(body_deg / 10) * 10, bust, _FINER * height_px).copy()
     eyes = np.clip((0.25 * right, 0.35 * down), -0.3, 0.3)
     head = turned(right - eyes[0], float(np.clip(down - eyes[1], -1.0, 1.0)))
     about = np.array([0.0, HEAD_CENTRE[1], 0.01])
@@ -206,17 +223,13 @@ def _head(person: Person, looks: np.ndarray) -> list[Solid]:
 
 
 @functools.lru_cache(maxsize=32)
-def _body(person: Person, facing_deg: int, bust: bool) -> Stage:
-    """Everything below the head, turned; units are the height of the whole picture."""
+def _body(person: Person, facing_deg: int, bust: bool, tall: int) -> Stage:
+    """Everything below the head, turned; units are the height of a whole figure's picture."""
+    wide, scale, middle = round(tall * ASPECT / _FINER) * _FINER, float(tall), 0.0
     if bust:
-        scale = _WORK_PX * BUST_HEAD_HIGH / HEAD_HIGH / 2
-        side = _WORK_PX // 2
-        stage = Stage(side, side, scale,
-                      (side * BUST_CENTRE[0], side * BUST_CENTRE[1] - scale * HEAD_CENTRE[1]),
-                      person.light)
-    else:
-        width = int(_WORK_PX * ASPECT)
-        stage = Stage(width, _WORK_PX, _WORK_PX, (width / 2, 0.0), person.light)
+        wide, scale = tall, tall * BUST_HEAD_HIGH / HEAD_HIGH
+        middle = tall * BUST_CENTRE[1] - scale * HEAD_CENTRE[1]
+    stage = Stage(wide, tall, scale, (wide / 2, middle), person.light)
     turn = turned(math.radians(facing_deg), 0.0)
     for solid in _clothed(person):
         stage.add(solid, turn, np.zeros(3))

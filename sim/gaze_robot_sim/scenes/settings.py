@@ -7,39 +7,16 @@ import numpy as np
 
 from gaze_robot.geometry import direction_from_pan_tilt
 from gaze_robot_sim.scenes.canvas import Canvas
+from gaze_robot_sim.scenes.figures import stand
+from gaze_robot_sim.scenes.surfaces import front, furniture, surface, wall
 from gaze_robot_sim.scenes.textures import (
     colour_ramp,
     draw_pattern,
     joined,
     palette,
-    PATTERNS,
-    pick,
     pink_noise,
     roughen,
 )
-
-_FITTINGS = ('picture', 'picture', 'picture', 'window', 'door', 'shelf')
-_SURFACES = ('clouds', 'clouds', 'marble', 'wood', 'bricks', 'checks', 'stripes', 'cells', 'weave',
-             'plaid', 'dots', 'waves')
-
-
-def surface(rng: np.random.Generator, height: int, width: int, size_px: float,
-            calm: float = 0.6) -> np.ndarray:
-    """A wall, floor or front: a pattern of about size_px, roughened; mostly of low contrast."""
-    colours = palette(rng, int(rng.integers(2, 5)), rng.uniform(0.0, 0.7))
-    if rng.random() < calm:
-        colours = _calmed(colours, rng.uniform(0.05, 0.35))
-    cycles = max(1.0, min(height, width) / size_px)
-    texture = draw_pattern(rng, pick(rng, _SURFACES), height, width, colours, cycles)
-    return roughen(rng, np.ascontiguousarray(texture), rng.uniform(0.1, 0.9))
-
-
-def poster(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Something busy: what hangs on walls, shows on screens or stands on shelves."""
-    colours = palette(rng, int(rng.integers(3, 6)))
-    kind = pick(rng, PATTERNS + ('scene', 'shards', 'leaves', 'glyphs', 'leaves'))
-    return np.ascontiguousarray(
-        draw_pattern(rng, kind, height, width, colours, rng.uniform(1.5, 7)))
 
 
 def draw_indoor(rng: np.random.Generator, canvas: Canvas) -> None:
@@ -55,11 +32,13 @@ def draw_indoor(rng: np.random.Generator, canvas: Canvas) -> None:
     for i in range(4):
         length = float(np.linalg.norm(corners[i] - corners[(i + 1) % 4]))
         size = (int((eye + ceiling) * density), int(length * density))
-        canvas.wall(corners[i], corners[(i + 1) % 4], -eye, ceiling, _wall(rng, *size, density))
+        canvas.wall(corners[i], corners[(i + 1) % 4], -eye, ceiling, wall(rng, *size, density))
     for _ in range(rng.integers(0, 5)):
         _lamp(rng, canvas)
-    _boxes(rng, canvas, eye, int(rng.integers(2, 9)), float(half.min()) + 0.6,
-           rng.uniform(0.3, 2.2))
+    share = rng.uniform(0.1, 0.9, (rng.integers(0, 4), 2))
+    people = corners[0] + share @ (corners[1::2] - corners[0])
+    _on_floor(rng, canvas, eye, int(rng.integers(2, 9)), float(half.min()) + 0.6,
+              rng.uniform(0.3, 2.2), people)
 
 
 def draw_outdoor(rng: np.random.Generator, canvas: Canvas) -> None:
@@ -72,10 +51,11 @@ def draw_outdoor(rng: np.random.Generator, canvas: Canvas) -> None:
     for distance in sorted(rng.uniform(4, 25, rng.integers(1, 9)), reverse=True):
         pan, half = rng.uniform(-np.pi, np.pi), rng.uniform(0.4, 0.9) * distance
         _box(rng, canvas, pan, distance + half, np.array([half, half * rng.uniform(0.4, 1)]), eye,
-             rng.uniform(2, 12), _front)
+             rng.uniform(2, 12), front)
     for _ in range(rng.integers(0, 9)):
         _tree(rng, canvas, eye)
-    _boxes(rng, canvas, eye, int(rng.integers(0, 7)), 5.0, rng.uniform(0.5, 2.5))
+    people = rng.uniform(-5, 5, (rng.integers(0, 4), 2))
+    _on_floor(rng, canvas, eye, int(rng.integers(0, 7)), 5.0, rng.uniform(0.5, 2.5), people)
 
 
 def draw_clutter(rng: np.random.Generator, canvas: Canvas) -> None:
@@ -93,11 +73,6 @@ def draw_clutter(rng: np.random.Generator, canvas: Canvas) -> None:
                        rng.uniform(-np.pi, np.pi))
 
 
-def _calmed(colours: np.ndarray, keep: float) -> np.ndarray:
-    mean = colours.mean(axis=0)
-    return np.clip(mean + (colours - mean) * keep, 0, 255).astype(np.uint8)
-
-
 def _anywhere(rng: np.random.Generator) -> np.ndarray:
     return direction_from_pan_tilt(rng.uniform(-np.pi, np.pi), np.arcsin(rng.uniform(-0.9, 0.9)))
 
@@ -109,81 +84,20 @@ def _rectangle(centre: np.ndarray, half: np.ndarray, yaw: float) -> np.ndarray:
     return centre + local @ np.array([[c, s], [-s, c]])
 
 
-def _wall(rng: np.random.Generator, height: int, width: int, density: float) -> np.ndarray:
-    """A room's wall with skirting, windows, doors, pictures and shelves on it."""
-    texture = surface(rng, height, width, density * rng.uniform(0.15, 1.2), 0.75)
-    if rng.random() < 0.5:
-        texture[-max(2, int(0.12 * density)):] = palette(rng, 1)[0]
-    if rng.random() < 0.3:
-        low = int(height * rng.uniform(0.4, 0.65))
-        texture[low:] = surface(rng, height - low, width, density * rng.uniform(0.1, 0.8), 0.6)
-    for _ in range(rng.integers(0, 6)):
-        wide = int(rng.uniform(0.3, 1.6) * density)
-        tall = int(rng.uniform(0.3, 1.4) * density)
-        kind = pick(rng, _FITTINGS)
-        if kind == 'door':
-            tall = int(min(2.0 * density, 0.9 * height))
-        tall, wide = min(tall, height - 4), min(wide, width - 4)
-        if min(tall, wide) < 10:
+def _on_floor(rng: np.random.Generator, canvas: Canvas, eye: float, boxes: int, reach: float,
+              tallest: float, people: np.ndarray) -> None:
+    """Boxes like furniture, and people at plan positions (count, 2), the farthest first."""
+    ways: list[tuple[float, np.ndarray | None]]
+    ways = [(float(distance), None) for distance in rng.uniform(0.9, max(1.2, reach), boxes)]
+    ways += [(float(np.hypot(*place)), place) for place in people if np.hypot(*place) > 1.1]
+    for distance, place in sorted(ways, key=lambda way: -way[0]):
+        if place is not None:
+            stand(rng, canvas, place, eye)
             continue
-        left = int(rng.integers(1, width - wide - 1))
-        top = height - tall if kind == 'door' else int(rng.integers(1, height - tall - 1))
-        texture[top:top + tall, left:left + wide] = _fitting(rng, kind, tall, wide)
-    return texture
-
-
-def _fitting(rng: np.random.Generator, kind: str, height: int, width: int) -> np.ndarray:
-    """A picture, window, door or shelf in its frame."""
-    if kind == 'shelf':
-        return _shelf(rng, height, width)
-    frame = palette(rng, 1, 0.4)[0].tolist()
-    rim = max(1, int(rng.uniform(0.02, 0.12) * min(height, width)))
-    if kind == 'door':
-        panel = surface(rng, height, width, width / 3)
-        for part in (0.08, 0.55):
-            top, bottom = int(height * part), int(height * (part + 0.37))
-            cv2.rectangle(panel, (width // 6, top), (width * 5 // 6, bottom), frame, rim)
-        cv2.circle(panel, (width * 9 // 10, height // 2), 2 + rim // 2, (230, 220, 160), -1)
-    elif kind == 'window':
-        panel = cv2.add(draw_pattern(rng, 'scene', height, width, palette(rng, 4), 3),
-                        np.full((height, width, 3), int(rng.integers(0, 90)), np.uint8))
-        for i in range(1, int(rng.integers(1, 4))):
-            cv2.line(panel, (width * i // 3, 0), (width * i // 3, height), frame, rim)
-        cv2.line(panel, (0, height // 2), (width, height // 2), frame, rim)
-    else:
-        panel = poster(rng, height, width)
-    cv2.rectangle(panel, (0, 0), (width - 1, height - 1), frame, 2 * rim)
-    return panel
-
-
-def _shelf(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Boards with books of many colours and heights, some letters on their backs."""
-    panel = np.full((height, width, 3), palette(rng, 1)[0] // 3, np.uint8)
-    boards = int(rng.integers(1, 5))
-    for i in range(boards):
-        bottom, room = (i + 1) * height // boards - 2, height // boards - 3
-        left = 1
-        while left < width - 3 and room > 4:
-            wide = int(rng.integers(2, max(4, width // 6) + 1))
-            tall = int(room * rng.uniform(0.5, 1.0))
-            colours = palette(rng, 2)
-            right, top = min(width - 1, left + wide), bottom - tall
-            cv2.rectangle(panel, (left, top), (right, bottom), colours[0].tolist(), -1)
-            cv2.rectangle(panel, (left, top + tall // 5), (right, top + tall // 3),
-                          colours[1].tolist(), -1)
-            left += wide + 1 + int(rng.random() < 0.1) * wide
-        cv2.line(panel, (0, bottom + 1), (width, bottom + 1), (120, 90, 60), 2)
-    return panel
-
-
-def _boxes(rng: np.random.Generator, canvas: Canvas, eye: float, count: int, reach: float,
-           tallest: float) -> None:
-    """Furniture-like boxes on the floor, the farthest first."""
-    for distance in sorted(rng.uniform(0.9, max(1.2, reach), count), reverse=True):
         half = rng.uniform(0.15, 0.45, 2) * min(1.0, 0.8 * distance)
         height = rng.uniform(0.25, 1.0) * tallest
         _box(rng, canvas, rng.uniform(-np.pi, np.pi), distance + half.max(), half, eye, height,
-             _furniture)
+             furniture)
 
 
 def _box(rng: np.random.Generator, canvas: Canvas, pan: float, distance: float, half: np.ndarray,
@@ -202,38 +116,6 @@ def _box(rng: np.random.Generator, canvas: Canvas, pan: float, distance: float, 
             canvas.wall(start, end, -eye, height - eye, cv2.convertScaleAbs(side, alpha=gain[i]))
     if height < eye - 0.03:
         canvas.top(corners, height - eye, surface(rng, 48, 48, rng.uniform(6, 48)))
-
-
-def _furniture(rng: np.random.Generator) -> np.ndarray:
-    way = rng.random()
-    if way < 0.25:
-        return _shelf(rng, 96, 80)
-    if way < 0.45:
-        return poster(rng, 80, 80)
-    panel = surface(rng, 80, 80, rng.uniform(5, 60))
-    for i in range(rng.integers(0, 5)):
-        cv2.rectangle(panel, (4, 2 + 16 * i), (75, 15 + 16 * i), palette(rng, 1)[0].tolist(), 1)
-    return panel
-
-
-def _front(rng: np.random.Generator) -> np.ndarray:
-    """The front of a house: windows in rows on a plastered, brick or glass wall."""
-    panel = surface(rng, 128, 160, rng.uniform(4, 30), 0.7)
-    rows, columns = int(rng.integers(1, 6)), int(rng.integers(1, 9))
-    frame, glass = palette(rng, 2, 0.3), palette(rng, 3, 0.5)
-    tall, wide = int(128 / rows * rng.uniform(0.4, 0.8)), int(160 / columns
-                                                              * rng.uniform(0.3, 0.8))
-    for row in range(rows):
-        for column in range(columns):
-            x, y = int((column + 0.2) * 160 / columns), int((row + 0.2) * 128 / rows)
-            cv2.rectangle(panel, (x, y), (x + wide, y + tall),
-                          glass[rng.integers(3)].tolist(), -1)
-            cv2.rectangle(panel, (x, y), (x + wide, y + tall), frame[0].tolist(), 1)
-    if rng.random() < 0.5:
-        sign = draw_pattern(rng, 'glyphs', 16, 80, palette(rng, 3), 1.2)
-        y, x = int(rng.integers(0, 112)), int(rng.integers(0, 80))
-        panel[y:y + 16, x:x + 80] = sign
-    return panel
 
 
 def _sky(rng: np.random.Generator, canvas: Canvas) -> None:
