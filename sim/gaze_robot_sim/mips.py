@@ -65,8 +65,9 @@ def copies_for(pixels: np.ndarray, width: int, height: int, averaged: bool
         halvings = np.floor(octave + 1e-6)
     halvings = np.clip(halvings, 0, most).astype(int)
     square = 2.0 ** (octave - halvings) if averaged else np.zeros(len(halvings))
-    kinds, which = np.unique(np.stack([halvings, square]), axis=1, return_inverse=True)
-    return tuple(Copy(int(k), float(s)) for k, s in kinds.T), which.reshape(-1)
+    # As complex numbers, which sort by both: much quicker than unique rows.
+    kinds, which = np.unique(halvings + 1j * square, return_inverse=True)
+    return tuple(Copy(int(kind.real), float(kind.imag)) for kind in kinds), which
 
 
 @functools.lru_cache(maxsize=128)
