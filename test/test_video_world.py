@@ -193,6 +193,20 @@ def test_what_is_kept_already_is_not_read_beforehand(prefetch):
     assert wait_for(lambda: reader.log == [2])
 
 
+def test_nothing_is_sought_only_because_it_may_be_asked_for(prefetch):
+    reader = Reader()
+    frames = prefetch(reader, ahead=2, known={10}.__contains__)
+    frames.show(60)
+    frames.read(60)
+    assert wait_for(lambda: reader.log[-2:] == [61, 62])
+    before = len(reader.log)
+    frames.show(10)                                      # 10 is kept, 11 and 12 are far back
+    assert not wait_for(lambda: len(reader.log) > before, 0.1)
+    assert frames.read(11)[0, 0, 0] == 11                # until one is asked for
+    frames.show(11)
+    assert wait_for(lambda: reader.log[before:] == [11, 12, 13])
+
+
 def test_an_error_of_the_thread_comes_to_whoever_asks_and_to_nobody_else(prefetch):
     reader = Reader(broken={2, 50})
     frames = prefetch(reader, ahead=4)

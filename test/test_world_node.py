@@ -157,6 +157,22 @@ def test_a_search_times_out(stage):
     assert stage.world.game.log.report()['searches'] >= 1
 
 
+def test_each_search_is_in_the_next_picture_and_a_bad_one_is_passed_over(ros, panorama_file,
+                                                                         tmp_path, capfd):
+    good = cv2.imread(panorama_file)
+    cv2.imwrite(str(tmp_path / 'a.png'), good)
+    (tmp_path / 'b.png').write_bytes(b'no picture')
+    cv2.imwrite(str(tmp_path / 'c.png'), good[:, ::-1])
+    stage = Stage(str(tmp_path), search_timeout_s=0.2)
+    try:
+        assert stage.world.game.scene.name == 'a.png'
+        stage.spin(8, until=lambda: stage.world.game.scene.name == 'c.png')
+        np.testing.assert_array_equal(stage.world.panorama.image, good[:, ::-1, ::-1])
+        assert 'b.png' in capfd.readouterr().err
+    finally:
+        stage.close()
+
+
 @pytest.mark.parametrize('stage', [{'joints': ['neck_yaw', 'neck_pitch']}], indirect=True)
 def test_only_the_joints_of_the_head_turn_the_camera(stage, capfd):
     stage.pose = PanTiltState(1.0, -0.2)

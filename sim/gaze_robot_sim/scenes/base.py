@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from gaze_robot.errors import WorldError
 from gaze_robot.types import Exemplar
 from gaze_robot_sim.render import Panorama
+from gaze_robot_sim.scenes.overlay import Sprite
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +59,7 @@ class Scene(Protocol):
             WorldError: nothing in this scene stands out.
         """
 
-    def sprites(self, t_s: float = 0.0) -> Sequence[Any]:
+    def sprites(self, t_s: float = 0.0) -> Sequence[Sprite]:
         """What moves in front of the panorama, farthest first; () in a plain scene."""
 
 

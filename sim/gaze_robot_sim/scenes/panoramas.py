@@ -10,15 +10,13 @@ import cv2
 import numpy as np
 
 from gaze_robot.errors import WorldError
-from gaze_robot_sim.render import Panorama
+from gaze_robot_sim.render import MAX_WIDTH, Panorama
 from gaze_robot_sim.scenes.base import Scene
 from gaze_robot_sim.scenes.hdr import to_8_bit
 from gaze_robot_sim.scenes.still import RememberingWorld, StillScene
 from gaze_robot_sim.scenes.targets import find_photo_place
 
 PICTURE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.hdr', '.exr')
-MAX_WIDTH = 16384
-"""Pixels; wider pictures are made smaller: half a gigabyte, and finer than any eye looks."""
 _OPENEXR = b'\x76\x2f\x31\x01'
 _log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """What worlds without motion share: scenes with a bank of places, and a memory of scenes."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from gaze_robot.errors import WorldError
 from gaze_robot_sim.render import Panorama
 from gaze_robot_sim.scenes.base import Scene, SearchTarget
 from gaze_robot_sim.scenes.cache import Recent
+from gaze_robot_sim.scenes.overlay import Sprite
 from gaze_robot_sim.scenes.targets import Likeness, Place
 
 BANK = 32
@@ -48,7 +49,7 @@ class StillScene:
         """
         return self._place(int(rng.integers(BANK))).show(rng)
 
-    def sprites(self, t_s: float = 0.0) -> Sequence[Any]:
+    def sprites(self, t_s: float = 0.0) -> Sequence[Sprite]:
         """Nothing moves."""
         return ()
 
@@ -74,7 +75,7 @@ class StillScene:
 class RememberingWorld:
     """The common half of every world: its memory of scenes, and pickling as what opened it."""
 
-    def __init__(self, name: str, count: int | None, opened_by: tuple[Hashable, ...]) -> None:
+    def __init__(self, name: str, count: int | None, opened_by: tuple[Any, ...]) -> None:
         self.name, self.count = name, count
         self._opened_by = opened_by
         self._recent: Recent[Any] = Recent(KEPT_BYTES)
@@ -99,5 +100,5 @@ class RememberingWorld:
     def __hash__(self) -> int:
         return hash(self.__reduce__())
 
-    def __reduce__(self) -> tuple[type, tuple[Hashable, ...]]:
+    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
         return type(self), self._opened_by

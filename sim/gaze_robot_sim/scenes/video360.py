@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 import math
 from pathlib import Path
-from typing import Any
 import weakref
 
 import numpy as np
@@ -13,6 +12,7 @@ from gaze_robot_sim.render import Panorama
 from gaze_robot_sim.scenes.base import Scene, SearchTarget
 from gaze_robot_sim.scenes.cache import Recent
 from gaze_robot_sim.scenes.frames import FrameReader
+from gaze_robot_sim.scenes.overlay import Sprite
 from gaze_robot_sim.scenes.prefetch import AHEAD, Prefetch
 from gaze_robot_sim.scenes.still import RememberingWorld
 from gaze_robot_sim.scenes.targets import find_photo_place, Likeness
@@ -77,7 +77,7 @@ class VideoScene:
         except WorldError as error:
             raise WorldError(f'{self._path} at {t_s:.2f} s: {error}') from error
 
-    def sprites(self, t_s: float = 0.0) -> Sequence[Any]:
+    def sprites(self, t_s: float = 0.0) -> Sequence[Sprite]:
         """Nothing is laid over the video."""
         return ()
 
