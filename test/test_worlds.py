@@ -65,6 +65,14 @@ def test_targets_do_not_depend_on_who_asked_before():
     assert targets(one, seeds) == targets(other, seeds[::-1])[::-1]
 
 
+def test_a_scene_offers_many_places_and_shows_each_anew():
+    scene = ProceduralWorld(3, width=256).scene(1)
+    seen = targets(scene, range(40))
+    places = {direction for _, _, direction, _ in seen}
+    assert 8 < len(places) <= 32
+    assert len({image for *_, image in seen}) == 40
+
+
 def test_a_scene_made_again_is_the_same(monkeypatch):
     monkeypatch.setattr('gaze_robot_sim.scenes.still.KEPT_BYTES', 1)
     world = ProceduralWorld(3, width=256)
