@@ -19,14 +19,15 @@ from gaze_robot.geometry import angle_between
 from gaze_robot.policy.actions import MOVES
 from gaze_robot.policy.network import EyePolicy
 from gaze_robot_sim.cores import available_cores
-from gaze_robot_sim.envs.search import SearchBatch, SearchConfig
+from gaze_robot_sim.envs.search import SearchConfig
+from gaze_robot_sim.envs.seeing import SeeingBatch
 from gaze_robot_sim.rule import nearest_move, SearchRule
 from gaze_robot_sim.scenes import open_world
 from gaze_robot_sim.scenes.base import World
 from gaze_robot_sim.scenes.procedural import ProceduralWorld
 from gaze_robot_sim.scenes.targets import template_match
 
-Chooser = Callable[[dict[str, np.ndarray], SearchBatch], np.ndarray]
+Chooser = Callable[[dict[str, np.ndarray], SeeingBatch], np.ndarray]
 """Observation and simulator to (B,) actions; baselines may use pose and heatmaps, not truth."""
 
 WITHIN_DEG, HOLD_S = 5.0, 0.5
@@ -67,7 +68,7 @@ class EvalSearchConfig:
 
 def learned(eye: EyePolicy) -> Chooser:
     """The trained policy's most probable action."""
-    def choose(observation: dict[str, np.ndarray], batch: SearchBatch) -> np.ndarray:
+    def choose(observation: dict[str, np.ndarray], batch: SeeingBatch) -> np.ndarray:
         return eye.act(torch.from_numpy(observation['tokens']),
                        torch.from_numpy(observation['vector'])).numpy()
     return choose
@@ -77,7 +78,7 @@ def random_policy(seed: int) -> Chooser:
     """Any of the moves, at any time."""
     rng = np.random.default_rng(seed)
 
-    def choose(_: dict[str, np.ndarray], batch: SearchBatch) -> np.ndarray:
+    def choose(_: dict[str, np.ndarray], batch: SeeingBatch) -> np.ndarray:
         return rng.integers(len(MOVES), size=batch.eyes)
     return choose
 
@@ -93,7 +94,7 @@ class RasterScan:
         self._row = np.zeros(0, int)
         self._side = np.zeros(0)
 
-    def __call__(self, _: dict[str, np.ndarray], batch: SearchBatch) -> np.ndarray:
+    def __call__(self, _: dict[str, np.ndarray], batch: SeeingBatch) -> np.ndarray:
         """One action per eye."""
         fresh = batch.steps == 0
         if len(self._row) != batch.eyes:
@@ -113,7 +114,7 @@ class RasterScan:
         return nearest_move(towards)
 
 
-def run_episodes(batch: SearchBatch, choose: Chooser, episodes: int,
+def run_episodes(batch: SeeingBatch, choose: Chooser, episodes: int,
                  progress: Callable[[Iterable], Iterable] = iter) -> dict[str, np.ndarray]:
     """Run whole episodes and keep every step's error.
 
@@ -178,7 +179,7 @@ def failures(error_deg: np.ndarray, sure: np.ndarray, fovea_deg: float, success:
             'never_in_the_fovea': int((~success & ~seen & ~held).sum())}
 
 
-def template_baseline(batch: SearchBatch, episodes: int, pixels_per_degree: float) -> dict:
+def template_baseline(batch: SeeingBatch, episodes: int, pixels_per_degree: float) -> dict:
     """One glance of template matching over the whole band, for the same targets."""
     found = []
     for _ in range(-(-episodes // batch.eyes)):
@@ -220,8 +221,8 @@ def evaluate_search(config: EvalSearchConfig) -> dict[str, Any]:
     eyes = min(50, config.n)
     with ThreadPoolExecutor(available_cores()) as pool, \
             opened(config.worlds, config.seed, rooms=min(50, config.n)) as worlds:
-        def fresh(discrete: bool = True) -> SearchBatch:
-            return SearchBatch(eyes, worlds, policy.perception, replace(task, discrete=discrete),
+        def fresh(discrete: bool = True) -> SeeingBatch:
+            return SeeingBatch(eyes, worlds, policy.perception, replace(task, discrete=discrete),
                                config.seed, pool.map)
 
         def shown(name: str) -> Callable[[Iterable], Iterable]:

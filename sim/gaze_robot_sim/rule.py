@@ -7,7 +7,7 @@ import numpy as np
 
 from gaze_robot.policy.actions import MOVES, STAY
 from gaze_robot.policy.observation import turn_to
-from gaze_robot_sim.envs.search import SearchBatch
+from gaze_robot_sim.envs.seeing import SeeingBatch
 
 
 def nearest_move(towards: np.ndarray) -> np.ndarray:
@@ -32,9 +32,9 @@ class SearchRule:
         """
         self.worth, self.sure = worth, sure
 
-    def __call__(self, _: dict[str, np.ndarray], batch: SearchBatch) -> np.ndarray:
+    def __call__(self, _: dict[str, np.ndarray], batch: SeeingBatch) -> np.ndarray:
         """One action (B,) for every eye."""
-        observer, pose = batch.observer, batch.pose
+        observer, pose = batch.observer, batch.reported
         best = observer.memory.candidates(np.arange(batch.eyes), 1)[0]
         towards = np.stack([turn_to(best.pan_rad, pose[:, 0], batch.config.limits),
                             best.tilt_rad - pose[:, 1]], axis=1)

@@ -2,4 +2,9 @@
 
 import gymnasium
 
-gymnasium.register('gaze_robot/Search-v0', 'gaze_robot_sim.envs.search:SearchEnv')
+TASKS = ('Search',)
+
+for task in TASKS:
+    module = f'gaze_robot_sim.envs.{task.lower()}'
+    gymnasium.register(f'gaze_robot/{task}-v0', f'{module}:{task}Env',
+                       vector_entry_point=f'{module}:{task}VectorEnv')

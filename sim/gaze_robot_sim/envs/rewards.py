@@ -24,13 +24,18 @@ class Outcome:
     speed_rad_s: np.ndarray
     """(B,) of the head."""
 
+    present: np.ndarray
+    """(B,) bool: whether there is a target now."""
+
 
 TERMS = {
-    'near': lambda s: 1.0 - s.error_rad / (math.pi / 2),
-    'approach': lambda s: (s.before_rad - s.error_rad) / math.radians(6.0),
-    'on_target': lambda s: (s.error_rad < ON_TARGET_RAD).astype(float),
-    'centred': lambda s: np.maximum(0.0, 1.0 - s.error_rad / ON_TARGET_RAD),
-    'unsteady': lambda s: -np.minimum(s.speed_rad_s, 1.0) * (s.error_rad < ON_TARGET_RAD),
+    'near': lambda s: s.present * (1.0 - s.error_rad / (math.pi / 2)),
+    'approach': lambda s: s.present * (s.before_rad - s.error_rad) / math.radians(6.0),
+    'on_target': lambda s: s.present * (s.error_rad < ON_TARGET_RAD).astype(float),
+    'centred': lambda s: s.present * np.maximum(0.0, 1.0 - s.error_rad / ON_TARGET_RAD),
+    'unsteady': lambda s: -(s.present * np.minimum(s.speed_rad_s, 1.0)
+                            * (s.error_rad < ON_TARGET_RAD)),
+    'effort': lambda s: -s.speed_rad_s ** 2,
 }
 
 

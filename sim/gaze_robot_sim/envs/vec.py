@@ -1,4 +1,4 @@
-"""stable-baselines3's view of a batch of eyes: one call renders and encodes them all."""
+"""stable-baselines3's view of a batch of eyes: one call renders them all."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,29 +6,38 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 
-from gaze_robot_sim.envs.search import SearchBatch, spaces
+from gaze_robot_sim.envs.batch import EyeBatch
 
 
-class SearchVecEnv(VecEnv):
-    """`SearchBatch` as a VecEnv; episodes restart by themselves, at staggered times at first."""
+class GazeVecEnv(VecEnv):
+    """An `EyeBatch` of any task as a VecEnv; episodes restart by themselves."""
 
-    def __init__(self, batch: SearchBatch, stagger: bool = True) -> None:
-        observation, action = spaces(batch.perception.network, batch.config.discrete)
+    def __init__(self, batch: EyeBatch, stagger: bool = False) -> None:
+        """Take a batch.
+
+        Args:
+            stagger: whether the first episodes are cut so that eyes end at different times, which
+                spreads the cost of new rooms and mixes what a rollout holds.
+        """
         self.render_mode = None
-        super().__init__(batch.eyes, observation, action)
+        super().__init__(batch.eyes, batch.observation_space, batch.action_space)
         self.batch = batch
         self._stagger = stagger
         self._actions = np.zeros(batch.eyes, int)
         self._returns = np.zeros(batch.eyes)
-        self._parts: dict[str, np.ndarray] = {}
+        self._sums: dict[str, np.ndarray] = {}
 
     def reset(self) -> dict[str, np.ndarray]:
-        """Start every eye."""
+        """Start every eye, from the seeds of `seed` where there are any."""
+        if any(seed is not None for seed in self._seeds):
+            self.batch.reseed(self._seeds)
+        self._reset_seeds()
+        self._reset_options()
         self.batch.start(range(self.num_envs))
         self._returns[:] = 0.0
-        self._parts = {}
+        self._sums = {}
         if self._stagger:
-            length = round(self.batch.config.episode_s * self.batch.config.rate_hz)
+            length = self.batch.config.length
             self.batch.steps[:] = np.arange(self.num_envs) * length // self.num_envs
         return self.batch.look()
 
@@ -41,30 +50,32 @@ class SearchVecEnv(VecEnv):
         value, parts = self.batch.step(self._actions)
         self._returns += value
         for name, part in parts.items():
-            self._parts[name] = self._parts.get(name, 0.0) + part
-        error = self.batch.error_rad()
+            self._sums[name] = self._sums.get(name, 0.0) + part
         observation = self.batch.look()
         done = self.batch.finished
-        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
-        ended = [int(eye) for eye in np.nonzero(done)[0]]
-        for eye in ended:
-            infos[eye] = {
+        names = list(parts)
+        infos: list[dict[str, Any]] = [dict(zip(names, row)) for row in
+                                       zip(*(part.tolist() for part in parts.values()))]
+        ended = np.nonzero(done)[0]
+        for eye in ended.tolist():
+            infos[eye] |= {
                 'terminal_observation': {k: v[eye].copy() for k, v in observation.items()},
-                'TimeLimit.truncated': True, 'final_error_rad': float(error[eye]),
+                'TimeLimit.truncated': True,
                 'episode': {'r': float(self._returns[eye]), 'l': int(self.batch.steps[eye]),
-                            **{name: float(part[eye]) for name, part in self._parts.items()}}}
+                            **{name: float(sums[eye]) for name, sums in self._sums.items()
+                               if name.startswith('reward/')}}}
             self._returns[eye] = 0.0
-            for part in self._parts.values():
-                part[eye] = 0.0
-        if ended:
+            for sums in self._sums.values():
+                sums[eye] = 0.0
+        if len(ended):
             self.batch.start(ended)
-            fresh = self.batch.look(ended)
-            for name, rows in fresh.items():
+            for name, rows in self.batch.look(ended).items():
                 observation[name][ended] = rows
         return observation, value.astype(np.float32), done, infos
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Close the worlds."""
+        self.batch.close()
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
         """The same attribute for every eye asked for."""
@@ -84,7 +95,6 @@ class SearchVecEnv(VecEnv):
         return [False for _ in self._get_indices(indices)]
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
-        """Restart the random streams."""
-        if seed is not None:
-            self.batch.reseed(seed)
-        return [seed] * self.num_envs
+        """Seeds of the next reset: eye i gets seed + i."""
+        self._seeds = [None if seed is None else seed + i for i in range(self.num_envs)]
+        return self._seeds

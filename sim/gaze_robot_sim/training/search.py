@@ -31,8 +31,10 @@ from gaze_robot.errors import CheckpointError
 from gaze_robot.perception import PerceptionNetwork
 from gaze_robot.policy.network import EyePolicy, EyeTrunk
 from gaze_robot_sim.cores import available_cores
-from gaze_robot_sim.envs.search import SearchBatch, SearchConfig
-from gaze_robot_sim.envs.vec import SearchVecEnv
+from gaze_robot_sim.dynamics import EyeDynamics
+from gaze_robot_sim.envs.search import SearchConfig
+from gaze_robot_sim.envs.seeing import SeeingBatch
+from gaze_robot_sim.envs.vec import GazeVecEnv
 from gaze_robot_sim.evaluate import learned, run_episodes, score
 from gaze_robot_sim.rule import SearchRule
 from gaze_robot_sim.scenes.procedural import ProceduralWorld
@@ -43,6 +45,9 @@ _FIGURES = ('steps', 'n', 'success_rate', 'median_error_deg', 'median_time_s')
 
 _UNSEEN = 1_000_003
 """Added to the seed for rooms the training never shows."""
+
+_TRAINING = EyeDynamics(latency_s=(0.0, 1 / 30), sensor_noise=(0.0, 6.0))
+"""What the policy shall cope with."""
 
 _UNREADABLE = (ValueError, KeyError, EOFError, OSError, RuntimeError, zipfile.BadZipFile)
 """What a damaged checkpoint raises."""
@@ -77,7 +82,7 @@ class TrainSearchConfig:
     """Eyes simulated at once."""
 
     rooms: int = 32
-    """Rooms at once; each is replaced after about 16 episodes."""
+    """Rooms at once; all give way to new ones after 8 episodes of an eye."""
 
     continuous: bool = False
     """Continuous moves of up to 10 degrees per axis in place of the 25 discrete ones."""
@@ -126,7 +131,7 @@ class _Keeper(BaseCallback):
     """Evaluates on unseen rooms, logs, and keeps checkpoints."""
 
     def __init__(self, config: TrainSearchConfig, out: Path, perception: PerceptionNetwork,
-                 unseen: SearchBatch, curve: list[dict[str, float]], began: float) -> None:
+                 unseen: SeeingBatch, curve: list[dict[str, float]], began: float) -> None:
         super().__init__()
         self.began = began
         self.config, self.out, self.perception = config, out, perception
@@ -264,17 +269,16 @@ def train_search(config: TrainSearchConfig) -> dict[str, Any]:
 def _train_eye(config: TrainSearchConfig, out: Path, perception: PerceptionNetwork,
                pool: ThreadPoolExecutor) -> tuple[PPO, list[dict[str, float]]]:
     began = time.monotonic()
-    task = SearchConfig(discrete=not config.continuous, randomise=True, delay_steps=1,
-                        scene_uses=16, across_stop=0.3)
+    task = SearchConfig(discrete=not config.continuous, random_cameras=True, scenes=1,
+                        scene_uses=8, across_stop=0.3, dynamics=_TRAINING)
     rooms = [ProceduralWorld(int(seed)) for seed in np.random.default_rng(
         config.seed).integers(1 << 31, size=config.rooms)]
-    env = SearchVecEnv(SearchBatch(config.eyes, rooms, perception, task, config.seed, pool.map))
-    exam = dataclasses.replace(task, randomise=False, delay_steps=0, scene_uses=10 ** 9,
-                               across_stop=0.0)
-    unseen = SearchBatch(min(64, config.eval_episodes), [
-        ProceduralWorld(config.seed + _UNSEEN + i)
-        for i in range(min(16, config.eval_episodes))], perception, exam, 0,
-        pool.map)
+    env = GazeVecEnv(SeeingBatch(config.eyes, rooms, perception, task, config.seed, pool.map),
+                     stagger=True)
+    exam = dataclasses.replace(task, random_cameras=False, dynamics='head', scene_uses=0,
+                               scenes=min(16, config.eval_episodes), across_stop=0.0)
+    unseen = SeeingBatch(min(64, config.eval_episodes), [ProceduralWorld(config.seed + _UNSEEN)],
+                         perception, exam, 0, pool.map)
     model = None
     if config.resume:
         model, refused = _last_good(out, lambda path: PPO.load(path, env=env))

@@ -16,10 +16,10 @@ import torch
 from tqdm import tqdm
 
 from gaze_robot.policy.actions import MAX_STEP_RAD, MOVES
-from gaze_robot_sim.envs.search import SearchBatch
-from gaze_robot_sim.envs.vec import SearchVecEnv
+from gaze_robot_sim.envs.seeing import SeeingBatch
+from gaze_robot_sim.envs.vec import GazeVecEnv
 
-Rule = Callable[[dict[str, np.ndarray], SearchBatch], np.ndarray]
+Rule = Callable[[dict[str, np.ndarray], SeeingBatch], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class Shown:
     """(T * E,) discounted rewards from there on."""
 
 
-def show(model: PPO, env: SearchVecEnv, rule: Rule, steps: int, own_share: float,
+def show(model: PPO, env: GazeVecEnv, rule: Rule, steps: int, own_share: float,
          rng: np.random.Generator, title: str) -> Shown:
     """Run the rule and keep what it saw and did.
 
@@ -45,13 +45,15 @@ def show(model: PPO, env: SearchVecEnv, rule: Rule, steps: int, own_share: float
         own_share: share of eyes that follow the policy instead while the rule comments (DAgger,
             Ross et al. 2011): what the policy's own mistakes lead to is seen as well.
     """
-    discrete = env.batch.config.discrete
+    batch = env.batch
+    assert isinstance(batch, SeeingBatch)
+    discrete = batch.config.discrete
     rows: dict[str, list[np.ndarray]] = {'tokens': [], 'vector': []}
     actions, rewards = [], []
     observation = env.reset()
     own = rng.random((env.num_envs,)) < own_share
     for _ in tqdm(range(max(1, steps // env.num_envs)), desc=title, unit='step', mininterval=1):
-        advice = rule(observation, env.batch)
+        advice = rule(observation, batch)
         label = advice if discrete else MOVES[advice] / MAX_STEP_RAD
         for name, value in observation.items():
             rows[name].append(value.astype(np.float16))
@@ -102,7 +104,7 @@ def imitate(model: PPO, shown: Shown, epochs: int, learning_rate: float,
     return scores
 
 
-def warm_start(model: PPO, env: SearchVecEnv, rule: Rule, steps: int, seed: int
+def warm_start(model: PPO, env: GazeVecEnv, rule: Rule, steps: int, seed: int
                ) -> dict[str, float]:
     """Two rounds: watch the rule, then act while it comments."""
     rng = np.random.default_rng([seed, 1])

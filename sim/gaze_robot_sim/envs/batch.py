@@ -1,0 +1,338 @@
+"""Many eyes in simulated places: everything the environments have in common.
+
+A task is a subclass that says where things are; single and vectorised environments are views of a
+batch and simulate nothing themselves.
+
+B eyes   L levels   w samples across a level
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+import math
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from gaze_robot.errors import CommandError, ConfigError
+from gaze_robot.foveation import FoveationPattern
+from gaze_robot.geometry import angle_between, direction_from_pan_tilt, pan_tilt_from_direction
+from gaze_robot.policy.actions import move, MOVES
+from gaze_robot.types import PanTiltLimits
+from gaze_robot_sim.cameras import random_camera
+from gaze_robot_sim.dynamics import EyeDynamics
+from gaze_robot_sim.envs.retina import Retina
+from gaze_robot_sim.envs.rewards import Outcome, reward, TERMS
+from gaze_robot_sim.motion import Motion
+from gaze_robot_sim.render import Mapper
+from gaze_robot_sim.scenes.base import Scene, World
+from gaze_robot_sim.scenes.overlay import Sprite
+
+Eyes = Sequence[int] | np.ndarray
+"""Numbers of eyes."""
+
+_START_TILT = 0.6
+"""Episodes begin looking this far up or down at most, radians."""
+
+
+@dataclass(frozen=True)
+class EyeConfig:
+    """What all tasks have in common.
+
+    Raises:
+        ConfigError: a value is out of range; the text says which and what is allowed.
+    """
+
+    rate_hz: float = 30.0
+    """Pictures, and actions, per second."""
+
+    episode_s: float = 3.0
+    """Seconds, of a moving world, until an episode is truncated."""
+
+    pause_steps: int = 0
+    """Time-pausing: for so many steps at the start of an episode the eye acts and the world
+    waits. They come on top of `episode_s`."""
+
+    discrete: bool = True
+    """EyeRobot's 25 moves, or a continuous move of up to 10 degrees per axis."""
+
+    limits: PanTiltLimits = PanTiltLimits()
+    """Of the head."""
+
+    dynamics: EyeDynamics | str = 'head'
+    """How imperfect head and camera are: an `EyeDynamics` or the name of one of its presets."""
+
+    hfov_deg: float = 90.0
+    """Of the camera whose pictures the eye samples: what lies outside is not seen."""
+
+    aspect: float = 0.75
+    """Height over width of its pictures."""
+
+    random_cameras: bool = False
+    """Another camera for every episode, in place of hfov_deg and aspect."""
+
+    samples: int = 0
+    """Taps along a side of each rendered sample; 0: as many as needed, more: finer, slower."""
+
+    scenes: int = 16
+    """Rooms in play at a time, in a world without end."""
+
+    scene_uses: int = 4
+    """Episodes of an eye after which one of those rooms gives way to a new one; 0: never."""
+
+    rewards: Mapping[str, float] = field(default_factory=lambda: {'on_target': 1.0})
+    """Scale of each term of `rewards.TERMS`; a task has scales of its own."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.dynamics, str):
+            object.__setattr__(self, 'dynamics', EyeDynamics.named(self.dynamics))
+        for name, low, high in (('rate_hz', 1, 1000), ('episode_s', 0.01, 1e6),
+                                ('pause_steps', 0, 1e6), ('hfov_deg', 1, 175),
+                                ('aspect', 0.1, 10), ('samples', 0, 8), ('scenes', 1, 1e6),
+                                ('scene_uses', 0, 1e9)):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ConfigError(f'{name} must lie between {low:g} and {high:g}, got {value}')
+        unknown = self.rewards.keys() - TERMS.keys()
+        if unknown:
+            raise ConfigError(f'no such reward terms: {sorted(unknown)}; known: {sorted(TERMS)}')
+
+    @property
+    def length(self) -> int:
+        """Steps of an episode."""
+        return self.pause_steps + max(1, round(self.episode_s * self.rate_hz))
+
+
+class EyeBatch:
+    """B eyes, each with its own scene, pose and generator; actions in, observations out.
+
+    An eye's episodes depend on its own seed only, not on how many eyes there are.
+    """
+
+    Config: type[EyeConfig] = EyeConfig
+
+    def __init__(self, eyes: int, worlds: Sequence[World],
+                 pattern: FoveationPattern | None = None, config: EyeConfig | None = None,
+                 seed: int = 0, mapper: Mapper = map) -> None:
+        """Make eyes; `start` and `look` begin their episodes.
+
+        Args:
+            seed: eye i draws from a generator of seed + i.
+            mapper: how to run independent chunks of rendering.
+
+        Raises:
+            ConfigError: no eyes or no worlds.
+        """
+        if eyes < 1 or not worlds:
+            raise ConfigError(f'at least one eye and one world are needed, got {eyes} eyes and '
+                              f'{len(worlds)} worlds')
+        self.eyes, self.worlds = eyes, list(worlds)
+        self.pattern = pattern or FoveationPattern()
+        self.config = config = config or self.Config()
+        assert isinstance(config.dynamics, EyeDynamics)
+        self.motion = Motion(config.dynamics, eyes, config.limits, config.rate_hz)
+        self.retina = Retina(eyes, self.pattern, config.dynamics, config.samples, mapper)
+        self.scene: list[Scene | None] = [None] * eyes
+        self.steps = np.zeros(eyes, int)
+        """(B,) since each episode began, pause included."""
+        self.aim = np.tile([1.0, 0.0, 0.0], (eyes, 1))
+        """(B, 3) unit vectors to what each eye should look at: the truth, for rewards."""
+        self.present = np.ones(eyes, bool)
+        """(B,) whether there is something to look at now."""
+        self.reported = np.zeros((eyes, 2))
+        """(B, 2) pan and tilt as the encoders said at the last glance, radians."""
+        self._before = np.zeros(eyes)
+        self._episodes = np.zeros(eyes, int)
+        self._start_s = np.zeros(eyes)
+        self.random = [np.random.default_rng(seed + eye) for eye in range(eyes)]
+        """Every eye's generator."""
+
+    # --- what a task says
+
+    def begin(self, eye: int, rng: np.random.Generator, scene: Scene) -> np.ndarray:
+        """Place an eye's things at the start of an episode; returns its pose (2,), radians."""
+        raise NotImplementedError
+
+    def advance(self) -> None:
+        """Bring `aim` and `present` up to the time of this step."""
+
+    def things(self, eye: int) -> Sequence[Sprite]:
+        """What the task lays over an eye's scene now, the farthest first."""
+        return ()
+
+    def extra_spaces(self) -> dict[str, gymnasium.Space]:
+        """Observations besides the view and the pose."""
+        return {}
+
+    def extras(self, eyes: np.ndarray) -> dict[str, np.ndarray]:
+        """The values of those for some eyes, each (len(eyes), ...)."""
+        return {}
+
+    # --- spaces
+
+    @property
+    def observation_space(self) -> gymnasium.spaces.Dict:
+        """Of one eye."""
+        box = gymnasium.spaces.Box
+        levels = {f'level_{level}': box(0, 255, (side, side, 3), np.uint8)
+                  for level, side in enumerate(self.pattern.window)}
+        return gymnasium.spaces.Dict({
+            **levels, 'pan_tilt': box(-10.0, 10.0, (2,), np.float32),
+            'speed': box(-60.0, 60.0, (2,), np.float32), **self.extra_spaces()})
+
+    @property
+    def action_space(self) -> gymnasium.Space:
+        """Of one eye."""
+        return (gymnasium.spaces.Discrete(len(MOVES)) if self.config.discrete
+                else gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32))
+
+    # --- state
+
+    @property
+    def pose(self) -> np.ndarray:
+        """(B, 2) pan and tilt where the eyes truly look, radians."""
+        return self.motion.pose
+
+    @property
+    def speed(self) -> np.ndarray:
+        """(B, 2) rad/s."""
+        return self.motion.speed
+
+    @property
+    def elapsed_s(self) -> np.ndarray:
+        """(B,) seconds the world has moved since each episode began."""
+        return np.maximum(self.steps - self.config.pause_steps, 0) / self.config.rate_hz
+
+    @property
+    def finished(self) -> np.ndarray:
+        """(B,) bool: the episode's time is over."""
+        return self.steps >= self.config.length
+
+    def error_rad(self) -> np.ndarray:
+        """(B,) angle from each fovea's centre to its target: the truth, for rewards and scores."""
+        return angle_between(direction_from_pan_tilt(self.pose[:, 0], self.pose[:, 1]), self.aim)
+
+    def scene_time(self, eye: int) -> float:
+        """Where in its scene's time an eye is, seconds."""
+        return float(self._start_s[eye] + self.elapsed_s[eye])
+
+    # --- life
+
+    def reseed(self, seeds: int | Sequence[int | None]) -> None:
+        """Start random streams anew: eye i from seeds[i] (None: it goes on) or from seeds + i."""
+        given = [seeds + i for i in range(self.eyes)] if isinstance(seeds, int) else seeds
+        for eye, seed in enumerate(given):
+            if seed is not None:
+                self.random[eye] = np.random.default_rng(seed)
+                self._episodes[eye] = 0
+
+    def start(self, eyes: Eyes, options: Mapping[str, Any] | None = None) -> None:
+        """Give some eyes a new scene, target and pose; call `look` afterwards.
+
+        Args:
+            options: 'scene': number of the scene, 'pose': (pan, tilt) in radians; what is not
+                given is drawn.
+
+        Raises:
+            ConfigError: an unknown option.
+            WorldError: a scene cannot be used.
+        """
+        given = dict(options or {})
+        unknown = given.keys() - {'scene', 'pose'}
+        if unknown:
+            raise ConfigError(f'no such options: {sorted(unknown)}; known: pose, scene')
+        for eye in map(int, eyes):
+            rng = self.random[eye]
+            world = self.worlds[int(rng.integers(len(self.worlds)))]
+            drawn = self._draw_scene(world, eye, rng)
+            scene = world.scene(int(given.get('scene', drawn)))
+            self.scene[eye] = scene
+            self._start_s[eye] = rng.uniform(0, scene.duration_s) if scene.duration_s else 0.0
+            self.steps[eye], self.present[eye] = 0, True
+            pose = self.begin(eye, rng, scene)
+            self.motion.start(eye, rng, np.asarray(given.get('pose', pose), float))
+            self.retina.start(eye, rng, random_camera(rng) if self.config.random_cameras
+                              else (self.config.hfov_deg, self.config.aspect))
+            self._episodes[eye] += 1
+        self._before = np.where(np.isin(np.arange(self.eyes), eyes), self.error_rad(),
+                                self._before)
+
+    def _draw_scene(self, world: World, eye: int, rng: np.random.Generator) -> int:
+        if world.count is not None:
+            return int(rng.integers(world.count))
+        uses = self.config.scene_uses
+        first = int(self._episodes[eye]) // uses if uses else 0
+        return first + int(rng.integers(self.config.scenes))
+
+    def pose_near(self, rng: np.random.Generator, direction: np.ndarray, farthest_rad: float,
+                  across_stop: bool = False) -> np.ndarray:
+        """A random pose (2,) within the limits, at most so far from a direction.
+
+        The head can turn there the short way, unless `across_stop`: what lies just beyond the pan
+        stop is near to the eye and most of a turn away for the neck.
+        """
+        limits = self.config.limits
+        low, high = np.array(limits.min_position), np.array(limits.max_position)
+        low[1], high[1] = max(low[1], -_START_TILT), min(high[1], _START_TILT)
+        pan, tilt = pan_tilt_from_direction(direction)
+        for _ in range(1000):
+            pose = rng.uniform(low, high)
+            if angle_between(direction_from_pan_tilt(*pose), direction) <= farthest_rad and (
+                    across_stop or abs(pose[0] - pan) <= math.pi):
+                return pose
+        return np.clip([float(pan), float(tilt)], low, high)
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Move every eye; call `look` afterwards.
+
+        Args:
+            action: (B,) integers or (B, 2) in [-1, 1]: a displacement from the reported pose.
+
+        Returns:
+            Reward (B,), and 'reward/<term>' and 'error_rad', (B,) each.
+
+        Raises:
+            CommandError: the wrong number of actions, one out of range or not finite.
+        """
+        if len(action) != self.eyes:
+            raise CommandError(f'{self.eyes} eyes need as many actions, got {len(action)}')
+        self.motion.step(self.reported + move(action, self.config.discrete))
+        self.steps += 1
+        self.advance()
+        error = self.error_rad()
+        value, parts = reward(Outcome(error, self._before, np.linalg.norm(self.speed, axis=1),
+                                      self.present), self.config.rewards)
+        self._before = error
+        return value, {**parts, 'error_rad': error}
+
+    def look(self, eyes: Eyes | None = None) -> dict[str, np.ndarray]:
+        """Take a glance with some eyes (default all): an observation for each, (len(eyes), ...).
+
+        Raises:
+            WorldError: a scene's file can no longer be read.
+        """
+        chosen = np.arange(self.eyes) if eyes is None else np.asarray(eyes, int)
+        scenes = [self.scene[eye] for eye in chosen]
+        if None in scenes:
+            raise CommandError('start() comes before look()')
+        times = [self.scene_time(eye) for eye in chosen]
+        self.retina.look(
+            chosen, [scene.panorama(t) for scene, t in zip(scenes, times) if scene], self.motion,
+            [[*scene.sprites(t), *self.things(int(eye))]
+             for scene, t, eye in zip(scenes, times, chosen) if scene],
+            self.elapsed_s[chosen], self.random)
+        self.reported[chosen] = self.motion.measured(chosen, self.random)
+        return self.observe(chosen)
+
+    def observe(self, eyes: np.ndarray) -> dict[str, np.ndarray]:
+        """The last glance of some eyes as observations."""
+        everyone = len(eyes) == self.eyes
+        return {**{f'level_{level}': view if everyone else view[eyes]
+                   for level, view in enumerate(self.retina.views)},
+                'pan_tilt': self.reported[eyes].astype(np.float32),
+                'speed': self.speed[eyes].astype(np.float32), **self.extras(eyes)}
+
+    def close(self) -> None:
+        """Close the worlds."""
+        for world in self.worlds:
+            world.close()

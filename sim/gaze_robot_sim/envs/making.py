@@ -1,0 +1,61 @@
+"""From what users write, such as `make(..., world='rooms/', dynamics='off')`, to a batch."""
+
+from collections.abc import Mapping
+import dataclasses
+import difflib
+from typing import Any, TypeVar
+
+from gaze_robot.errors import ConfigError
+from gaze_robot.foveation import FoveationPattern
+from gaze_robot_sim.envs.batch import EyeBatch, EyeConfig
+from gaze_robot_sim.render import Mapper
+from gaze_robot_sim.scenes import open_world
+from gaze_robot_sim.scenes.base import World
+
+Worlds = str | World | list[str | World] | tuple[str | World, ...]
+"""'procedural', the path of a panorama, a folder of them or a 360-degree video; an open world; or
+several of these, of which every episode draws one."""
+
+Config = TypeVar('Config', bound=EyeConfig)
+
+
+def make_batch(kind: type[EyeBatch], eyes: int, world: Worlds = 'procedural',
+               pattern: FoveationPattern | None = None, config: EyeConfig | None = None,
+               options: Mapping[str, Any] | None = None, mapper: Mapper = map) -> EyeBatch:
+    """Make eyes of some task.
+
+    Args:
+        config: all settings of the task at once, or
+        options: those that differ from the task's defaults, by name.
+
+    Raises:
+        ConfigError: an unknown option, or a value out of range.
+        WorldError: the world cannot be opened.
+    """
+    settled = config_from(kind.Config, config, options or {})
+    listed = list(world) if isinstance(world, (list, tuple)) else [world]
+    worlds = [open_world(item) if isinstance(item, str) else item for item in listed]
+    return kind(eyes, worlds, pattern, settled, mapper=mapper)
+
+
+def config_from(kind: type[Config], config: EyeConfig | None, options: Mapping[str, Any]
+                ) -> EyeConfig:
+    """A task's config: the given one or its defaults, with some fields changed.
+
+    Raises:
+        ConfigError: an unknown option (the text names the nearest and all known ones), or a value
+            out of range.
+    """
+    known = [field.name for field in dataclasses.fields(kind)]
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f'; did you mean {near[0]!r}?' if near else ''
+            raise ConfigError(f'no such option: {name!r}{hint} Known: world, pattern, config, '
+                              f'render_mode, {", ".join(known)}')
+    if config is not None and not isinstance(config, kind):
+        raise ConfigError(f'config must be a {kind.__name__}, got {type(config).__name__}')
+    try:
+        return dataclasses.replace(config if config is not None else kind(), **options)
+    except TypeError as error:
+        raise ConfigError(f'an option has the wrong type: {error}') from error

@@ -1,0 +1,118 @@
+"""gymnasium's view of many eyes: a batch is rendered at once, in one process."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar
+
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+import numpy as np
+
+from gaze_robot.foveation import FoveationPattern
+from gaze_robot_sim.cores import available_cores
+from gaze_robot_sim.envs.batch import EyeBatch, EyeConfig
+from gaze_robot_sim.envs.making import make_batch, Worlds
+
+
+class Threads:
+    """A pool's `map` that pickles: a copy makes threads of its own."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __call__(self, work: Any, items: Any) -> Any:
+        """Like `map`."""
+        if self.count < 2:
+            return map(work, items)
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.count, thread_name_prefix='eyes')
+        return self._pool.map(work, items)
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {'count': self.count, '_pool': None}
+
+
+class GazeVectorEnv(VectorEnv):
+    """Eyes that restart within the step that ends their episode (SAME_STEP).
+
+    With equal seeds each eye lives through exactly what a single environment would.
+    """
+
+    Batch: ClassVar[type[EyeBatch]]
+    metadata: dict[str, Any] = {'autoreset_mode': AutoresetMode.SAME_STEP,
+                                'render_modes': [], 'render_fps': 30}
+
+    def __init__(self, num_envs: int = 1, world: Worlds = 'procedural',
+                 pattern: FoveationPattern | None = None, config: EyeConfig | None = None,
+                 threads: int = 0, render_mode: str | None = None, **options: Any) -> None:
+        """Put eyes into a world; see `GazeEnv`.
+
+        Args:
+            threads: that render; 0: one per core.
+        """
+        self._threads = Threads(threads or available_cores())
+        self.batch = make_batch(self.Batch, num_envs, world, pattern, config, options,
+                                self._threads)
+        self.num_envs, self.render_mode = num_envs, render_mode
+        self.single_observation_space = self.batch.observation_space
+        self.single_action_space = self.batch.action_space
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._all = np.ones(num_envs, bool)
+
+    def reset(self, *, seed: int | Sequence[int | None] | None = None,
+              options: dict[str, Any] | None = None
+              ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Start every eye; eye i gets seed + i, or seed[i]."""
+        fresh = self._np_random is None
+        super().reset(seed=seed if isinstance(seed, int) else None)
+        if seed is None and fresh:
+            seed = int(self.np_random.integers(1 << 31))
+        if seed is not None:
+            self.batch.reseed(seed)
+        self.batch.start(range(self.num_envs), options)
+        return self.batch.look(), {'error_rad': self.batch.error_rad(), '_error_rad': self._all}
+
+    def step(self, actions: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray,
+                                                 np.ndarray, dict[str, Any]]:
+        """Move, look, and restart the eyes whose time is over."""
+        value, parts = self.batch.step(np.asarray(actions))
+        observation = self.batch.look()
+        done = self.batch.finished
+        infos: dict[str, Any] = {}
+        for name, part in parts.items():
+            infos[name], infos[f'_{name}'] = part, self._all
+        if done.any():
+            self._restart(done, observation, infos)
+        return observation, value, np.zeros(self.num_envs, bool), done, infos
+
+    def _restart(self, done: np.ndarray, observation: dict[str, np.ndarray],
+                 infos: dict[str, Any]) -> None:
+        ended = np.nonzero(done)[0]
+        last = np.full(self.num_envs, None, object)
+        for eye in ended:
+            last[eye] = {name: rows[eye].copy() for name, rows in observation.items()}
+        final = {name: np.where(done, rows, False if rows.dtype == bool else 0)
+                 for name, rows in infos.items()}
+        infos.update(final_obs=last, _final_obs=done, final_info=final, _final_info=done)
+        self.batch.start(ended)
+        for name, rows in self.batch.look(ended).items():
+            observation[name][ended] = rows
+        # What the new episodes say of themselves; their first step has no reward terms yet.
+        infos['error_rad'] = self.batch.error_rad()
+        for name in list(infos):
+            if name.startswith('_reward/'):
+                infos[name] = ~done
+                infos[name[1:]] = np.where(done, 0.0, infos[name[1:]])
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Close worlds and threads."""
+        self._threads.close()
+        self.batch.close()
