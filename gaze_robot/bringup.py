@@ -84,6 +84,10 @@ class BringupConfig:
     """Seed of the simulated world's rooms, targets and starts; 0 without one here or in the file.
     """
 
+    movers: int | None = None
+    """People and things that move in front of the simulated world; 0 without a number here or in
+    the file."""
+
     def __post_init__(self) -> None:
         if not math.isfinite(self.duration) or self.duration < 0:
             raise ConfigError(f'duration is 0 or more seconds, got {self.duration}')
@@ -155,7 +159,7 @@ def parameters(config: BringupConfig) -> dict[str, dict[str, Any]]:
                  'eye': None if config.eye == 'auto' else config.eye,
                  'image_transport': config.image_transport},
         'pan_tilt': {'backend': config.backend},
-        'world': {'world': config.world, 'seed': config.seed},
+        'world': {'world': config.world, 'seed': config.seed, 'movers': config.movers},
         'camera': {'source': config.source or None},
     }
     for name in SCHEMAS:

@@ -238,7 +238,11 @@ class WorldConfig(HeadConfig):
 
     dynamics: str = _setting('head', choices=('off', 'head', 'typical', 'random'))
     """What the camera does to its pictures; 'off' and 'head': nothing; 'typical': motion blur,
-    noise and lost pictures of a webcam; 'random': drawn from the seed. Motion is the driver's."""
+    changing light, noise and lost pictures of a webcam; 'random': drawn from the seed. Motion is
+    the driver's."""
+
+    movers: int = _setting(0, min=0, max=64)
+    """People and things that move in front of every scene of the world."""
 
     reliability: str = _setting('best_effort', choices=('best_effort', 'reliable'))
     """Quality of service of the pictures."""

@@ -46,6 +46,8 @@ ARGUMENTS = [
     ('source', '', 'camera:=usb: number or device (0). camera:=file: the file or folder.', None),
     ('world', '', "camera:=sim: 'procedural', a panorama, a folder of them, a 360-degree video.",
      None),
+    ('movers', '', 'camera:=sim: people and things that move in front of the world; empty: the '
+     "parameter file's (0).", None),
     ('rate', '', 'Pictures per second of the camera or simulator; empty: its own.', None),
     ('policy', '', 'Folder of a checkpoint; empty: the weights shipped.', None),
     ('exemplar', '', "Picture of what to look for, or 'auto': a patch of the first frame. Empty: "
@@ -127,7 +129,8 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                              'model.path': argument['policy'] or None}))
     if camera == 'sim':
         actions.append(_node(argument, 'world', remappings=_camera_topics(argument), parameters={
-            'world': argument['world'] or None, 'rate': rate}))
+            'world': argument['world'] or None, 'rate': rate,
+            'movers': int(argument['movers']) if argument['movers'] else None}))
     elif camera != 'none':
         actions.append(_node(argument, 'camera', remappings=_camera_topics(argument), parameters={
             'source': argument['source'] or '0', 'rate': rate}))

@@ -41,8 +41,8 @@ def test_contradicting_options_are_refused(options, text):
 
 
 def test_options_reach_the_nodes_parameters():
-    values = parameters(BringupConfig(world='room.jpg', seed=4, policy='runs/a'))
-    assert values['world'] == {'world': 'room.jpg', 'seed': 4}
+    values = parameters(BringupConfig(world='room.jpg', seed=4, movers=3, policy='runs/a'))
+    assert values['world'] == {'world': 'room.jpg', 'seed': 4, 'movers': 3}
     assert values['gaze'] == {'model.path': 'runs/a', 'eye': 'head'}
     assert values['pan_tilt'] == {}
 

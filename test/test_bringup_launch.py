@@ -98,7 +98,7 @@ def test_somebody_elses_driver_is_remapped_with_its_camera_info(plan):
 @pytest.mark.parametrize('arguments', [
     {}, {'camera': 'usb', 'source': '2', 'rate': '15'}, {'camera': 'none'},
     {'camera': 'file', 'source': 'a.mp4', 'eye': 'head', 'enable_at_start': 'false'},
-    {'world': 'a.jpg', 'rate': '10', 'policy': 'runs/one', 'exemplar': 'cup.png',
+    {'world': 'a.jpg', 'rate': '10', 'movers': '3', 'policy': 'runs/one', 'exemplar': 'cup.png',
      'image_transport': 'compressed', 'backend': 'sim', 'namespace': 'robot'}])
 def test_every_parameter_it_sets_exists_and_is_in_range(plan, arguments):
     for name, (given, _, _) in plan(**arguments).items():

@@ -1,8 +1,9 @@
-"""Moving things: where they are drawn, that every view agrees, and how they move."""
+"""Moving things: where they are drawn, that every view agrees, how they move, worlds with them."""
 
 import dataclasses
 import gc
 import math
+import pickle
 import weakref
 
 import cv2
@@ -21,14 +22,18 @@ from gaze_robot.geometry import (
     pan_tilt_from_direction,
     panorama_direction,
 )
+from gaze_robot.types import PanTiltState
+from gaze_robot_sim.dynamics import EyeDynamics
 from gaze_robot_sim.render import Panorama
-from gaze_robot_sim.scenes.movers import Mover, Path
+from gaze_robot_sim.scenes.movers import Mover, OverlaidWorld, Path, random_mover
 from gaze_robot_sim.scenes.overlay import (
     draw_on_levels,
     draw_on_panorama,
     draw_on_picture,
     Sprite,
 )
+from gaze_robot_sim.scenes.procedural import ProceduralWorld
+from gaze_robot_sim.virtual_camera import VirtualCamera
 
 PATTERN = FoveationPattern()
 VGA = CameraModel.from_hfov(640, 480, math.pi / 2)
@@ -335,3 +340,99 @@ def test_a_mover_is_there_for_its_time_and_where_its_path_says():
         np.testing.assert_array_equal(sprite.direction, path.direction(t))
         assert sprite.picture is mover.picture
         assert optical_ray(sprite.direction, *path.angles(t)) == pytest.approx((0, 0, 1))
+
+
+# --- worlds with movers
+
+
+@pytest.fixture(scope='module')
+def rooms():
+    return ProceduralWorld(3, count=2, width=128)
+
+
+def looks(scene, t_s):
+    """Everything about the sprites of a scene at a time, for comparing."""
+    return [(sprite.direction.tobytes(), sprite.width_rad, sprite.picture.tobytes())
+            for sprite in scene.sprites(t_s)]
+
+
+def test_movers_come_with_their_scene_whatever_was_asked_before(rooms):
+    one, other = OverlaidWorld(rooms, 3, seed=5), OverlaidWorld(rooms, 3, seed=5)
+    other.scene(1).sprites(4.0)
+    assert looks(one.scene(0), 2.5) == looks(other.scene(0), 2.5)
+    assert looks(one.scene(0), 2.5) == looks(one.scene(2), 2.5)          # two rooms: 2 wraps to 0
+    assert looks(one.scene(0), 2.5) != looks(one.scene(1), 2.5)
+    assert looks(one.scene(0), 2.5) != looks(OverlaidWorld(rooms, 3, seed=6).scene(0), 2.5)
+
+
+def test_an_overlaid_world_is_the_world_below_and_more(rooms):
+    world = OverlaidWorld(rooms, 4)
+    scene, below = world.scene(1), rooms.scene(1)
+    assert (world.name, world.count) == (rooms.name, rooms.count)
+    assert (scene.name, scene.duration_s) == (below.name, below.duration_s)
+    assert scene.panorama(1.0) is below.panorama(1.0)
+    target, same = (each.sample_target(np.random.default_rng(0)) for each in (scene, below))
+    np.testing.assert_array_equal(target.direction, same.direction)
+    first, later = scene.sprites(0.0), scene.sprites(3.0)
+    assert len(first) == len(later) == 4
+    assert [sprite.width_rad for sprite in first] == sorted(sprite.width_rad for sprite in first)
+    for before, after in zip(first, later):
+        assert 0 < angle_between(before.direction, after.direction) < 3.0 * math.radians(25)
+        assert before.picture is after.picture
+    assert list(OverlaidWorld(rooms, 0).scene(0).sprites(0.0)) == []
+    twice = OverlaidWorld(world, 2, seed=9).scene(1)
+    assert looks(twice, 1.0)[:4] == looks(scene, 1.0)
+    assert len(twice.sprites(1.0)) == 6
+
+
+def test_overlaid_worlds_pickle_and_equal_those_opened_alike(rooms):
+    world = OverlaidWorld(rooms, 2, seed=1)
+    again = pickle.loads(pickle.dumps(world))                   # noqa: S301 (our own bytes)
+    assert again == world
+    assert world != OverlaidWorld(rooms, 3, seed=1)
+    assert world != OverlaidWorld(ProceduralWorld(4, count=2, width=128), 2, seed=1)
+    assert looks(again.scene(0), 1.0) == looks(world.scene(0), 1.0)
+
+
+@pytest.mark.parametrize('movers,seed', [(-1, 0), (1, -1)])
+def test_impossible_overlays_are_refused(rooms, movers, seed):
+    with pytest.raises(WorldError):
+        OverlaidWorld(rooms, movers, seed)
+
+
+def test_random_movers_are_people_and_things_that_stay_near_the_horizon():
+    movers = [random_mover(np.random.default_rng(seed)) for seed in range(24)]
+    tall = [mover for mover in movers if mover.picture.shape[0] > mover.picture.shape[1]]
+    assert 4 < len(tall) < 20
+    tilts = np.array([[mover.path.angles(t)[1] for t in range(60)] for mover in movers])
+    assert np.degrees(np.abs(tilts)).max() <= 30
+    assert all(0 < np.degrees(mover.path.max_speed_rad_s) < 26 for mover in movers)
+
+
+def test_the_virtual_camera_shows_sprites_blurred_as_it_turns():
+    grey = Panorama(np.full((64, 128, 3), 100, np.uint8))
+    sprite = Sprite(plain(height=400), np.array([1.0, 0, 0]), 0.05)
+    lens = CameraModel.from_hfov(200, 150, math.radians(60))
+    widths = []
+    for speed in (0.0, 3.0):
+        camera = VirtualCamera(lens, EyeDynamics(exposure_s=(0.05, 0.05)))
+        camera.poses.add(PanTiltState(0.0, 0.0, speed, 0.0, 1.0))
+        image = camera.shoot(grey, 1.0, [sprite]).image
+        assert (image[75, [5, -5]] == 100).all()
+        row = image[75].astype(int)
+        widths.append(np.count_nonzero((np.abs(row - 100) > 4).any(axis=-1)))
+    step = 2 * math.tan(math.radians(30)) / 200
+    assert widths[0] == pytest.approx(0.05 / step, abs=2)
+    assert widths[1] == pytest.approx((0.05 + 0.15) / step, abs=6)
+
+
+def test_the_light_of_the_virtual_camera_changes_with_time_and_only_where_asked():
+    grey = Panorama(np.full((64, 128, 3), 100, np.uint8))
+    spans = []
+    for amount in (0.0, 0.8):
+        camera = VirtualCamera(CameraModel.from_hfov(16, 16, 1.0),
+                               EyeDynamics(lighting=(amount, amount)))
+        means = [camera.shoot(grey, 100.0 + t).image.mean() for t in range(0, 40, 2)]
+        spans.append(np.ptp(means))
+    assert spans[0] == 0
+    assert spans[1] > 10

@@ -1,5 +1,6 @@
 """A camera on a pan-tilt head inside a world: where it looks, and what it sees there."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,8 @@ from gaze_robot.types import PanTiltState
 from gaze_robot_sim.dynamics import EyeDynamics
 from gaze_robot_sim.motion import exposure_poses
 from gaze_robot_sim.render import Panorama
+from gaze_robot_sim.scenes.lighting import apply, Lighting
+from gaze_robot_sim.scenes.overlay import draw_on_picture, Sprite
 from gaze_robot_sim.sensor import exposed, Sensor
 
 FRESH_S = 0.05
@@ -41,8 +44,8 @@ class VirtualCamera:
 
         Args:
             camera: lens and size.
-            dynamics: exposure, gain, noise and lost pictures are drawn once from these ranges;
-                motion is what the joint states say. None: an ideal camera.
+            dynamics: exposure, gain, noise, lost pictures and changing light are drawn once from
+                these ranges; motion is what the joint states say. None: an ideal camera.
             rng: for these and for the noise; None: seed 0.
         """
         dynamics = EyeDynamics() if dynamics is None else dynamics
@@ -51,6 +54,8 @@ class VirtualCamera:
         self._exposure_s = dynamics.draw('exposure_s', self._random)
         self.sensor = Sensor(dynamics)
         self.sensor.start(0, self._random)
+        self._lighting = Lighting(self._random, dynamics.draw('lighting', self._random))
+        self._lit_since_s: float | None = None
         self.poses = PoseBuffer()
         self._last_stamp_s = float('-inf')
 
@@ -72,13 +77,19 @@ class VirtualCamera:
         """Whether the next picture does not arrive; ask once for each."""
         return self.sensor.dropped(0, self._random)
 
-    def shoot(self, panorama: Panorama, now_s: float) -> Shot:
-        """One picture; stamps grow from shot to shot."""
+    def shoot(self, panorama: Panorama, now_s: float, sprites: Sequence[Sprite] = ()) -> Shot:
+        """One picture of a panorama and what moves before it; stamps grow from shot to shot."""
         pose = self.exposure(now_s)
         self._last_stamp_s = pose.stamp_s
+        if self._lit_since_s is None:
+            self._lit_since_s = now_s
         poses = exposure_poses(np.array([pose.pan_rad, pose.tilt_rad]),
                                np.array([pose.pan_rad_s, pose.tilt_rad_s]),
                                self._exposure_s, 1.0 / self.camera.fx)
-        image = exposed([panorama.picture(self.camera, pan, tilt) for pan, tilt in poses])
+        pictures = [panorama.picture(self.camera, pan, tilt) for pan, tilt in poses]
+        for picture, (pan, tilt) in zip(pictures, poses):
+            draw_on_picture(picture, self.camera, pan, tilt, sprites)
+        image = exposed(pictures)
+        apply(image, self._lighting.gain(now_s - self._lit_since_s))
         self.sensor.develop(image, 0, self._random)
         return Shot(image, pose)

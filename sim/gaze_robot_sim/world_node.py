@@ -21,6 +21,7 @@ from gaze_robot.nodes._lifecycle import run
 from gaze_robot.nodes._params import declare_config
 from gaze_robot_sim.dynamics import EyeDynamics
 from gaze_robot_sim.scenes import open_world
+from gaze_robot_sim.scenes.movers import OverlaidWorld
 from gaze_robot_sim.search_game import Search, SearchGame
 from gaze_robot_sim.virtual_camera import Shot, VirtualCamera
 
@@ -35,7 +36,8 @@ class WorldNode(Node):
     def __init__(self, **options: Any) -> None:
         super().__init__('world', **options)
         self.config = config = declare_config(self, WorldConfig)
-        self.world = open_world(config.world, config.seed)
+        self.world = OverlaidWorld(open_world(config.world, config.seed), config.movers,
+                                   config.seed)
         self.game = SearchGame(
             self.world, np.random.default_rng(config.seed), config.hold_s,
             config.search_timeout_s, math.radians(config.max_start_deg),
@@ -91,7 +93,8 @@ class WorldNode(Node):
             return
         now = self._now_s()
         self._refresh_panorama(now - self._start_s)
-        self.shot = shot = self.camera.shoot(self.panorama, now)
+        self.shot = shot = self.camera.shoot(self.panorama, now,
+                                             self.game.scene.sprites(now - self._start_s))
         header = Header(stamp=_messages.stamp(shot.pose.stamp_s),
                         frame_id=f'{self.config.frame_prefix}camera_optical_frame')
         self._info_pub.publish(_messages.info_from_camera(self.camera.camera, header))

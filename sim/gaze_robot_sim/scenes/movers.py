@@ -1,12 +1,18 @@
 """Things that move on known paths, laid over any world."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 import math
 
 import numpy as np
 
 from gaze_robot.errors import WorldError
+from gaze_robot_sim.render import Panorama
+from gaze_robot_sim.scenes.base import Scene, SearchTarget, World
+from gaze_robot_sim.scenes.figures import ASPECT, draw_person, random_person
 from gaze_robot_sim.scenes.overlay import Sprite
+from gaze_robot_sim.scenes.still import RememberingWorld
+from gaze_robot_sim.scenes.things import draw_thing, random_thing
 
 _WAVES = 3
 
@@ -101,3 +107,87 @@ class Mover:
         if not self.present_s[0] <= t_s < self.present_s[1]:
             return None
         return Sprite(self.picture, self.path.direction(t_s), self.width_rad, self.roll_rad)
+
+
+def random_mover(rng: np.random.Generator) -> Mover:
+    """A thing that floats about or a person who goes about, anywhere around, always there."""
+    if rng.random() < 0.5:
+        picture = draw_person(random_person(rng), (rng.normal(0, 0.8), rng.normal(0.1, 0.2)))
+        width = 2 * math.atan(ASPECT * math.tan(math.radians(rng.uniform(18, 50)) / 2))
+        tilt = math.radians(-2), math.radians(10)
+    else:
+        picture, width = draw_thing(random_thing(rng)), math.radians(rng.uniform(5, 14))
+        tilt = math.radians(-30), math.radians(30)
+    pan = rng.uniform(-math.pi, math.pi) + math.radians(70) * np.array([-1, 1])
+    speed = math.radians(rng.uniform(4, 25))
+    return Mover(picture, width, Path.random(rng, (pan[0], pan[1]), tilt, speed))
+
+
+class OverlaidScene:
+    """A scene with movers in front of it; implements the Scene protocol."""
+
+    def __init__(self, scene: Scene, movers: Sequence[Mover]) -> None:
+        """Lay movers, the farthest first, over a scene."""
+        self.name, self.duration_s = scene.name, scene.duration_s
+        self.movers = tuple(movers)
+        self._scene = scene
+
+    def panorama(self, t_s: float = 0.0) -> Panorama:
+        """The scene without what moves; see the Scene protocol."""
+        return self._scene.panorama(t_s)
+
+    def sample_target(self, rng: np.random.Generator, t_s: float = 0.0) -> SearchTarget:
+        """Something of the scene that does not move."""
+        return self._scene.sample_target(rng, t_s)
+
+    def sprites(self, t_s: float = 0.0) -> Sequence[Sprite]:
+        """What is there at a time, the farthest first."""
+        there = (mover.sprite(t_s) for mover in self.movers)
+        return [*self._scene.sprites(t_s), *(sprite for sprite in there if sprite is not None)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Troupe:
+    """The movers of one scene, kept without the scene, which its own world remembers."""
+
+    movers: Sequence[Mover]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(mover.picture.nbytes for mover in self.movers)
+
+
+class OverlaidWorld(RememberingWorld):
+    """Any world with random movers in every scene; implements the World protocol.
+
+    The movers of scene k depend on (seed, k) only.
+    """
+
+    def __init__(self, world: World, movers: int, seed: int = 0) -> None:
+        """Lay movers over a world, which is closed with this one.
+
+        Raises:
+            WorldError: fewer than 0 movers, or a negative seed.
+        """
+        if movers < 0 or seed < 0:
+            raise WorldError(f'a world has 0 or more movers and a seed of 0 or more, got {movers} '
+                             f'and {seed}')
+        super().__init__(world.name, world.count, (world, movers, seed))
+        self._world, self._movers, self._seed = world, movers, seed
+
+    def close(self) -> None:
+        """Close the world below."""
+        super().close()
+        self._world.close()
+
+    def scene(self, index: int) -> Scene:
+        """A scene of the world below with its movers; see the World protocol."""
+        scene = self._world.scene(index)
+        number = int(index) if self.count is None else int(index) % self.count
+        troupe = self._recent.get_or_make(number, lambda: self._troupe(number))
+        return OverlaidScene(scene, troupe.movers)
+
+    def _troupe(self, number: int) -> _Troupe:
+        rng = np.random.default_rng([self._seed, number])
+        movers = [random_mover(rng) for _ in range(self._movers)]
+        return _Troupe(sorted(movers, key=lambda mover: mover.width_rad))
