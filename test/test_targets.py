@@ -98,6 +98,19 @@ def test_a_likeness_shows_what_a_fresh_look_shows(room):
         assert np.sqrt(np.mean(error ** 2)) < 0.1 * fresh.image.std()
 
 
+def test_a_likeness_reaches_to_the_corners_of_every_exemplar():
+    """In a smooth picture resampling changes nothing, so every pixel agrees with a fresh look."""
+    tilt, pan = np.mgrid[np.pi / 2:-np.pi / 2:513j, np.pi:-np.pi:1025j][:, :-1, :-1]
+    waves = [np.sin(8 * pan), np.sin(8 * tilt), np.sin(6 * (pan + tilt))]
+    panorama = Panorama((128 + 100 * np.stack(waves, axis=-1)).astype(np.uint8))
+    place = Place(AHEAD, math.radians(12), 'wave')
+    likeness = Likeness(panorama, place)
+    for seed in range(60):
+        shown = likeness.show(np.random.default_rng(seed)).exemplar.image
+        fresh = show_exemplar(np.random.default_rng(seed), panorama, AHEAD, place.width_rad).image
+        assert np.abs(shown.astype(int) - fresh).max() <= 3
+
+
 def test_exemplars_of_one_place_fill_the_protocol():
     grey = Panorama(np.full((128, 256, 3), 100, np.uint8))
     likeness = Likeness(grey, Place(AHEAD, WIDTH_RAD, 'thing'))

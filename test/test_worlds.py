@@ -49,6 +49,7 @@ def test_a_room_follows_its_seed_and_number_whatever_was_seen_before():
         np.testing.assert_array_equal(shown(world, index), shown(same, index))
         assert (shown(world, index) != shown(other, index)).any()
     assert (shown(world, 0) != shown(world, 5)).any()
+    assert (shown(world, 1) != shown(other, 0)).any()
 
 
 def test_reading_a_scene_changes_nothing():

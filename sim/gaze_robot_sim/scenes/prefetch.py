@@ -126,8 +126,7 @@ class Prefetch:
         with self._changed:
             answer = self._asked.pop(index, None)
             if answer is None:
-                if index in self._soon():
-                    self._ready[index] = frame
+                self._ready[index] = frame
             elif isinstance(frame, WorldError):
                 answer.set_exception(frame)
             else:

@@ -84,11 +84,11 @@ class Likeness:
     """A place pictured once with a margin, from which exemplars are cut quickly."""
 
     SIDE = 144
-    _MARGIN = (math.cos(PROTOCOL.roll_rad) + math.sin(PROTOCOL.roll_rad)) / PROTOCOL.scale[0]
+    _MARGIN = math.cos(PROTOCOL.roll_rad) + math.sin(PROTOCOL.roll_rad)
 
     def __init__(self, panorama: Panorama, place: Place) -> None:
         self.place = place
-        self._reach = self._MARGIN * math.tan(place.width_rad / 2)
+        self._reach = self._MARGIN * math.tan(place.width_rad / PROTOCOL.scale[0] / 2)
         self._picture = panorama.patch(place.direction, 2 * math.atan(self._reach), self.SIDE)
 
     def show(self, rng: np.random.Generator) -> SearchTarget:
