@@ -205,6 +205,20 @@ def test_turning_is_a_rotation_that_takes_forward_to_the_gaze(right_deg, down_de
     assert math.degrees(math.asin(y)) == pytest.approx(down_deg)
 
 
+@pytest.mark.parametrize('looks_deg', [(0, 0), (30, 0), (-20, 15)])
+@pytest.mark.parametrize('head_deg', [(0, 0), (25, -10)])
+def test_an_eye_looks_where_it_is_told_however_its_head_is_turned(looks_deg, head_deg):
+    looks, head = turned(*np.radians(looks_deg))[:, 2], turned(*np.radians(head_deg))
+    stage = Stage(200, 200, 80.0, (100.0, 100.0), np.array([0.0, 0.0, 1.0]))
+    stage.add(Solid((0, 0, 0), (1, 1, 1), np.array(SKIN, np.uint8), looks=looks, iris=EYE), head,
+              np.zeros(3))
+    picture = stage.rgba()
+    pupil = (picture[..., 3] > 0) & (picture[..., :3].max(axis=-1) < 40)
+    rows, columns = np.nonzero(pupil)
+    seen = np.array([columns.mean() - 99.5, rows.mean() - 99.5]) / 80
+    assert seen == pytest.approx(looks[:2], abs=0.04)
+
+
 def test_a_tube_ends_where_its_length_does():
     grey = np.full(3, 200, np.uint8)
     stage = Stage(100, 100, 10.0, (50.0, 50.0), np.array([0.0, 0.0, 1.0]))

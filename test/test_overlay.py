@@ -25,6 +25,7 @@ from gaze_robot.geometry import (
 from gaze_robot.types import PanTiltState
 from gaze_robot_sim.dynamics import EyeDynamics
 from gaze_robot_sim.render import Panorama
+from gaze_robot_sim.scenes.figures import draw_person, random_person
 from gaze_robot_sim.scenes.movers import Mover, OverlaidWorld, Path, random_mover
 from gaze_robot_sim.scenes.overlay import (
     draw_on_levels,
@@ -71,8 +72,10 @@ def blank_levels(grey=100):
     return [np.full((side, side, 3), grey, np.uint8) for side in PATTERN.window]
 
 
-def inside(sprite, direction):
-    """Which base-frame directions (..., 3) a sprite covers: intersecting rays with its plane."""
+def on_plane(sprite, direction):
+    """(x, y) where base-frame directions (..., 3) meet a sprite's plane, in half-widths and
+    half-heights; nan behind it.
+    """
     rotation = base_from_optical(*pan_tilt_from_direction(sprite.direction))
     local = direction @ rotation
     local = local / np.where(local[..., 2:] > 0, local[..., 2:], np.nan)
@@ -80,7 +83,27 @@ def inside(sprite, direction):
     x, y = back.real, back.imag
     half = math.tan(sprite.width_rad / 2)
     tall = half * sprite.picture.shape[0] / sprite.picture.shape[1]
-    return (np.abs(x) <= half) & (np.abs(y) <= tall)
+    return x / half, y / tall
+
+
+def inside(sprite, direction):
+    """Which base-frame directions (..., 3) a sprite covers."""
+    x, y = on_plane(sprite, direction)
+    return (np.abs(x) <= 1) & (np.abs(y) <= 1)
+
+
+def brute_force(sprite, half_tangent, side, pan, tilt, taps=12):
+    """A level (side, side, 3) on black: the mean of taps x taps nearest pixels per sample."""
+    steps = ((np.arange(side * taps) + 0.5) / (side * taps) * 2 - 1) * half_tangent
+    x, y = np.meshgrid(steps, steps)
+    x, y = on_plane(sprite, base_ray(np.stack([x, y, np.ones_like(x)], axis=-1), pan, tilt))
+    seen = (np.abs(x) < 1) & (np.abs(y) < 1)
+    tall, wide = sprite.picture.shape[:2]
+    rows = np.where(seen, (y + 1) / 2 * tall, 0).astype(int)
+    columns = np.where(seen, (x + 1) / 2 * wide, 0).astype(int)
+    light = sprite.picture[rows, columns] * seen[..., None] / 255
+    fine = 255 * light[..., :3] * light[..., 3:]
+    return fine.reshape(side, taps, side, taps, 3).mean(axis=(1, 3))
 
 
 PLACES = [(0, 0), (4, -3), (-30, 20), (179.5, 5), (-178, -10), (70, 60), (-20, -80), (0, 90)]
@@ -200,8 +223,9 @@ def test_a_sprite_wider_than_the_view_fills_it_and_one_reaching_behind_is_cut():
                                        ((-60, 60), (-50, 58)), ((10, -72), (25, -60))], ids=str)
 def test_the_eye_sees_what_a_camera_there_would_show_it(place, aim, width_deg):
     """Drawn on levels, or on a VGA picture that the robot's foveator then reads."""
+    someone = draw_person(random_person(np.random.default_rng(1)), (0.4, 0.1))
     sprites = [Sprite(detailed(), looking(*place), math.radians(width_deg), 0.3),
-               Sprite(detailed(1), looking(place[0] + 4, place[1]), math.radians(width_deg))]
+               Sprite(someone, looking(place[0] + 4, place[1]), math.radians(width_deg))]
     pan, tilt = np.radians(aim)
     scene = Panorama(np.full((512, 1024, 3), 90, np.uint8))
     direct = scene.levels(pan, tilt, PATTERN)
@@ -228,6 +252,36 @@ def test_a_panorama_with_a_sprite_in_it_looks_like_one_drawn_over_it():
     draw_on_levels(over, PATTERN, pan, tilt, [sprite])
     for direct, other in zip(over, Panorama(painted).levels(pan, tilt, PATTERN)):
         assert np.sqrt(((direct.astype(float) - other) ** 2).mean()) < 3.0
+
+
+@pytest.mark.parametrize('width_deg', [6, 20, 60])
+@pytest.mark.parametrize('fov_deg,off_deg', [(90, 5), (90, 38), (150, 62)])
+def test_every_sample_is_the_mean_of_what_it_covers(fov_deg, off_deg, width_deg):
+    rng = np.random.default_rng(0)
+    picture = np.dstack([rng.integers(0, 256, (60, 40, 3), dtype=np.uint8),
+                         np.full((60, 40), 255, np.uint8)])
+    picture = cv2.resize(picture, (200, 300), interpolation=cv2.INTER_CUBIC)
+    sprite = Sprite(picture, looking(20 + off_deg, -8), math.radians(width_deg), 0.2)
+    pan, tilt = math.radians(20), math.radians(-5)
+    view = [np.zeros((96, 96, 3), np.uint8)]
+    draw_on_levels(view, FoveationPattern((fov_deg,), (96,), (32,)), pan, tilt, [sprite])
+    truth = brute_force(sprite, math.tan(math.radians(fov_deg) / 2), 96, pan, tilt)
+    touched = truth.any(axis=-1)
+    assert touched.sum() > 20
+    error = (view[0] - truth)[touched]
+    assert np.sqrt((error ** 2).mean()) < 0.22 * truth[touched].std()
+
+
+def test_the_far_side_of_a_plane_is_not_drawn():
+    """The antipode of its first pixel lies on the axis, where its mirror image would be."""
+    half = math.tan(math.radians(60)) * 39 / 40
+    first = np.array([1.0, half, half])                                     # left and up
+    view = [np.zeros((65, 65, 3), np.uint8)]
+    draw_on_levels(view, FoveationPattern((90.0,), (65,), (65,)),
+                   *map(float, pan_tilt_from_direction(-first)),
+                   [Sprite(plain(), np.array([1.0, 0, 0]), math.radians(120))])
+    assert view[0].any()
+    assert not view[0][28:37, 28:37].any()
 
 
 def test_fine_stripes_far_away_are_grey_not_aliased():

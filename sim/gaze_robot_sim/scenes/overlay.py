@@ -3,14 +3,13 @@
 A sprite lies in the plane that touches the unit sphere at its direction. Every target (a level of
 the eye, a camera's picture, a panorama) turns its samples into rays of the sprite's own frame and
 reads the picture there, so that all of them show the same thing. Only the box that holds the
-sprite is touched: 40 to 60 us a level on one slow core where it covers a third of its width.
+sprite is touched: about 50 us a level on one slow core where it covers a third of its width.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 import functools
 import math
-import operator
 import weakref
 
 import cv2
@@ -23,7 +22,6 @@ from gaze_robot.foveation import FoveationPattern
 _Row = tuple[float, float, float]
 _Rows = tuple[_Row, _Row, _Row]
 """A 3 x 3 matrix in plain numbers: numpy takes longer to begin than these take to multiply."""
-
 _ONE = np.ones((1, 1), np.float32)
 _NEAR = 1e-3
 """Cosine to the sprite's direction below which nothing of its plane is drawn."""
@@ -96,8 +94,8 @@ def draw_on_panorama(image: np.ndarray, sprites: Sequence[Sprite]) -> None:
     pan = ((0.5 - (np.arange(width) + 0.5) / width) * 2 * np.pi).astype(np.float32)
     tilt = (((np.arange(height) + 0.5) / height - 0.5) * np.pi).astype(np.float32)
     for sprite in sprites:
-        rows, columns = _panorama_box(sprite, width, height)
         axes = _axes(sprite.direction, sprite.roll_rad)
+        rows, columns = _panorama_box(sprite, width, height)
         cos, sin = np.cos(tilt[rows])[:, None], np.sin(tilt[rows])[:, None]
         for start, end in columns:
             x, y = cos * np.cos(pan[start:end]), cos * np.sin(pan[start:end])
@@ -163,10 +161,8 @@ def _flat_box(x: np.ndarray, y: np.ndarray, sprite: Sprite, turn: _Rows) -> tupl
 
 def _span(steps: np.ndarray, low: float, high: float) -> slice:
     """The part of evenly growing numbers between two, and one more on either side."""
-    if len(steps) == 1:
-        return slice(0, 1)
     first = float(steps[0])
-    step = (float(steps[-1]) - first) / (len(steps) - 1)
+    step = (float(steps[-1]) - first) / max(1, len(steps) - 1) or 1.0
     start, stop = (low - first) / step, (high - first) / step
     if stop < -1 or start > len(steps):
         return slice(0, 0)
@@ -203,15 +199,15 @@ def _panorama_box(sprite: Sprite, width: int, height: int
                   ) -> tuple[slice, list[tuple[int, int]]]:
     """The rows and the spans of columns, cut at the seam, that a sprite touches."""
     x, y, z = sprite.direction
-    level, tilt = math.hypot(x, y), math.atan2(-z, math.hypot(x, y))
+    level, tilt = math.hypot(x, y), -math.asin(max(-1.0, min(1.0, z)))
     radius = math.atan(math.hypot(*sprite.half_size) * 1.02) + 2 * math.pi / width
-    top, bottom = ((angle / math.pi + 0.5) * height for angle in (tilt - radius, tilt + radius))
+    top, bottom = ((edge / math.pi + 0.5) * height for edge in (tilt - radius, tilt + radius))
     rows = slice(max(0, int(top) - 1), min(height, int(bottom) + 2))
     if math.sin(radius) >= level or radius >= math.pi / 2:             # it holds a pole
         return rows, [(0, width)]
     reach = math.asin(math.sin(radius) / level) / (2 * math.pi) * width
     centre = (0.5 - math.atan2(y, x) / (2 * math.pi)) * width
-    start, end = int(math.floor(centre - reach)) - 1, int(math.ceil(centre + reach)) + 1
+    start, end = math.floor(centre - reach) - 1, math.ceil(centre + reach) + 1
     if end - start >= width:
         return rows, [(0, width)]
     pieces = [(max(start + turn, 0), min(end + turn, width)) for turn in (-width, 0, width)]
@@ -263,17 +259,20 @@ def _paint(target: np.ndarray, sprite: Sprite, turn: _Rows, x: np.ndarray, y: np
     """
     height, width = target.shape[:2]
     half_width, half_height = sprite.half_size
+    depth = _along(turn[2], x, y, z)
+    reaches_behind = cv2.minMaxLoc(depth)[0] < _NEAR
+    middle = int(np.argmax(depth / np.sqrt(x * x + y * y + z * z))) if reaches_behind else \
+        height // 2 * width + width // 2
     # A rotation keeps solid angles, and one on a plane at distance 1 spreads as 1 / depth^3.
-    middle = [plane.item(plane.shape[0] // 2, plane.shape[1] // 2) for plane in (x, y, z)]
-    depth_there = max(sum(map(operator.mul, turn[2], middle)), _NEAR)
-    footprint = step / depth_there ** 1.5 * sprite.picture.shape[1] / (2 * half_width)
-    fine = footprint > 1
+    footprint = step / max(depth.item(middle), _NEAR) ** 1.5 / (2 * half_width)
+    footprint *= sprite.picture.shape[1]
+    fine = footprint > 1.2
     source = _mips_of(sprite.picture).at(int(math.log2(max(footprint / 2, 1))))
     # Tangents to pixels of the source, whose first one's centre is its 0: still a 3 x 3 matrix.
     u = _pixel_row(turn[0], turn[2], source.shape[1], half_width)
     v = _pixel_row(turn[1], turn[2], source.shape[0], half_height)
-    depth, right, down = (_along(row, x, y, z) for row in (turn[2], u, v))
-    if cv2.minMaxLoc(depth)[0] < _NEAR:
+    right, down = _along(u, x, y, z), _along(v, x, y, z)
+    if reaches_behind:
         right[depth < _NEAR] = -1e6                                     # nowhere in the picture
         np.maximum(depth, np.float32(_NEAR), out=depth)
     right /= depth
