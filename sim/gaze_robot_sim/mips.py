@@ -16,7 +16,8 @@ _STEPS = 4
 """Sizes of squares per octave; half as many below _PIXELS_ACROSS, where steps matter less."""
 
 _PIXELS_ACROSS = 3.0
-"""A smooth copy keeps at least this many pixels per square: it is read by linear interpolation."""
+"""A smooth copy has this many pixels per square (fewer where the panorama itself has): it is read
+by linear interpolation."""
 
 _BAND_STEPS = 4
 """Rows whose smoothing differs by less than 1 / 4 octave are smoothed together."""
@@ -26,11 +27,16 @@ _BAND_STEPS = 4
 class Copy:
     """One version of a panorama."""
 
-    halvings: int
-    """How often it was halved."""
+    shrink: float
+    """How many times smaller it is."""
 
     square: float = 0.0
-    """Side of the squares that are averaged, pixels of the halved picture; 0: as it is."""
+    """Side of the squares that are averaged, pixels of the panorama; 0: it is only made smaller.
+    """
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) of the copy of a panorama."""
+        return max(1, round(width / self.shrink)), max(1, round(height / self.shrink))
 
 
 @dataclass(frozen=True)
@@ -55,19 +61,18 @@ def copies_for(pixels: np.ndarray, width: int, height: int, averaged: bool
     Returns:
         (copies, (P,) the number of each tap's copy).
     """
-    most = max(0, int(math.log2(min(width, height))) - 2)
+    most = max(1.0, min(width, height) / 4)
     octave = np.log2(np.maximum(pixels, 0.25))
     if averaged:
         steps = np.where(octave < math.log2(_PIXELS_ACROSS), _STEPS / 2, _STEPS)
-        octave = np.round(octave * steps) / steps
-        halvings = np.floor(octave - math.log2(_PIXELS_ACROSS) + 1e-6)
+        square = 2 ** (np.round(octave * steps) / steps)
+        shrink = np.clip(square / _PIXELS_ACROSS, 1, most)
     else:
-        halvings = np.floor(octave + 1e-6)
-    halvings = np.clip(halvings, 0, most).astype(int)
-    square = 2.0 ** (octave - halvings) if averaged else np.zeros(len(halvings))
+        shrink = np.clip(2 ** np.floor(octave + 1e-6), 1, most)
+        square = np.zeros(len(shrink))
     # As complex numbers, which sort by both: much quicker than unique rows.
-    kinds, which = np.unique(halvings + 1j * square, return_inverse=True)
-    return tuple(Copy(int(kind.real), float(kind.imag)) for kind in kinds), which
+    kinds, which = np.unique(shrink + 1j * square, return_inverse=True)
+    return tuple(Copy(float(kind.real), float(kind.imag)) for kind in kinds), which
 
 
 @functools.lru_cache(maxsize=128)
@@ -75,7 +80,7 @@ def places(width: int, height: int, copies: tuple[Copy, ...]) -> tuple[Place, ..
     """Shelves of copies, each as wide as the panorama, the largest copies on top."""
     found, left, top, shelf = [], 1, 1, 0
     for copy in copies:                             # sorted by size
-        size = (max(1, width >> copy.halvings), max(1, height >> copy.halvings))
+        size = copy.size(width, height)
         if left > 1 and left + size[0] > width + 2:
             left, top, shelf = 1, top + shelf + 2, 0
         found.append(Place(left, top, *size))
@@ -89,15 +94,18 @@ def make_atlas(image: np.ndarray, copies: tuple[Copy, ...]) -> np.ndarray:
     right = max(place.left + place.width for place in spots) + 1
     bottom = max(place.top + place.height for place in spots) + 1
     atlas = np.zeros((bottom, right, 3), np.uint8)
-    halved, halvings = image, 0
+    halved, shrunk = image, 1
     for copy, place in zip(copies, spots):
-        while halvings < copy.halvings:
-            halvings += 1
-            size = (max(1, image.shape[1] >> halvings), max(1, image.shape[0] >> halvings))
+        while 2 * shrunk <= copy.shrink:
+            shrunk *= 2
+            size = (max(1, image.shape[1] // shrunk), max(1, image.shape[0] // shrunk))
             halved = cv2.resize(halved, size, interpolation=cv2.INTER_AREA)
+        small = halved
+        if halved.shape[1::-1] != (place.width, place.height):
+            small = cv2.resize(halved, (place.width, place.height), interpolation=cv2.INTER_AREA)
         block = atlas[place.top - 1:place.top + place.height + 1,
                       place.left - 1:place.left + place.width + 1]
-        block[:] = _continued(_smoothed(halved, copy), 1, 1)
+        block[:] = _continued(_smoothed(small, copy), 1, 1)
     return atlas
 
 
@@ -110,18 +118,19 @@ def _continued(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
 
 
 def _smoothed(image: np.ndarray, copy: Copy) -> np.ndarray:
-    # Halving has averaged already, and so will linear interpolation: together on average as much
-    # as a square of variance 1 / 4 of a pixel, against 0 in the full picture.
-    done = 0.25 * (1 - 4.0 ** -copy.halvings)
-    if copy.square ** 2 / 12 - done < 0.01:
+    # Making it smaller has averaged already, and so will linear interpolation: together on average
+    # as much as a square of variance 1 / 4 of a pixel, against 0 in the full picture.
+    done = 0.25 * (1 - copy.shrink ** -2)
+    square = copy.square / copy.shrink
+    if square ** 2 / 12 - done < 0.01:
         return image
     height, width = image.shape[:2]
-    kernel = box_kernel(copy.square ** 2 / 12 - done)
+    kernel = box_kernel(square ** 2 / 12 - done)
     reach = min(len(kernel) // 2, height)
     tall = _continued(image, reach, 0)
     tall = cv2.sepFilter2D(tall, -1, np.ones(1, np.float32), kernel)[reach:-reach]
     latitude = ((np.arange(height) + 0.5) / height - 0.5) * math.pi
-    wide = np.minimum(copy.square / np.cos(latitude), width / 4)
+    wide = np.minimum(square / np.cos(latitude), width / 4)
     step = np.round(np.log2(wide) * _BAND_STEPS) / _BAND_STEPS
     ends = [0, *(np.nonzero(np.diff(step))[0] + 1).tolist(), height]
     out = np.empty_like(image)

@@ -55,7 +55,7 @@ class _Plan:
     to_row: tuple[np.ndarray, np.ndarray]
     """The same for the angle from straight up and the rows."""
 
-    map_shape: tuple[int, int]
+    columns: int
     """Of the map that cv2.remap gets; any shape does, long rows are quicker."""
 
     blocks: tuple[tuple[slice, tuple[int, int, int]], ...]
@@ -77,10 +77,9 @@ class _Plan:
         u = np.array([[p.width / (2 * math.pi), p.left - 0.5] for p in spots], np.float32)[which]
         v = np.array([[p.height / math.pi, p.top - 0.5] for p in spots], np.float32)[which]
         ends = np.cumsum([0] + [block.shape[0] * block.shape[1] for block in blocks])
-        columns = math.gcd(*(block.shape[1] for block in blocks))
         return cls(np.ascontiguousarray(rays.T, np.float32), copies,
                    (u[:, 0].copy(), u[:, 1].copy()), (v[:, 0].copy(), v[:, 1].copy()),
-                   (len(rays) // columns, columns),
+                   math.gcd(*(block.shape[1] for block in blocks)),
                    tuple((slice(first, last), block.shape)
                          for first, last, block in zip(ends, ends[1:], blocks)))
 
@@ -172,9 +171,9 @@ class Panorama:
             samples: taps along a side of each sample; 0: as many as are needed.
         """
         plan = _level_plan(pattern, self.width, self.height, samples)
-        views = [np.empty((window, window, 3), np.uint8) for window in pattern.window]
-        _average(self._read(plan, pan_rad, tilt_rad), plan, views)
-        return views
+        read = self._read(plan, pan_rad, tilt_rad)
+        return [_averaged(read[:, where], shape, window)[0]
+                for window, (where, shape) in zip(pattern.window, plan.blocks)]
 
     def picture(self, camera: CameraModel, pan_rad: float, tilt_rad: float) -> np.ndarray:
         """What a camera that looks along (pan, tilt) sees: (height, width, 3) uint8 RGB."""
@@ -202,7 +201,7 @@ class Panorama:
                           interpolation=cv2.INTER_AREA)
 
     def _read(self, plan: _Plan, pan_rad: float, tilt_rad: float) -> np.ndarray:
-        return next(iter(_read([self], _rotations(np.array([[pan_rad, tilt_rad]])), plan)))
+        return _read(self, _rotations(np.array([[pan_rad, tilt_rad]])), plan)
 
 
 def render_levels(panoramas: Sequence[Panorama], poses: np.ndarray, pattern: FoveationPattern,
@@ -213,7 +212,8 @@ def render_levels(panoramas: Sequence[Panorama], poses: np.ndarray, pattern: Fov
         panoramas: B of them.
         poses: (B, 2) pan and tilt, radians.
         samples: taps along a side of each sample; 0: as many as are needed.
-        mapper: how to run independent chunks; a thread pool's `map` uses more cores.
+        mapper: how to go through the panoramas; a thread pool's `map` does several at once.
+            OpenCV's own threads (cv2.setNumThreads) help where many eyes share a panorama.
 
     Returns:
         Per level (B, window, window, 3) uint8 RGB.
@@ -223,33 +223,32 @@ def render_levels(panoramas: Sequence[Panorama], poses: np.ndarray, pattern: Fov
     """
     views = [np.empty((len(panoramas), window, window, 3), np.uint8) for window in pattern.window]
     rotation = _rotations(poses)
-    same: dict[tuple[int, int], list[int]] = {}
+    sharing: dict[int, list[int]] = {}
     for eye, panorama in enumerate(panoramas):
-        same.setdefault((panorama.width, panorama.height), []).append(eye)
-    jobs = []
-    for size, eyes in same.items():
-        plan = _level_plan(pattern, *size, samples)
-        most = max(1, _CHUNK_TAPS // plan.rays.shape[1])
-        jobs += [(plan, eyes[first:first + most]) for first in range(0, len(eyes), most)]
+        sharing.setdefault(id(panorama), []).append(eye)
 
-    def work(job: tuple[_Plan, list[int]]) -> None:
-        plan, eyes = job
-        for eye, read in zip(eyes, _read([panoramas[eye] for eye in eyes], rotation[:, eyes],
-                                         plan)):
-            _average(read, plan, [view[eye] for view in views])
-    for _ in mapper(work, jobs):
+    def work(eyes: list[int]) -> None:
+        panorama = panoramas[eyes[0]]
+        plan = _level_plan(pattern, panorama.width, panorama.height, samples)
+        most = max(1, _CHUNK_TAPS // plan.rays.shape[1])
+        for first in range(0, len(eyes), most):
+            some = eyes[first:first + most]
+            read = _read(panorama, rotation[:, some], plan)
+            for view, (where, shape) in zip(views, plan.blocks):
+                view[some] = _averaged(read[:, where], shape, view.shape[1])
+    for _ in mapper(work, list(sharing.values())):
         pass
     return views
 
 
-def _average(read: np.ndarray, plan: _Plan, views: Sequence[np.ndarray]) -> None:
-    """Taps (P, 3) into samples: each block's mean squares into a (window, window, 3) view."""
-    for view, (where, shape) in zip(views, plan.blocks):
-        if shape == view.shape:
-            view[:] = read[where].reshape(shape)
-        else:
-            cv2.resize(read[where].reshape(shape), view.shape[:2], dst=view,
-                       interpolation=cv2.INTER_AREA)
+def _averaged(taps: np.ndarray, shape: tuple[int, int, int], window: int) -> np.ndarray:
+    """Taps (B, rows * columns, 3) into samples (B, window, window, 3): means of squares."""
+    eyes = len(taps)
+    if shape[0] == window:
+        return taps.reshape(eyes, *shape)
+    fine = np.ascontiguousarray(taps).reshape(eyes * shape[0], *shape[1:])
+    return cv2.resize(fine, (window, eyes * window), interpolation=cv2.INTER_AREA
+                      ).reshape(eyes, window, window, 3)
 
 
 def _rotations(poses: np.ndarray) -> np.ndarray:
@@ -264,16 +263,15 @@ def _rotations(poses: np.ndarray) -> np.ndarray:
                     np.float32).transpose(0, 2, 1)
 
 
-def _read(panoramas: Sequence[Panorama], rotation: np.ndarray, plan: _Plan
-          ) -> Iterable[np.ndarray]:
-    """Read B panoramas of one size through rays turned by (3, B, 3): (P, 3) uint8 for each."""
-    eyes, count = len(panoramas), plan.rays.shape[1]
+def _read(panorama: Panorama, rotation: np.ndarray, plan: _Plan) -> np.ndarray:
+    """Read a panorama through rays turned by (3, B, 3), once per eye: (B, P, 3) uint8."""
+    eyes, count = rotation.shape[1], plan.rays.shape[1]
     back, left, up = (rotation.reshape(3 * eyes, 3) @ plan.rays).reshape(3, eyes, count)
     level, u = cv2.cartToPolar(back, left)
     v = cv2.phase(up, level)
     for along, (scale, shift) in ((u, plan.to_column), (v, plan.to_row)):
         along *= scale
         along += shift
-    for eye, panorama in enumerate(panoramas):
-        yield cv2.remap(panorama.atlas(plan.copies), u[eye].reshape(plan.map_shape),
-                        v[eye].reshape(plan.map_shape), cv2.INTER_LINEAR).reshape(count, 3)
+    shape = (-1, plan.columns)
+    return cv2.remap(panorama.atlas(plan.copies), u.reshape(shape), v.reshape(shape),
+                     cv2.INTER_LINEAR).reshape(eyes, count, 3)

@@ -315,7 +315,7 @@ class EyeBatch:
         scenes = [self.scene[eye] for eye in chosen]
         if None in scenes:
             raise CommandError('start() comes before look()')
-        times = [self.scene_time(eye) for eye in chosen]
+        times = (self._start_s + self.elapsed_s)[chosen].tolist()
         self.retina.look(
             chosen, [scene.panorama(t) for scene, t in zip(scenes, times) if scene], self.motion,
             [[*scene.sprites(t), *self.things(int(eye))]

@@ -37,7 +37,7 @@ class Retina:
         """Per level (B, w, w, 3) uint8 RGB: what each eye saw last."""
         self.camera = [(90.0, 0.75)] * eyes
         """Each eye's (hfov_deg, height / width)."""
-        self._ideal = dynamics.gain == (1, 1) and not any(
+        self._ideal = not any((dynamics.gain[0] - 1, dynamics.gain[1] - 1)) and not any(
             getattr(dynamics, name)[1] for name in ('lighting', 'sensor_noise', 'drop_rate'))
         self._light: list[Lighting | None] = [None] * eyes
         self._fresh = np.ones(eyes, bool)

@@ -1,7 +1,6 @@
 """gymnasium's view of many eyes: a batch is rendered at once, in one process."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -9,34 +8,8 @@ from gymnasium.vector.utils import batch_space
 import numpy as np
 
 from gaze_robot.foveation import FoveationPattern
-from gaze_robot_sim.cores import available_cores
 from gaze_robot_sim.envs.batch import EyeBatch, EyeConfig
 from gaze_robot_sim.envs.making import make_batch, Worlds
-
-
-class Threads:
-    """A pool's `map` that pickles: a copy makes threads of its own."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self._pool: ThreadPoolExecutor | None = None
-
-    def __call__(self, work: Any, items: Any) -> Any:
-        """Like `map`."""
-        if self.count < 2:
-            return map(work, items)
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.count, thread_name_prefix='eyes')
-        return self._pool.map(work, items)
-
-    def close(self) -> None:
-        """End the threads."""
-        if self._pool is not None:
-            self._pool.shutdown()
-            self._pool = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {'count': self.count, '_pool': None}
 
 
 class GazeVectorEnv(VectorEnv):
@@ -51,15 +24,9 @@ class GazeVectorEnv(VectorEnv):
 
     def __init__(self, num_envs: int = 1, world: Worlds = 'procedural',
                  pattern: FoveationPattern | None = None, config: EyeConfig | None = None,
-                 threads: int = 0, render_mode: str | None = None, **options: Any) -> None:
-        """Put eyes into a world; see `GazeEnv`.
-
-        Args:
-            threads: that render; 0: one per core.
-        """
-        self._threads = Threads(threads or available_cores())
-        self.batch = make_batch(self.Batch, num_envs, world, pattern, config, options,
-                                self._threads)
+                 render_mode: str | None = None, **options: Any) -> None:
+        """Put eyes into a world; see `GazeEnv`."""
+        self.batch = make_batch(self.Batch, num_envs, world, pattern, config, options)
         self.num_envs, self.render_mode = num_envs, render_mode
         self.single_observation_space = self.batch.observation_space
         self.single_action_space = self.batch.action_space
@@ -113,6 +80,5 @@ class GazeVectorEnv(VectorEnv):
                 infos[name[1:]] = np.where(done, 0.0, infos[name[1:]])
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Close worlds and threads."""
-        self._threads.close()
+        """Close the worlds."""
         self.batch.close()
