@@ -21,6 +21,7 @@ from gaze_robot.camera import CameraModel
 from gaze_robot.errors import ConfigError, WorldError
 from gaze_robot.foveation import FoveationPattern
 from gaze_robot.geometry import pan_tilt_from_direction
+from gaze_robot_sim.cores import available_cores
 from gaze_robot_sim.mips import copies_for, Copy, make_atlas, places
 
 MAX_WIDTH = 16384
@@ -227,16 +228,22 @@ def render_levels(panoramas: Sequence[Panorama], poses: np.ndarray, pattern: Fov
     for eye, panorama in enumerate(panoramas):
         sharing.setdefault(id(panorama), []).append(eye)
 
-    def work(eyes: list[int]) -> None:
+    def work(groups: list[list[int]]) -> None:
+        for eyes in groups:
+            render(eyes)
+
+    def render(eyes: list[int]) -> None:
         panorama = panoramas[eyes[0]]
         plan = _level_plan(pattern, panorama.width, panorama.height, samples)
         most = max(1, _CHUNK_TAPS // plan.rays.shape[1])
         for first in range(0, len(eyes), most):
             some = eyes[first:first + most]
-            read = _read(panorama, rotation[:, some], plan)
+            read = _read(panorama, rotation[some], plan)
             for view, (where, shape) in zip(views, plan.blocks):
                 view[some] = _averaged(read[:, where], shape, view.shape[1])
-    for _ in mapper(work, list(sharing.values())):
+    groups = sorted(sharing.values(), key=len, reverse=True)
+    hands = min(len(groups), available_cores())
+    for _ in mapper(work, [groups[hand::hands] for hand in range(hands)]):
         pass
     return views
 
@@ -252,7 +259,7 @@ def _averaged(taps: np.ndarray, shape: tuple[int, int, int], window: int) -> np.
 
 
 def _rotations(poses: np.ndarray) -> np.ndarray:
-    """What takes optical rays to (-x, y, z) of the base frame: (3, B, 3) float32.
+    """What takes optical rays to (-x, y, z) of the base frame: (B, 3, 3) float32.
 
     The same as `geometry.base_from_optical` (a test compares them), for speed; the angle from -x
     towards +y grows with a panorama's columns and starts at its left edge.
@@ -260,13 +267,13 @@ def _rotations(poses: np.ndarray) -> np.ndarray:
     (cp, ct), (sp, st) = np.cos(poses).T, np.sin(poses).T
     zero = np.zeros_like(cp)
     return np.array([[-sp, st * cp, -ct * cp], [-cp, -st * sp, ct * sp], [zero, -ct, -st]],
-                    np.float32).transpose(0, 2, 1)
+                    np.float32).transpose(2, 0, 1)
 
 
 def _read(panorama: Panorama, rotation: np.ndarray, plan: _Plan) -> np.ndarray:
-    """Read a panorama through rays turned by (3, B, 3), once per eye: (B, P, 3) uint8."""
-    eyes, count = rotation.shape[1], plan.rays.shape[1]
-    back, left, up = (rotation.reshape(3 * eyes, 3) @ plan.rays).reshape(3, eyes, count)
+    """Read a panorama through rays turned by (B, 3, 3), once per eye: (B, P, 3) uint8."""
+    # One small product per eye: large ones wake BLAS's threads, which get in everybody's way.
+    back, left, up = (rotation @ plan.rays).transpose(1, 0, 2)
     level, u = cv2.cartToPolar(back, left)
     v = cv2.phase(up, level)
     for along, (scale, shift) in ((u, plan.to_column), (v, plan.to_row)):
@@ -274,4 +281,4 @@ def _read(panorama: Panorama, rotation: np.ndarray, plan: _Plan) -> np.ndarray:
         along += shift
     shape = (-1, plan.columns)
     return cv2.remap(panorama.atlas(plan.copies), u.reshape(shape), v.reshape(shape),
-                     cv2.INTER_LINEAR).reshape(eyes, count, 3)
+                     cv2.INTER_LINEAR).reshape(*u.shape, 3)

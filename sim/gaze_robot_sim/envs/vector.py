@@ -8,6 +8,7 @@ from gymnasium.vector.utils import batch_space
 import numpy as np
 
 from gaze_robot.foveation import FoveationPattern
+from gaze_robot_sim.cores import Threads
 from gaze_robot_sim.envs.batch import EyeBatch, EyeConfig
 from gaze_robot_sim.envs.making import make_batch, Worlds
 
@@ -24,9 +25,15 @@ class GazeVectorEnv(VectorEnv):
 
     def __init__(self, num_envs: int = 1, world: Worlds = 'procedural',
                  pattern: FoveationPattern | None = None, config: EyeConfig | None = None,
-                 render_mode: str | None = None, **options: Any) -> None:
-        """Put eyes into a world; see `GazeEnv`."""
-        self.batch = make_batch(self.Batch, num_envs, world, pattern, config, options)
+                 threads: int = 0, render_mode: str | None = None, **options: Any) -> None:
+        """Put eyes into a world; see `GazeEnv`.
+
+        Args:
+            threads: that render; 0: one per core. The results do not depend on it.
+        """
+        self._threads = Threads(threads)
+        self.batch = make_batch(self.Batch, num_envs, world, pattern, config, options,
+                                self._threads)
         self.num_envs, self.render_mode = num_envs, render_mode
         self.single_observation_space = self.batch.observation_space
         self.single_action_space = self.batch.action_space
@@ -80,5 +87,6 @@ class GazeVectorEnv(VectorEnv):
                 infos[name[1:]] = np.where(done, 0.0, infos[name[1:]])
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Close the worlds."""
+        """Close worlds and threads."""
+        self._threads.close()
         self.batch.close()
