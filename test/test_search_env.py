@@ -1,49 +1,46 @@
-"""Search-v0: what gymnasium and stable-baselines3 promise about it, and the truth in it."""
+"""Search-v0 and what all tasks share: the truth in it, its time, its seeds."""
 
 import dataclasses
 import math
-import warnings
 
 import gymnasium
-from gymnasium.utils.env_checker import check_env
 import numpy as np
 import pytest
-import stable_baselines3.common.env_checker
 import torch
 
 from gaze_robot.encoder import EncoderConfig
-from gaze_robot.errors import CommandError, ConfigError
-from gaze_robot.foveation import FoveationPattern
+from gaze_robot.errors import CommandError, ConfigError, WorldError
+from gaze_robot.foveation import FILL, FoveationPattern
 from gaze_robot.geometry import direction_from_pan_tilt
 from gaze_robot.perception import PerceptionNetwork
 from gaze_robot.policy.actions import MOVES
 from gaze_robot.policy.observation import vector_size
 from gaze_robot.types import Exemplar, PanTiltLimits
+from gaze_robot_sim.dynamics import EyeDynamics
+from gaze_robot_sim.envs.batch import EyeConfig
 from gaze_robot_sim.envs.rewards import Outcome, reward, TERMS
 from gaze_robot_sim.envs.search import SearchBatch, SearchConfig, SearchEnv
-from gaze_robot_sim.envs.vec import SearchVecEnv
+from gaze_robot_sim.envs.seeing import SeeingBatch
+from gaze_robot_sim.envs.vec import GazeVecEnv
 from gaze_robot_sim.render import Panorama
 from gaze_robot_sim.scenes.base import SearchTarget
 
 PATTERN = FoveationPattern((20.0, 45.0, 90.0), (16, 16, 32), (8, 8, 16))
-NAME = 'gaze_robot/Search-v0'                           # registered by importing the package
 SHORT = SearchConfig(episode_s=0.2)                     # six steps
-STILL = dataclasses.replace(SHORT, scene_uses=10 ** 9)
 
 
-class NoiseWorld:
-    """Another picture of noise for every scene; anything in it may be the target."""
+class NoiseScene:
+    """A picture of noise, turned with time if it has a duration; anything may be the target."""
 
-    name = 'noise'
-
-    def __init__(self, seed=0):
-        self.next_scene(np.random.default_rng(seed))
+    def __init__(self, seed, duration_s=0.0):
+        self.name, self.duration_s = f'noise {seed}', duration_s
+        self.image = np.random.default_rng(seed).integers(0, 256, (64, 128, 3), dtype=np.uint8)
+        self._panorama = Panorama(self.image)
 
     def panorama(self, t_s=0.0):
-        return self._panorama
-
-    def next_scene(self, rng):
-        self._panorama = Panorama(rng.integers(0, 256, (64, 128, 3), dtype=np.uint8))
+        if not self.duration_s:
+            return self._panorama
+        return Panorama(np.roll(self.image, int(t_s * 30 + 1e-6), axis=1))
 
     def sample_target(self, rng, t_s=0.0):
         direction = direction_from_pan_tilt(rng.uniform(-3, 3), rng.uniform(-0.5, 0.5))
@@ -51,8 +48,25 @@ class NoiseWorld:
         return SearchTarget(direction, width,
                             Exemplar(self._panorama.patch(direction, width, 32), width), 'noise')
 
+    def sprites(self, t_s=0.0):
+        return ()
+
+
+class NoiseWorld:
+    """Another picture of noise for every scene."""
+
+    name = 'noise'
+
+    def __init__(self, seed=0, count=None, duration_s=0.0):
+        self.seed, self.count, self.duration_s = seed, count, duration_s
+        self.closed = False
+
+    def scene(self, index):
+        return NoiseScene([self.seed, index if self.count is None else index % self.count],
+                          self.duration_s)
+
     def close(self):
-        pass
+        self.closed = True
 
 
 @pytest.fixture(scope='module')
@@ -61,12 +75,20 @@ def network():
     return PerceptionNetwork(PATTERN, EncoderConfig(16, 1, 2, 2, 8)).eval()
 
 
-def env_of(network, config=SHORT, seed=0, **options):
-    return SearchEnv([NoiseWorld(seed)], network, config, **options)
+def env_of(config=SHORT, seed=0, **options):
+    return SearchEnv(NoiseWorld(seed), PATTERN, config, **options)
 
 
-def batch_of(network, eyes, config=STILL, seed=0, worlds=1):
-    return SearchBatch(eyes, [NoiseWorld(i) for i in range(worlds)], network, config, seed)
+def batch_of(eyes, config=SHORT, seed=0, **world):
+    return SearchBatch(eyes, [NoiseWorld(0, **world)], PATTERN, config, seed)
+
+
+def turn_all(batch, pose):
+    """Put every eye at a pose, at rest."""
+    for eye in range(batch.eyes):
+        batch.motion.start(eye, batch.random[eye], np.asarray(pose, float))
+    batch.reported[:] = pose
+    batch._before = batch.error_rad()
 
 
 def assert_same(first, second, **tolerance):
@@ -75,65 +97,18 @@ def assert_same(first, second, **tolerance):
         np.testing.assert_allclose(first[name], second[name], **tolerance)
 
 
-# --- the contracts of others
+# --- actions
 
 
-@pytest.mark.parametrize('discrete', [True, False])
-def test_gymnasium_finds_nothing_to_complain_about(network, discrete):
-    config = dataclasses.replace(SHORT, discrete=discrete)
-    with warnings.catch_warnings():
-        warnings.simplefilter('error')
-        # Unbounded observations are meant: tokens have no known range.
-        warnings.filterwarnings('ignore', message=r'.*Box observation space m\w+ value is -?inf')
-        env = gymnasium.make(NAME, worlds=[NoiseWorld()], network=network, config=config,
-                             render_mode='rgb_array')
-        check_env(env.unwrapped)
-
-
-@pytest.mark.parametrize('discrete', [True, False])
-def test_stable_baselines3_finds_nothing_to_complain_about(network, discrete):
-    config = dataclasses.replace(SHORT, discrete=discrete)
-    with warnings.catch_warnings():
-        warnings.simplefilter('error')
-        # Tokens are rows of features; the policy is our own, as the warning asks.
-        warnings.filterwarnings('ignore', message=r'.*tokens has an unconventional shape')
-        stable_baselines3.common.env_checker.check_env(env_of(network, config))
-
-
-def test_environment_is_registered_by_name(network):
-    env = gymnasium.make(NAME, worlds=[NoiseWorld()], network=network, config=SHORT)
-    observation, _ = env.reset(seed=3)
-    assert env.observation_space.contains(observation)
-    assert isinstance(env.unwrapped, SearchEnv)
-
-
-# --- spaces
-
-
-@pytest.mark.parametrize('discrete', [True, False])
-def test_observations_and_actions_are_in_their_spaces(network, discrete):
-    env = env_of(network, dataclasses.replace(SHORT, discrete=discrete))
-    env.action_space.seed(0)
-    observation, info = env.reset(seed=1)
-    assert observation['tokens'].shape == (12, 16)
-    assert observation['vector'].shape == (vector_size(PATTERN),)
-    for _ in range(20):
-        assert env.observation_space.contains(observation)
-        assert all(np.isfinite(value).all() for value in observation.values())
-        assert all(math.isfinite(value) for value in info.values())
-        observation, _, _, truncated, info = env.step(env.action_space.sample())
-        if truncated:
-            observation, info = env.reset()
-
-
-def test_random_actions_reach_every_quadrant(network):
+def test_random_actions_reach_every_quadrant():
     """From one pose in the middle: up, down, left and right of it, and the limits in the end."""
-    batch = batch_of(network, 64)
+    batch = batch_of(64)
     batch.start(range(64))
-    batch.pose[:] = 0.0
+    turn_all(batch, (0.0, 0.0))
     rng = np.random.default_rng(0)
     for _ in range(60):
         batch.step(rng.integers(len(MOVES), size=64))
+        batch.reported[:] = batch.pose
     side = np.sign(batch.pose)
     counts = {(pan, tilt): int(((side[:, 0] == pan) & (side[:, 1] == tilt)).sum())
               for pan in (-1, 1) for tilt in (-1, 1)}
@@ -142,39 +117,42 @@ def test_random_actions_reach_every_quadrant(network):
 
 
 @pytest.mark.parametrize('action, side', [(1, (1, 0)), (3, (0, 1)), (5, (-1, 0)), (7, (0, -1))])
-def test_moves_turn_the_head_the_way_they_say(network, action, side):
-    batch = batch_of(network, 1)
+def test_moves_turn_the_head_the_way_they_say(action, side):
+    batch = batch_of(1)
     batch.start([0])
-    batch.pose[:] = 0.1
+    turn_all(batch, (0.1, 0.1))
     for _ in range(3):
         batch.step(np.array([action]))
     moved = batch.pose[0] - 0.1
     np.testing.assert_array_equal(np.sign(np.where(np.abs(moved) < 1e-9, 0, moved)), side)
 
 
-def test_the_head_never_leaves_its_limits_nor_jumps(network):
+def test_the_head_never_leaves_its_limits_nor_jumps():
     limits = PanTiltLimits((-0.5, -0.2), (0.4, 0.3), (2.0, 1.0))
-    batch = batch_of(network, 8, dataclasses.replace(STILL, limits=limits, max_start_deg=180))
+    batch = batch_of(8, dataclasses.replace(SHORT, limits=limits, max_start_deg=180))
     batch.start(range(8))
     for step in range(60):
         before = batch.pose.copy()
         batch.step(np.full(8, 1 + step // 8 % 8))
+        batch.reported[:] = batch.pose
         assert (batch.pose >= np.array(limits.min_position) - 1e-9).all()
         assert (batch.pose <= np.array(limits.max_position) + 1e-9).all()
         assert (np.abs(batch.pose - before) * 30 <= np.array(limits.max_velocity) + 1e-6).all()
     assert np.abs(batch.speed).max() <= 2.0 + 1e-9
 
 
-@pytest.mark.parametrize('action', [25, -1, 3.7])
-def test_actions_that_do_not_exist_are_refused(network, action):
-    env = env_of(network)
+@pytest.mark.parametrize('discrete, action', [
+    (True, 25), (True, -1), (True, 3.7), (True, math.nan), (False, (math.nan, 0.0)),
+    (False, (0.0, math.inf))])
+def test_actions_that_do_not_exist_are_refused(discrete, action):
+    env = env_of(discrete=discrete)
     env.reset(seed=0)
     with pytest.raises(CommandError):
         env.step(action)
 
 
-def test_every_eye_needs_its_action(network):
-    batch = batch_of(network, 3)
+def test_every_eye_needs_its_action():
+    batch = batch_of(3)
     batch.start(range(3))
     with pytest.raises(CommandError, match='3 eyes need as many actions, got 2'):
         batch.step(np.zeros(2, int))
@@ -196,9 +174,9 @@ def play(env, seed, steps=9):
     return rows
 
 
-def test_a_seed_decides_everything(network):
-    """Whatever the environment did before, and whichever scene its world began with."""
-    used, fresh = env_of(network, seed=1), env_of(network, seed=2)
+def test_a_seed_decides_everything():
+    """Whatever the environment did before."""
+    used, fresh = env_of(), env_of()
     play(used, 99, 25)
     first, second = play(used, 5), play(fresh, 5)
     np.testing.assert_allclose(first[1], second[1])
@@ -208,34 +186,37 @@ def test_a_seed_decides_everything(network):
     assert np.abs(np.array(other[1]) - first[1]).max() > 0.01
 
 
-def test_episodes_differ(network):
-    env = env_of(network)
+def test_episodes_differ():
+    env = env_of()
     env.reset(seed=0)
     starts = {round(float(env.reset()[1]['error_rad']), 6) for _ in range(10)}
     assert len(starts) == 10
 
 
-@pytest.mark.parametrize('randomise', [False, True])
-def test_an_eye_in_a_batch_lives_as_it_would_alone(network, randomise):
-    config = dataclasses.replace(STILL, randomise=randomise, delay_steps=1)
-    many, alone = batch_of(network, 3, config), batch_of(network, 1, config)
-    many.start(range(3))
-    alone.start([0])
-    assert_same({k: v[0] for k, v in many.look().items()},
-                {k: v[0] for k, v in alone.look().items()}, atol=1e-5)
-    for step in range(8):
+@pytest.mark.parametrize('dynamics', ['off', 'head', 'typical', 'random'])
+def test_an_eye_in_a_batch_lives_as_it_would_alone(dynamics):
+    """To the last bit, through its restart."""
+    config = dataclasses.replace(SHORT, dynamics=dynamics, random_cameras=True, pause_steps=1)
+    many, alone = batch_of(3, config), batch_of(1, config)
+    for batch in (many, alone):
+        batch.start(range(batch.eyes))
+    for step in range(16):
+        first, second = many.look(), alone.look()
+        assert_same({k: v[0] for k, v in first.items()}, {k: v[0] for k, v in second.items()},
+                    atol=0)
         actions = np.array([step * 5 % 25, 3, 20])
         value, _ = many.step(actions)
         own, _ = alone.step(actions[:1])
-        assert value[0] == pytest.approx(own[0])
-        np.testing.assert_allclose(many.pose[0], alone.pose[0])
-        assert_same({k: v[0] for k, v in many.look().items()},
-                    {k: v[0] for k, v in alone.look().items()}, atol=1e-5)
+        assert value[0] == own[0]
+        np.testing.assert_array_equal(many.pose[0], alone.pose[0])
+        if alone.finished[0]:
+            many.start([0])
+            alone.start([0])
     assert np.abs(many.pose[0] - many.pose[1]).max() > 1e-3
 
 
-def test_some_eyes_looking_twice_do_not_disturb_the_others(network):
-    batch, other = batch_of(network, 3), batch_of(network, 3)
+def test_some_eyes_looking_twice_do_not_disturb_the_others():
+    batch, other = batch_of(3), batch_of(3)
     for one in (batch, other):
         one.start(range(3))
     batch.look()
@@ -252,8 +233,8 @@ def test_some_eyes_looking_twice_do_not_disturb_the_others(network):
 # --- truth
 
 
-def test_reward_is_the_sum_of_its_terms(network):
-    env = env_of(network)
+def test_reward_is_the_sum_of_its_terms():
+    env = env_of()
     env.reset(seed=0)
     names = {f'reward/{name}' for name in SHORT.rewards}
     for action in range(25):
@@ -266,8 +247,8 @@ def test_reward_is_the_sum_of_its_terms(network):
             env.reset()
 
 
-def test_error_is_the_angle_to_the_target(network):
-    batch = batch_of(network, 5)
+def test_error_is_the_angle_to_the_target():
+    batch = batch_of(5)
     batch.start(range(5))
     for eye, error in enumerate(batch.error_rad()):
         ahead = direction_from_pan_tilt(*batch.pose[eye])
@@ -275,20 +256,20 @@ def test_error_is_the_angle_to_the_target(network):
         assert error == pytest.approx(expected, abs=1e-6)
 
 
-def test_looking_at_the_target_pays_and_turning_away_costs(network):
-    batch = batch_of(network, 1)
+def test_looking_at_the_target_pays_and_turning_away_costs():
+    batch = batch_of(1)
     batch.start([0])
     pan, tilt = (float(v) for v in (math.atan2(*batch.target[0].direction[[1, 0]]),
                                     -math.asin(batch.target[0].direction[2])))
     values = []
     for away in (0.0, 0.5):
-        batch.pose[:], batch.speed[:] = (pan - away if pan > 0 else pan + away, tilt), 0.0
+        turn_all(batch, (pan - away if pan > 0 else pan + away, tilt))
         values.append(batch.step(np.array([0]))[0][0])
     assert values[0] > 3 * abs(values[1])
 
 
-def test_episodes_are_truncated_after_their_time(network):
-    env = env_of(network)
+def test_episodes_are_truncated_after_their_time():
+    env = env_of()
     for _ in range(3):
         env.reset()
         ends = [env.step(0)[3] for _ in range(6)]
@@ -296,60 +277,138 @@ def test_episodes_are_truncated_after_their_time(network):
 
 
 @pytest.mark.parametrize('max_start_deg', [20.0, 60.0, 90.0])
-def test_starts_are_as_near_as_asked_and_as_far(network, max_start_deg):
-    batch = batch_of(network, 40, dataclasses.replace(STILL, max_start_deg=max_start_deg))
+def test_starts_are_as_near_as_asked_and_as_far(max_start_deg):
+    batch = batch_of(40, dataclasses.replace(SHORT, max_start_deg=max_start_deg))
     batch.start(range(40))
     error = np.degrees(batch.error_rad())
     assert error.max() <= max_start_deg + 1e-6
     assert error.max() > 0.8 * max_start_deg
-    low, high = np.array(STILL.limits.min_position), np.array(STILL.limits.max_position)
+    low, high = np.array(SHORT.limits.min_position), np.array(SHORT.limits.max_position)
     assert (batch.pose >= low).all()
     assert (batch.pose <= high).all()
 
 
-def test_scenes_are_replaced_as_often_as_asked(network):
-    seen = {}
-    for uses in (1, 10 ** 9):
-        batch = batch_of(network, 1, dataclasses.replace(STILL, scene_uses=uses))
-        seen[uses] = set()
-        for _ in range(6):
+def test_scenes_come_from_a_window_that_moves_on():
+    """`scenes` rooms at a time; after every `scene_uses` episodes one gives way to the next."""
+    for uses, rooms in ((0, range(3)), (4, range(3 + 9))):
+        batch = batch_of(1, dataclasses.replace(SHORT, scenes=3, scene_uses=uses))
+        seen = []
+        for _ in range(40):
             batch.start([0])
-            seen[uses].add(id(batch.scenes()[0][0]))
-    assert len(seen[10 ** 9]) == 1
-    assert len(seen[1]) > 1
+            seen.append(int(batch.scene[0].name.split()[-1].strip(']')))
+        assert {0, 1, 2} < set(seen) | {3} <= set(rooms) | {3}
+        assert max(seen) >= rooms[-1] - 2
+        for episode, room in enumerate(seen):
+            assert 0 <= room - (episode // uses if uses else 0) < 3
 
 
-def test_actions_arrive_late_by_the_delay(network):
-    """The path of a delayed head is that of an immediate one, some steps later."""
-    paths = []
-    for delay in (0, 2):
-        batch = batch_of(network, 1, dataclasses.replace(STILL, delay_steps=delay))
+def test_a_folder_is_drawn_from_as_a_whole():
+    batch = batch_of(1, dataclasses.replace(SHORT, scenes=1), count=5)
+    seen = set()
+    for _ in range(60):
         batch.start([0])
-        batch.pose[:] = 0.0
-        for waiting in batch._pending[0]:
-            waiting[:] = 0.0
+        seen.add(batch.scene[0].name)
+    assert len(seen) == 5
+
+
+def test_actions_arrive_late_by_the_latency():
+    """The path of a late head is that of an immediate one, two steps later."""
+    paths = []
+    for latency in (0.0, 2 / 30):
+        dynamics = EyeDynamics(latency_s=(latency, latency))
+        batch = batch_of(1, dataclasses.replace(SHORT, dynamics=dynamics))
+        batch.start([0])
+        turn_all(batch, (0.0, 0.0))
         rows = []
-        for _ in range(12):
-            batch.step(np.array([1]) if len(rows) == 0 else np.array([0]))
+        for step in range(12):
+            batch.step(np.array([1 if step == 0 else 0]))
             rows.append(batch.pose[0, 0])
         paths.append(rows)
     assert paths[0][0] > 0
     assert paths[1][:2] == pytest.approx([0.0, 0.0])
-    assert paths[1][2] == pytest.approx(paths[0][0])
+    assert paths[1][2:] == pytest.approx(paths[0][:-2])
 
 
-def test_render_shows_the_levels_side_by_side_in_one_size(network):
-    env = env_of(network, render_mode='rgb_array')
-    assert env.render() is None
-    env.reset(seed=0)
-    picture = env.render()
-    assert picture.dtype == np.uint8
-    assert picture.shape == (32, 96, 3)
-    for level in (0, 1):                                    # of 16 samples, each twice
-        np.testing.assert_array_equal(picture[::2, 32 * level:32 * (level + 1):2],
-                                      env.batch.views[level][0])
-    np.testing.assert_array_equal(picture[:, 64:], env.batch.views[2][0])
-    assert env_of(network).render() is None
+def test_the_world_waits_while_the_eye_may_already_move():
+    config = dataclasses.replace(SHORT, pause_steps=4)
+    batch = batch_of(1, config, duration_s=100.0)
+    batch.start([0])
+    began = batch.scene_time(0)
+    times, views = [], []
+    for _ in range(config.length):
+        turn_all(batch, (0.0, 0.0))
+        views.append(batch.look()['level_2'].copy())
+        times.append(batch.scene_time(0) - began)
+        batch.step(np.array([0]))
+    assert config.length == 10
+    assert batch.finished.all()
+    assert times == pytest.approx([0, 0, 0, 0, 0, *(np.arange(1, 6) / 30)], abs=1e-9)
+    for waiting in views[1:5]:
+        np.testing.assert_array_equal(waiting, views[0])
+    assert all((view != views[0]).any() for view in views[5:])
+
+
+def test_dropped_pictures_repeat_the_last_one():
+    dynamics = EyeDynamics(drop_rate=(0.5, 0.5))
+    batch = batch_of(1, dataclasses.replace(SHORT, dynamics=dynamics, episode_s=3.0))
+    batch.start([0])
+    views = [batch.look()['level_0'].copy()]
+    for _ in range(60):
+        batch.step(np.array([1]))
+        turn_all(batch, batch.pose[0])
+        batch.retina.sensor.start(0, batch.random[0])
+        views.append(batch.look()['level_0'].copy())
+    same = np.mean([(one == two).all() for one, two in zip(views, views[1:])])
+    assert 0.25 < same < 0.75
+
+
+def test_what_the_camera_does_not_show_is_grey():
+    batch = batch_of(2, dataclasses.replace(SHORT, hfov_deg=60.0, aspect=0.5))
+    batch.start(range(2))
+    views = batch.look()
+    for level, mask in enumerate(PATTERN.inside_camera(60.0, 0.5)):
+        assert (views[f'level_{level}'][:, ~mask] == FILL).all()
+        assert views[f'level_{level}'][:, mask].std() > 15
+    assert not PATTERN.inside_camera(60.0, 0.5)[2].all()
+
+
+# --- what is asked for wrongly
+
+
+@pytest.mark.parametrize('options, reason', [
+    ({'dynamic': 'off'}, "no such option: 'dynamic'; did you mean 'dynamics'.*pause_steps"),
+    ({'dynamics': 'ideal'}, "no dynamics 'ideal'; known: off, head, typical, random"),
+    ({'rewards': {'nearer': 1.0}}, r"no such reward terms: \['nearer'\]"),
+    ({'episode_s': -1.0}, 'episode_s must lie between'), ({'rate_hz': math.nan}, 'rate_hz must'),
+    ({'max_start_deg': 0.0}, 'max_start_deg'), ({'samples': 9}, 'samples must lie'),
+    ({'config': EyeConfig()}, 'config must be a SearchConfig, got EyeConfig')])
+def test_bad_options_are_refused_with_what_is_known(options, reason):
+    with pytest.raises(ConfigError, match=reason):
+        SearchEnv(NoiseWorld(), PATTERN, **options)
+
+
+def test_bad_worlds_and_resets_are_refused():
+    with pytest.raises(WorldError, match="there is no world 'nowhere.jpg'"):
+        gymnasium.make('gaze_robot/Search-v0', world='nowhere.jpg')
+    with pytest.raises(ConfigError, match=r"no such options: \['room'\]; known: pose, scene"):
+        env_of().reset(options={'room': 3})
+    with pytest.raises(CommandError, match=r'start\(\) comes before look\(\)'):
+        batch_of(1).look()
+    with pytest.raises(ConfigError, match='at least one eye'):
+        batch_of(0)
+
+
+def test_a_reset_may_say_where_to_begin():
+    env = env_of()
+    observation, _ = env.reset(seed=1, options={'scene': 7, 'pose': (0.3, -0.1)})
+    np.testing.assert_allclose(observation['pan_tilt'], (0.3, -0.1), atol=1e-6)
+    assert env.batch.scene[0].name == 'noise [0, 7]'
+
+
+def test_closing_closes_the_world():
+    world = NoiseWorld()
+    SearchEnv(world, PATTERN).close()
+    assert world.closed
 
 
 # --- rewards
@@ -358,7 +417,7 @@ def test_render_shows_the_levels_side_by_side_in_one_size(network):
 def outcome(error_deg, before_deg=None, speed=0.0):
     error = np.radians(np.atleast_1d(np.asarray(error_deg, float)))
     before = error if before_deg is None else np.radians(np.atleast_1d(float(before_deg)))
-    return Outcome(error, before, np.full(len(error), speed))
+    return Outcome(error, before, np.full(len(error), speed), np.ones(len(error), bool))
 
 
 @pytest.mark.parametrize('term, given, expected', [
@@ -373,6 +432,13 @@ def test_terms_have_the_values_their_names_promise(term, given, expected):
     assert parts.keys() == {f'reward/{term}'}
     half, _ = reward(given, {term: 0.5})
     np.testing.assert_allclose(half, value / 2)
+
+
+def test_terms_about_a_target_are_nothing_while_there_is_none():
+    absent = dataclasses.replace(outcome([1.0], 5.0, speed=2.0), present=np.zeros(1, bool))
+    for term in TERMS.keys() - {'effort'}:
+        assert reward(absent, {term: 1.0})[0][0] == 0
+    assert reward(absent, {'effort': 1.0})[0][0] == -4.0
 
 
 def test_unknown_terms_are_named():
@@ -393,11 +459,11 @@ def test_default_scales_name_existing_terms():
 # --- many eyes for stable-baselines3
 
 
-def test_vector_environment_restarts_by_itself_and_reports_episodes(network):
-    env = SearchVecEnv(batch_of(network, 3), stagger=False)
+def test_vector_environment_restarts_by_itself_and_reports_episodes():
+    env = GazeVecEnv(batch_of(3))
     observation = env.reset()
-    assert observation['tokens'].shape == (3, 12, 16)
-    total, parts = np.zeros(3), np.zeros(3)
+    assert observation['level_0'].shape == (3, 16, 16, 3)
+    total = np.zeros(3)
     for step in range(18):
         before = [target.direction.copy() for target in env.batch.target]
         observation, value, done, infos = env.step(np.array([step % 25, 3, 0]))
@@ -405,28 +471,27 @@ def test_vector_environment_restarts_by_itself_and_reports_episodes(network):
         assert value.shape == done.shape == (3,)
         total += value
         for eye, info in enumerate(infos):
+            assert sum(v for k, v in info.items() if k.startswith('reward/')) == pytest.approx(
+                value[eye], abs=1e-5)
             assert done[eye] == (step % 6 == 5)
             if not done[eye]:
-                assert info == {}
+                assert 'episode' not in info
                 continue
             last = info['terminal_observation']
-            assert last['vector'].shape == observation['vector'][eye].shape
-            assert np.abs(last['vector'] - observation['vector'][eye]).max() > 1e-3
+            assert (last['level_0'] != observation['level_0'][eye]).any()
             assert info['TimeLimit.truncated'] is True
             assert info['episode']['l'] == 6
             assert info['episode']['r'] == pytest.approx(total[eye], abs=1e-4)
-            parts[eye] = sum(value for name, value in info['episode'].items()
-                             if name.startswith('reward/'))
-            assert parts[eye] == pytest.approx(total[eye], abs=1e-4)
-            assert math.isfinite(info['final_error_rad'])
+            parts = sum(v for name, v in info['episode'].items() if name.startswith('reward/'))
+            assert parts == pytest.approx(total[eye], abs=1e-4)
+            assert math.isfinite(info['error_rad'])
             assert (env.batch.target[eye].direction != before[eye]).any()
             assert env.batch.steps[eye] == 0
             total[eye] = 0.0
 
 
-def test_last_observation_of_an_episode_is_the_one_of_a_batch_that_goes_on(network):
-    env = SearchVecEnv(batch_of(network, 2), stagger=False)
-    plain = batch_of(network, 2)
+def test_last_observation_of_an_episode_is_the_one_of_a_batch_that_goes_on():
+    env, plain = GazeVecEnv(batch_of(2)), batch_of(2)
     env.reset()
     plain.start(range(2))
     plain.look()
@@ -437,33 +502,75 @@ def test_last_observation_of_an_episode_is_the_one_of_a_batch_that_goes_on(netwo
     assert done.all()
     for eye in range(2):
         assert_same(infos[eye]['terminal_observation'],
-                    {name: rows[eye] for name, rows in going_on.items()}, atol=1e-6)
+                    {name: rows[eye] for name, rows in going_on.items()}, atol=0)
 
 
-def test_staggered_episodes_do_not_end_together(network):
-    env = SearchVecEnv(batch_of(network, 6))
+def test_staggered_episodes_do_not_end_together():
+    env = GazeVecEnv(batch_of(6), stagger=True)
     env.reset()
     ended = np.stack([env.step(np.zeros(6, int))[2] for _ in range(12)])
     assert ended.sum(axis=1).max() == 1
     np.testing.assert_array_equal(ended.sum(axis=0), 2)
 
 
-def test_vector_environment_keeps_stable_baselines3s_contract(network):
-    env = SearchVecEnv(batch_of(network, 2))
+def test_vector_environment_keeps_stable_baselines3s_contract():
+    env = GazeVecEnv(batch_of(2))
     assert env.num_envs == 2
     assert env.get_attr('render_mode') == [None, None]
     assert env.env_is_wrapped(gymnasium.Wrapper, [1]) == [False]
-    assert env.seed(3) == [3, 3]
+    assert env.seed(3) == [3, 4]
     first = env.reset()
     env.step(np.zeros(2, int))
     env.seed(3)
-    assert_same(env.reset(), first, atol=1e-6)
+    assert_same(env.reset(), first, atol=0)
     assert len(env.env_method('error_rad')[0]) == 2
     env.close()
 
 
-def test_default_environment_searches_procedural_rooms(network):
-    env = SearchEnv(network=network, config=SHORT)
+# --- eyes that see through the robot's perception
+
+
+def seeing(network, eyes, config=SHORT, seed=0):
+    return SeeingBatch(eyes, [NoiseWorld()], network, config, seed)
+
+
+def test_seeing_eyes_observe_what_the_policy_reads(network):
+    batch = seeing(network, 2)
+    batch.start(range(2))
+    for _ in range(4):
+        observation = batch.look()
+        assert observation['tokens'].shape == (2, 12, 16)
+        assert observation['vector'].shape == (2, vector_size(PATTERN))
+        for eye in range(2):
+            assert batch.observation_space.contains({k: v[eye] for k, v in observation.items()})
+        assert all(np.isfinite(value).all() for value in observation.values())
+        batch.step(np.array([1, 2]))
+
+
+def test_seeing_eyes_encode_the_views_of_plain_ones(network):
+    batch, plain = seeing(network, 2), batch_of(2)
+    for one in (batch, plain):
+        one.start(range(2))
+    tokens, views = batch.look()['tokens'], plain.look()
+    with torch.inference_mode():
+        expected = network.encode([torch.from_numpy(views[f'level_{i}']) for i in range(3)])
+    np.testing.assert_allclose(tokens, expected.numpy(), atol=1e-5)
+
+
+def test_a_seeing_eye_among_many_sees_what_it_would_alone(network):
+    config = dataclasses.replace(SHORT, dynamics='random', random_cameras=True)
+    many, alone = seeing(network, 3, config), seeing(network, 1, config)
+    for batch in (many, alone):
+        batch.start(range(batch.eyes))
+    for step in range(8):
+        assert_same({k: v[0] for k, v in many.look().items()},
+                    {k: v[0] for k, v in alone.look().items()}, atol=1e-5)
+        many.step(np.array([step, 3, 20]))
+        alone.step(np.array([step]))
+
+
+def test_default_environment_searches_procedural_rooms():
+    env = SearchEnv(config=SHORT)
     assert env.batch.worlds[0].name == 'procedural'
     observation, info = env.reset(seed=0)
     assert 0 <= info['error_rad'] <= math.pi / 2 + 1e-6
