@@ -16,7 +16,8 @@ from gaze_robot.geometry import angle_between, direction_from_pan_tilt
 from gaze_robot.perception import PerceptionNetwork
 from gaze_robot.policy.actions import MOVES, STAY
 from gaze_robot.policy.observation import Peak
-from gaze_robot_sim.envs.search import SearchBatch, SearchConfig
+from gaze_robot_sim.envs.search import SearchConfig
+from gaze_robot_sim.envs.seeing import SeeingBatch
 from gaze_robot_sim.evaluate import (
     EvalSearchConfig,
     evaluate_search,
@@ -44,7 +45,7 @@ def room():
 def batch_of(room, eyes=4, **settings):
     torch.manual_seed(0)
     network = PerceptionNetwork(PATTERN, ENCODER).eval()
-    return SearchBatch(eyes, [room], network, SearchConfig(scene_uses=10 ** 9, **settings))
+    return SeeingBatch(eyes, [room], network, SearchConfig(scenes=1, scene_uses=0, **settings))
 
 
 # --- scores

@@ -21,8 +21,9 @@ from gaze_robot.geometry import direction_from_pan_tilt
 from gaze_robot.perception import PerceptionNetwork
 from gaze_robot.pipeline import GazePipeline
 from gaze_robot.types import Exemplar, Frame, PanTiltState
-from gaze_robot_sim.envs.search import SearchBatch, SearchConfig
-from gaze_robot_sim.envs.vec import SearchVecEnv
+from gaze_robot_sim.envs.search import SearchConfig
+from gaze_robot_sim.envs.seeing import SeeingBatch
+from gaze_robot_sim.envs.vec import GazeVecEnv
 from gaze_robot_sim.evaluate import learned, run_episodes
 from gaze_robot_sim.render import Panorama
 from gaze_robot_sim.scenes.base import SearchTarget
@@ -228,17 +229,21 @@ def test_continuous_eyes_are_trained_as_well(encoder, tmp_path):
 class OnePlace:
     """Whatever is shown, it is always in the same direction."""
 
-    name = 'one place'
+    name, duration_s, count = 'one place', 0.0, 1
     direction = direction_from_pan_tilt(0.5, 0.1)
 
     def __init__(self):
-        self.next_scene(np.random.default_rng(0))
+        self._panorama = Panorama(
+            np.random.default_rng(0).integers(0, 256, (64, 128, 3), dtype=np.uint8))
+
+    def scene(self, index):
+        return self
 
     def panorama(self, t_s=0.0):
         return self._panorama
 
-    def next_scene(self, rng):
-        self._panorama = Panorama(rng.integers(0, 256, (64, 128, 3), dtype=np.uint8))
+    def sprites(self, t_s=0.0):
+        return ()
 
     def sample_target(self, rng, t_s=0.0):
         patch = self._panorama.patch(self.direction, 0.2, 16)
@@ -253,10 +258,9 @@ def test_eye_learns_to_turn_to_the_one_place_targets_are_in():
     """PPO, simulator, observation, reward and actions: it cannot be seen, only learned."""
     torch.manual_seed(0)
     network = PerceptionNetwork(PATTERN, ENCODER).eval()
-    task = SearchConfig(episode_s=1.0, max_start_deg=60, scene_uses=10 ** 9,
-                        rewards={'approach': 1.0})
-    env = SearchVecEnv(SearchBatch(16, [OnePlace()], network, task, 0))
-    exam = SearchBatch(16, [OnePlace()], network, task, 9)
+    task = SearchConfig(episode_s=1.0, max_start_deg=60, rewards={'approach': 1.0})
+    env = GazeVecEnv(SeeingBatch(16, [OnePlace()], network, task, 0), stagger=True)
+    exam = SeeingBatch(16, [OnePlace()], network, task, 9)
     model = PPO('MultiInputPolicy', env, n_steps=32, batch_size=128, n_epochs=8, gamma=0.5,
                 gae_lambda=0.8, learning_rate=1e-3, seed=0, policy_kwargs={
                     'features_extractor_class': _Trunk, 'net_arch': [],

@@ -7,9 +7,10 @@ from setuptools import find_packages
 import torch
 
 from gaze_robot.checkpoint import load_policy, SHIPPED
-from gaze_robot_sim.envs.search import SearchBatch, SearchConfig
+from gaze_robot_sim.envs.search import SearchConfig
+from gaze_robot_sim.envs.seeing import SeeingBatch
 from gaze_robot_sim.evaluate import learned, run_episodes, score
-from gaze_robot_sim.scenes import open_world
+from gaze_robot_sim.scenes.procedural import ProceduralWorld
 
 
 def texts(value: object) -> Iterator[str]:
@@ -46,8 +47,8 @@ def test_shipped_weights_find_things_in_unseen_rooms():
     """Measured at over 90 % of 200 searches; 14 of 20 is three standard deviations below that."""
     torch.set_num_threads(1)
     policy = load_policy()
-    worlds = [open_world('procedural', seed=77_000 + i) for i in range(10)]
-    batch = SearchBatch(20, worlds, policy.perception, SearchConfig(scene_uses=10 ** 9), seed=5)
+    batch = SeeingBatch(20, [ProceduralWorld(77_000, 10)], policy.perception, SearchConfig(),
+                        seed=5)
     assert policy.eye is not None
     run = run_episodes(batch, learned(policy.eye), 20)
     found = score(run['error_deg'], batch.config.rate_hz)
