@@ -50,7 +50,7 @@ setup(
         'torch': ['torch>=2.8'],
         'sim': [
             'torch>=2.8', 'gymnasium>=1.0,<2', 'stable-baselines3>=2.7', 'tensorboard', 'tqdm',
-            'matplotlib', 'pillow',
+            'matplotlib', 'pillow', 'pygame>=2.1.3',
         ],
         # Never beside a ROS installation: there rclpy comes from the installation.
         'ros': ['ros-jazzy-rclpy[fastrtps]', 'ros-jazzy-common-interfaces'],

@@ -14,6 +14,7 @@ Box = tuple[int, int, int]
 LEVEL_COLOURS = ((255, 90, 60), (255, 190, 40), (90, 170, 255))
 TARGET_COLOUR = (60, 230, 90)
 TEXT_COLOUR = (235, 235, 235)
+QUIET_COLOUR = (165, 165, 165)
 PANEL = 24
 
 
@@ -86,7 +87,7 @@ def eye_picture(image: np.ndarray, boxes: Sequence[Box], heatmaps: Sequence[np.n
         centre = (round(target_px[0] * scale), round(target_px[1] * scale))
         cv2.drawMarker(out, centre, TARGET_COLOUR, cv2.MARKER_CROSS, 14, 2)
     if text:
-        _line(out, text, size[1] - 8)
+        write(out, text, 8, size[1] - 8)
     return out
 
 
@@ -102,9 +103,11 @@ def _glow(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
     return (picture + (hot - picture) * (0.6 * level)).astype(np.uint8)
 
 
-def _line(out: np.ndarray, text: str, y: int, x: int = 8) -> None:
-    for colour, thickness in (((0, 0, 0), 3), (TEXT_COLOUR, 1)):
-        cv2.putText(out, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, thickness,
+def write(out: np.ndarray, text: str, x: int, y: int, size: float = 0.42,
+          colour: tuple[int, int, int] = TEXT_COLOUR) -> None:
+    """Write one line of ASCII with a dark edge, in place; (x, y) is its left end, on its base."""
+    for ink, thickness in (((0, 0, 0), 3), (colour, 1)):
+        cv2.putText(out, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, ink, thickness,
                     cv2.LINE_AA)
 
 
@@ -114,12 +117,39 @@ def mosaic(levels: Sequence[np.ndarray], side: int) -> np.ndarray:
     Returns:
         (side * levels, side, 3) uint8 RGB.
     """
-    rows = []
-    for level, colour in zip(levels, LEVEL_COLOURS):
-        tile = cv2.resize(level, (side, side), interpolation=cv2.INTER_NEAREST)
-        cv2.rectangle(tile, (0, 0), (side - 1, side - 1), colour, 1)
-        rows.append(tile)
-    return np.concatenate(rows)
+    return np.concatenate([tile(level, side, level_colour(i)) for i, level in enumerate(levels)])
+
+
+def level_colour(level: int) -> tuple[int, int, int]:
+    """A level's colour in every picture; beyond the third they come again."""
+    return LEVEL_COLOURS[level % len(LEVEL_COLOURS)]
+
+
+def tile(picture: np.ndarray, side: int, colour: tuple[int, int, int]) -> np.ndarray:
+    """A picture as a square (side, side, 3) of visible samples, in a frame of one pixel."""
+    out = cv2.resize(picture, (side, side), interpolation=cv2.INTER_NEAREST)
+    cv2.rectangle(out, (0, 0), (side - 1, side - 1), colour, 1)
+    return out
+
+
+def foveated_picture(levels: Sequence[np.ndarray], half_tangents: Sequence[float], side: int
+                     ) -> np.ndarray:
+    """The levels laid over each other as an eye has them: sharp in the middle, coarse around.
+
+    Args:
+        levels: (window, window, 3) uint8 RGB, sharpest first.
+        half_tangents: of half of each level's field of view, growing.
+        side: of the result.
+
+    Returns:
+        (side, side, 3) uint8 RGB.
+    """
+    out = np.zeros((side, side, 3), np.uint8)
+    for i in reversed(range(len(levels))):
+        part = max(2, round(side * half_tangents[i] / half_tangents[-1]))
+        corner = (side - part) // 2
+        _paste(out, tile(levels[i], part, level_colour(i)), corner, corner)
+    return out
 
 
 def panorama_strip(panorama: np.ndarray, gaze: np.ndarray, target: np.ndarray | None, width: int
@@ -146,8 +176,13 @@ def panorama_strip(panorama: np.ndarray, gaze: np.ndarray, target: np.ndarray | 
 
 
 def timeline(times_s: Sequence[float], errors_deg: Sequence[float], width: int, height: int,
-             span_s: float = 15.0, top_deg: float = 90.0) -> np.ndarray:
+             span_s: float = 15.0, top_deg: float = 90.0, start_s: float | None = None,
+             marks_deg: Sequence[float] = ()) -> np.ndarray:
     """The gaze error of the last `span_s` seconds; the grey band is "within 5 degrees".
+
+    Args:
+        start_s: time at the left edge; None: whatever puts the newest at the right edge.
+        marks_deg: errors marked at the right edge, in place of one line that says what is shown.
 
     Returns:
         (height, width, 3) uint8 RGB.
@@ -157,11 +192,48 @@ def timeline(times_s: Sequence[float], errors_deg: Sequence[float], width: int, 
     out[band:] = 60
     if len(times_s) > 1:
         times, errors = np.asarray(times_s), np.asarray(errors_deg)
+        first = times[-1] - span_s if start_s is None else start_s
         keep = (times > times[-1] - span_s) & np.isfinite(errors)
-        x = (1 - (times[-1] - times[keep]) / span_s) * (width - 1)
+        x = (times[keep] - first) / span_s * (width - 1)
         # Square-root scale: the last five degrees matter as much as the first eighty.
         y = (1 - np.sqrt(np.clip(errors[keep] / top_deg, 0, 1))) * (height - 1)
         points = np.stack([x, y], axis=1).round().astype(np.int32)
-        cv2.polylines(out, [points], False, TARGET_COLOUR, 1, cv2.LINE_AA)
-    _line(out, f'gaze error, last {span_s:.0f} s', height - 6)
+        cv2.polylines(out, [points], False, TARGET_COLOUR, 2 if marks_deg else 1, cv2.LINE_AA)
+    for mark in marks_deg:
+        y = round((1 - math.sqrt(mark / top_deg)) * (height - 1))
+        out[y, :-34:4] = QUIET_COLOUR
+        write(out, f'{mark:g}', width - 30, min(height - 4, max(14, y + 5)), colour=QUIET_COLOUR)
+    if not marks_deg:
+        write(out, f'gaze error, last {span_s:.0f} s', 8, height - 6)
+    return out
+
+
+def stacked_bars(rows: np.ndarray, colours: Sequence[tuple[int, int, int]], width: int,
+                 height: int, span: int) -> np.ndarray:
+    """Signed parts of a sum over time: one bar per step, gains upwards and losses downwards.
+
+    Args:
+        rows: (steps, parts); the newest is the last.
+        colours: of the parts.
+        span: steps across the picture; older ones are left out.
+
+    Returns:
+        (height, width, 3) uint8 RGB; the scale fits what is shown.
+    """
+    out = np.full((height, width, 3), PANEL, np.uint8)
+    rows = np.asarray(rows, float).reshape(-1, len(colours))[-span:]
+    gains, losses = np.maximum(rows, 0).cumsum(axis=1), np.minimum(rows, 0).cumsum(axis=1)
+    top = max(1e-9, gains.max(initial=0.0))
+    bottom = min(0.0, losses.min(initial=0.0))
+    scale = (height - 2) / (top - bottom)
+    zero = round(1 + top * scale)
+    edges = np.linspace(0, width, span + 1).round().astype(int)
+    for step, row in enumerate(rows):
+        left, right = edges[step], max(edges[step] + 1, edges[step + 1])
+        for part in range(len(colours)):
+            ends = gains[step, part] if row[part] > 0 else losses[step, part]
+            first, last = sorted((round(1 + (top - ends) * scale),
+                                  round(1 + (top - ends + row[part]) * scale)))
+            out[first:last, left:right] = colours[part]
+    out[min(zero, height - 1)] = 120
     return out

@@ -17,6 +17,7 @@ INSTALL = {
     'matplotlib': _SIM,
     'numpy': 'pip install numpy, or with apt: python3-numpy',
     'PIL': _SIM,
+    'pygame': _SIM,
     'rclpy': _ROS,
     'rich': 'pip install rich',
     'safetensors': 'pip install safetensors',

@@ -8,13 +8,14 @@ import numpy as np
 from gaze_robot.foveation import FoveationPattern
 from gaze_robot_sim.envs.batch import EyeBatch, EyeConfig
 from gaze_robot_sim.envs.making import make_batch, Worlds
+from gaze_robot_sim.show import Show
 
 
 class GazeEnv(gymnasium.Env):
     """A batch of one as a gymnasium environment; a task's own class holds its specification."""
 
     Batch: ClassVar[type[EyeBatch]]
-    metadata: dict[str, Any] = {'render_modes': ['rgb_array'], 'render_fps': 30}
+    metadata: dict[str, Any] = {'render_modes': ['human', 'rgb_array'], 'render_fps': 30}
 
     def __init__(self, world: Worlds = 'procedural', pattern: FoveationPattern | None = None,
                  config: EyeConfig | None = None, render_mode: str | None = None, **options: Any
@@ -26,12 +27,15 @@ class GazeEnv(gymnasium.Env):
             pattern: what the eye samples; None: the default.
             config: all settings of the task, or
             options: single ones by name.
+            render_mode: 'rgb_array': `render()` returns frames, 'human': a window shows them.
 
         Raises:
             ConfigError, WorldError: the text says what is wrong and what is known.
         """
         self.render_mode = render_mode
         self.batch = make_batch(self.Batch, 1, world, pattern, config, options)
+        self.metadata = {**self.metadata, 'render_fps': round(self.batch.config.rate_hz)}
+        self._show = Show(self.batch, render_mode, self.metadata['render_modes'])
         self.observation_space = self.batch.observation_space
         self.action_space = self.batch.action_space
         self._observation: dict[str, np.ndarray] = {}
@@ -52,7 +56,9 @@ class GazeEnv(gymnasium.Env):
             seed = int(self.np_random.integers(1 << 31))
         self.batch.reseed([seed])
         self.batch.start([0], options)
-        return self._look(), {'error_rad': float(self.batch.error_rad()[0])}
+        observation = self._look()
+        self._show.began([0])
+        return observation, {'error_rad': float(self.batch.error_rad()[0])}
 
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict]:
         """Move, look.
@@ -62,14 +68,24 @@ class GazeEnv(gymnasium.Env):
         """
         value, parts = self.batch.step(np.asarray(action)[None])
         info = {name: float(part[0]) for name, part in parts.items()}
-        return self._look(), float(value[0]), False, bool(self.batch.finished[0]), info
+        observation = self._look()
+        self._show.stepped(parts)
+        return observation, float(value[0]), False, bool(self.batch.finished[0]), info
 
     def render(self) -> np.ndarray | None:
-        """One frame, (height, width, 3) uint8 RGB."""
-        return None
+        """One frame, (720, 1280, 3) uint8 RGB, in the mode 'rgb_array'; else None.
+
+        In the mode 'human' a window shows every step by itself.
+
+        Raises:
+            CommandError: nothing is to be seen before the first `reset`.
+        """
+        frames = self._show.frames()
+        return frames[0] if frames else None
 
     def close(self) -> None:
-        """Close the world."""
+        """Close the world, and the window if there is one."""
+        self._show.close()
         self.batch.close()
 
     def _look(self) -> dict[str, np.ndarray]:

@@ -11,6 +11,7 @@ from gaze_robot.foveation import FoveationPattern
 from gaze_robot_sim.cores import Threads
 from gaze_robot_sim.envs.batch import EyeBatch, EyeConfig
 from gaze_robot_sim.envs.making import make_batch, Worlds
+from gaze_robot_sim.show import Show
 
 
 class GazeVectorEnv(VectorEnv):
@@ -21,7 +22,7 @@ class GazeVectorEnv(VectorEnv):
 
     Batch: ClassVar[type[EyeBatch]]
     metadata: dict[str, Any] = {'autoreset_mode': AutoresetMode.SAME_STEP,
-                                'render_modes': [], 'render_fps': 30}
+                                'render_modes': ['rgb_array'], 'render_fps': 30}
 
     def __init__(self, num_envs: int = 1, world: Worlds = 'procedural',
                  pattern: FoveationPattern | None = None, config: EyeConfig | None = None,
@@ -35,6 +36,8 @@ class GazeVectorEnv(VectorEnv):
         self.batch = make_batch(self.Batch, num_envs, world, pattern, config, options,
                                 self._threads)
         self.num_envs, self.render_mode = num_envs, render_mode
+        self.metadata = {**self.metadata, 'render_fps': round(self.batch.config.rate_hz)}
+        self._show = Show(self.batch, render_mode, self.metadata['render_modes'])
         self.single_observation_space = self.batch.observation_space
         self.single_action_space = self.batch.action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -52,13 +55,16 @@ class GazeVectorEnv(VectorEnv):
         if seed is not None:
             self.batch.reseed(seed)
         self.batch.start(range(self.num_envs), options)
-        return self.batch.look(), {'error_rad': self.batch.error_rad(), '_error_rad': self._all}
+        observation = self.batch.look()
+        self._show.began(range(self.num_envs))
+        return observation, {'error_rad': self.batch.error_rad(), '_error_rad': self._all}
 
     def step(self, actions: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray,
                                                  np.ndarray, dict[str, Any]]:
         """Move, look, and restart the eyes whose time is over."""
         value, parts = self.batch.step(np.asarray(actions))
         observation = self.batch.look()
+        self._show.stepped(parts)
         done = self.batch.finished
         infos: dict[str, Any] = {}
         for name, part in parts.items():
@@ -79,12 +85,23 @@ class GazeVectorEnv(VectorEnv):
         self.batch.start(ended)
         for name, rows in self.batch.look(ended).items():
             observation[name][ended] = rows
+        self._show.began(ended)
         # What the new episodes say of themselves; their first step has no reward terms yet.
         infos['error_rad'] = self.batch.error_rad()
         for name in list(infos):
             if name.startswith('_reward/'):
                 infos[name] = ~done
                 infos[name[1:]] = np.where(done, 0.0, infos[name[1:]])
+
+    def render(self) -> tuple[np.ndarray, ...] | None:
+        """A frame of every eye as it is now, each (720, 1280, 3) uint8 RGB, or None.
+
+        None without `render_mode='rgb_array'`. An eye whose episode ended shows its next one.
+
+        Raises:
+            CommandError: nothing is to be seen before the first `reset`.
+        """
+        return self._show.frames()
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close worlds and threads."""
