@@ -66,8 +66,9 @@ check: lint		## lint and the quick tests: run it before a commit
 fmt: $(STAMP)		## put imports in order and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 
-bench: $(STAMP)		## milliseconds per stage on this machine, one table
+bench: $(STAMP)		## milliseconds per stage, views and steps per second, on this machine
 	$(BIN)/python bench/stages.py $(ARGS)
+	$(BIN)/gaze-robot bench render
 
 clean:			## remove what the other targets made
 	rm -rf $(VENV) build install log demo *.egg-info

@@ -50,6 +50,14 @@ COMMANDS = {
         'measure searching, beside a random policy and a raster scan',
         'gaze-robot eval search --worlds procedural --n 200 --seed 1 --json eval.json',
         'gaze_robot_sim.evaluate', 'EvalSearchConfig', 'evaluate_search'),
+    'sim watch': Command(
+        'film some episodes of an environment: what the eye sees, the truth, the reward',
+        'gaze-robot sim watch Search-v0 --policy oracle --out watch.mp4',
+        'gaze_robot_sim.watch', 'WatchConfig', 'watch'),
+    'bench render': Command(
+        'measure how fast eyes see on this machine, beside a plain renderer',
+        'gaze-robot bench render --json bench.json',
+        'gaze_robot_sim.benchmarks', 'BenchRenderConfig', 'bench_render'),
 }
 DOCTOR = 'say what is installed, what is missing, and how to get it'
 
