@@ -52,3 +52,12 @@ def move(action: np.ndarray, discrete: bool) -> np.ndarray:
     if not np.all(np.isfinite(value)):
         raise CommandError(f'an action must be finite, got {action}')
     return np.clip(value, -1.0, 1.0) * MAX_STEP_RAD
+
+
+def nearest_move(towards: np.ndarray) -> np.ndarray:
+    """The discrete moves (B,) that come nearest to displacements (B, 2), radians."""
+    size = np.linalg.norm(towards, axis=1, keepdims=True)
+    reach = np.linalg.norm(MOVES, axis=1).max()
+    wanted = towards * np.minimum(1.0, reach / np.maximum(size, 1e-9))
+    nearest = np.linalg.norm(MOVES[None] - wanted[:, None], axis=2).argmin(axis=1)
+    return np.where(size[:, 0] < 1e-9, STAY, nearest)

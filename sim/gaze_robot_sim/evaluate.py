@@ -16,19 +16,21 @@ from gaze_robot.allocator import keep_large_blocks
 from gaze_robot.checkpoint import load_policy
 from gaze_robot.errors import CheckpointError, ConfigError
 from gaze_robot.geometry import angle_between
-from gaze_robot.policy.actions import MOVES
+from gaze_robot.policy.actions import nearest_move
 from gaze_robot.policy.network import EyePolicy
 from gaze_robot_sim.cores import available_cores
 from gaze_robot_sim.envs.search import SearchConfig
 from gaze_robot_sim.envs.seeing import SeeingBatch
-from gaze_robot_sim.rule import nearest_move, SearchRule
+from gaze_robot_sim.oracles import Oracle, random_policy
+from gaze_robot_sim.rule import SearchRule
 from gaze_robot_sim.scenes import open_world
 from gaze_robot_sim.scenes.base import World
 from gaze_robot_sim.scenes.procedural import ProceduralWorld
 from gaze_robot_sim.scenes.targets import template_match
 
 Chooser = Callable[[dict[str, np.ndarray], SeeingBatch], np.ndarray]
-"""Observation and simulator to (B,) actions; baselines may use pose and heatmaps, not truth."""
+"""Observation and simulator to (B,) actions; but for the oracle, baselines may use pose and
+heatmaps, not the truth."""
 
 WITHIN_DEG, HOLD_S = 5.0, 0.5
 _UNSEEN = 1 << 40
@@ -71,15 +73,6 @@ def learned(eye: EyePolicy) -> Chooser:
     def choose(observation: dict[str, np.ndarray], batch: SeeingBatch) -> np.ndarray:
         return eye.act(torch.from_numpy(observation['tokens']),
                        torch.from_numpy(observation['vector'])).numpy()
-    return choose
-
-
-def random_policy(seed: int) -> Chooser:
-    """Any of the moves, at any time."""
-    rng = np.random.default_rng(seed)
-
-    def choose(_: dict[str, np.ndarray], batch: SeeingBatch) -> np.ndarray:
-        return rng.integers(len(MOVES), size=batch.eyes)
     return choose
 
 
@@ -236,7 +229,7 @@ def evaluate_search(config: EvalSearchConfig) -> dict[str, Any]:
                                       policy.perception.pattern.fov_deg[0], success)
         baselines: dict[str, Any] = {}
         for name, choose in (('random', random_policy(config.seed)), ('raster', RasterScan()),
-                             ('rule', SearchRule())):
+                             ('rule', SearchRule()), ('oracle', Oracle())):
             run = run_episodes(fresh(), choose, config.n, shown(name))
             baselines[name] = score(run['error_deg'], task.rate_hz)
         baselines['template_glance'] = template_baseline(fresh(), config.n,

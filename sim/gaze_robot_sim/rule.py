@@ -5,18 +5,9 @@ It knows what the policy knows, and no more: the estimator's peaks, the memory, 
 
 import numpy as np
 
-from gaze_robot.policy.actions import MOVES, STAY
+from gaze_robot.policy.actions import nearest_move
 from gaze_robot.policy.observation import turn_to
 from gaze_robot_sim.envs.seeing import SeeingBatch
-
-
-def nearest_move(towards: np.ndarray) -> np.ndarray:
-    """The discrete moves (B,) that come nearest to displacements (B, 2), radians."""
-    size = np.linalg.norm(towards, axis=1, keepdims=True)
-    reach = np.linalg.norm(MOVES, axis=1).max()
-    wanted = towards * np.minimum(1.0, reach / np.maximum(size, 1e-9))
-    move = np.linalg.norm(MOVES[None] - wanted[:, None], axis=2).argmin(axis=1)
-    return np.where(size[:, 0] < 1e-9, STAY, move)
 
 
 class SearchRule:

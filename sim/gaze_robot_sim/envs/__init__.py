@@ -2,7 +2,7 @@
 
 import gymnasium
 
-TASKS = ('Search',)
+TASKS = ('Search', 'Track', 'Orient', 'Follow')
 
 for task in TASKS:
     module = f'gaze_robot_sim.envs.{task.lower()}'

@@ -141,7 +141,6 @@ class EyeBatch:
         """(B,) whether there is something to look at now."""
         self.reported = np.zeros((eyes, 2))
         """(B, 2) pan and tilt as the encoders said at the last glance, radians."""
-        self._before = np.zeros(eyes)
         self._episodes = np.zeros(eyes, int)
         self._start_s = np.zeros(eyes)
         self.random = [np.random.default_rng(seed + eye) for eye in range(eyes)]
@@ -166,6 +165,10 @@ class EyeBatch:
 
     def extras(self, eyes: np.ndarray) -> dict[str, np.ndarray]:
         """The values of those for some eyes, each (len(eyes), ...)."""
+        return {}
+
+    def facts(self) -> dict[str, np.ndarray]:
+        """What the task knows besides, for `info` and not for the eye: (B,) each."""
         return {}
 
     # --- spaces
@@ -212,6 +215,11 @@ class EyeBatch:
         """(B,) angle from each fovea's centre to its target: the truth, for rewards and scores."""
         return angle_between(direction_from_pan_tilt(self.pose[:, 0], self.pose[:, 1]), self.aim)
 
+    def truth(self) -> dict[str, np.ndarray]:
+        """'error_rad' and the task's own facts, (B,) each."""
+        return {'error_rad': self.error_rad(),
+                **{name: rows.copy() for name, rows in self.facts().items()}}
+
     def scene_time(self, eye: int) -> float:
         """Where in its scene's time an eye is, seconds."""
         return float(self._start_s[eye] + self.elapsed_s[eye])
@@ -254,8 +262,6 @@ class EyeBatch:
             self.retina.start(eye, rng, random_camera(rng) if self.config.random_cameras
                               else (self.config.hfov_deg, self.config.aspect))
             self._episodes[eye] += 1
-        self._before = np.where(np.isin(np.arange(self.eyes), eyes), self.error_rad(),
-                                self._before)
 
     def _draw_scene(self, world: World, eye: int, rng: np.random.Generator) -> int:
         if world.count is not None:
@@ -289,21 +295,22 @@ class EyeBatch:
             action: (B,) integers or (B, 2) in [-1, 1]: a displacement from the reported pose.
 
         Returns:
-            Reward (B,), and 'reward/<term>' and 'error_rad', (B,) each.
+            Reward (B,), and 'reward/<term>' and all of `truth`, (B,) each.
 
         Raises:
             CommandError: the wrong number of actions, one out of range or not finite.
         """
         if len(action) != self.eyes:
             raise CommandError(f'{self.eyes} eyes need as many actions, got {len(action)}')
+        looked = self.pose
         self.motion.step(self.reported + move(action, self.config.discrete))
         self.steps += 1
         self.advance()
-        error = self.error_rad()
-        value, parts = reward(Outcome(error, self._before, np.linalg.norm(self.speed, axis=1),
-                                      self.present), self.config.rewards)
-        self._before = error
-        return value, {**parts, 'error_rad': error}
+        truth = self.truth()
+        before = angle_between(direction_from_pan_tilt(looked[:, 0], looked[:, 1]), self.aim)
+        value, parts = reward(Outcome(truth['error_rad'], before, np.linalg.norm(
+            self.speed, axis=1), self.present), self.config.rewards)
+        return value, {**parts, **truth}
 
     def look(self, eyes: Eyes | None = None) -> dict[str, np.ndarray]:
         """Take a glance with some eyes (default all): an observation for each, (len(eyes), ...).

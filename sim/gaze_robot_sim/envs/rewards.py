@@ -19,7 +19,8 @@ class Outcome:
     """(B,) from the fovea's centre to the target."""
 
     before_rad: np.ndarray
-    """(B,) the same before the step."""
+    """(B,) from where it looked before the step to where the target is now: what a target does
+    by itself is no approach."""
 
     speed_rad_s: np.ndarray
     """(B,) of the head."""

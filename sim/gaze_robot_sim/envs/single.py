@@ -58,7 +58,7 @@ class GazeEnv(gymnasium.Env):
         self.batch.start([0], options)
         observation = self._look()
         self._show.began([0])
-        return observation, {'error_rad': float(self.batch.error_rad()[0])}
+        return observation, {name: rows[0].item() for name, rows in self.batch.truth().items()}
 
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict]:
         """Move, look.
@@ -67,7 +67,7 @@ class GazeEnv(gymnasium.Env):
             CommandError: the action is out of range or not finite.
         """
         value, parts = self.batch.step(np.asarray(action)[None])
-        info = {name: float(part[0]) for name, part in parts.items()}
+        info = {name: part[0].item() for name, part in parts.items()}
         observation = self._look()
         self._show.stepped(parts)
         return observation, float(value[0]), False, bool(self.batch.finished[0]), info

@@ -57,7 +57,10 @@ class GazeVectorEnv(VectorEnv):
         self.batch.start(range(self.num_envs), options)
         observation = self.batch.look()
         self._show.began(range(self.num_envs))
-        return observation, {'error_rad': self.batch.error_rad(), '_error_rad': self._all}
+        infos: dict[str, Any] = {}
+        for name, rows in self.batch.truth().items():
+            infos[name], infos[f'_{name}'] = rows, self._all
+        return observation, infos
 
     def step(self, actions: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray,
                                                  np.ndarray, dict[str, Any]]:
@@ -87,7 +90,7 @@ class GazeVectorEnv(VectorEnv):
             observation[name][ended] = rows
         self._show.began(ended)
         # What the new episodes say of themselves; their first step has no reward terms yet.
-        infos['error_rad'] = self.batch.error_rad()
+        infos.update(self.batch.truth())
         for name in list(infos):
             if name.startswith('_reward/'):
                 infos[name] = ~done

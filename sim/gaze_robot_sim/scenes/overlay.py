@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 import functools
 import math
-import weakref
 
 import cv2
 import numpy as np
@@ -18,6 +17,7 @@ import numpy as np
 from gaze_robot.camera import CameraModel
 from gaze_robot.errors import WorldError
 from gaze_robot.foveation import FoveationPattern
+from gaze_robot_sim.scenes.shrunk import mips_of
 
 _Row = tuple[float, float, float]
 _Rows = tuple[_Row, _Row, _Row]
@@ -68,9 +68,18 @@ class Sprite:
 def draw_on_levels(levels: Sequence[np.ndarray], pattern: FoveationPattern, pan_rad: float,
                    tilt_rad: float, sprites: Sequence[Sprite]) -> None:
     """Draw on the levels (window, window, 3) uint8 of an eye, in place, the farthest first."""
+    flat = math.cos(tilt_rad)
+    ahead = np.array([flat * math.cos(pan_rad), flat * math.sin(pan_rad), -math.sin(tilt_rad)])
+    reach = [math.atan(math.sqrt(2) * pattern.half_tangent(i)) for i in range(len(levels))]
     for sprite in sprites:
+        away = math.acos(max(-1.0, min(1.0, float(ahead @ sprite.direction))))
+        away -= math.atan(math.hypot(*sprite.half_size) * (1 + 1 / min(sprite.picture.shape[:2])))
+        if away > reach[-1]:
+            continue
         turn = _turn(sprite, pan_rad, tilt_rad)
         for i, level in enumerate(levels):
+            if away > reach[i]:
+                continue
             half = pattern.window[i] / 2
             steps = _steps(pattern.window[i], half, half / pattern.half_tangent(i))
             _draw_flat(level, steps, steps, sprite, turn)
@@ -94,18 +103,18 @@ def draw_on_panorama(image: np.ndarray, sprites: Sequence[Sprite]) -> None:
     pan = ((0.5 - (np.arange(width) + 0.5) / width) * 2 * np.pi).astype(np.float32)
     tilt = (((np.arange(height) + 0.5) / height - 0.5) * np.pi).astype(np.float32)
     for sprite in sprites:
-        axes = _axes(sprite.direction, sprite.roll_rad)
+        turn = axes(sprite.direction, sprite.roll_rad)
         rows, columns = _panorama_box(sprite, width, height)
         cos, sin = np.cos(tilt[rows])[:, None], np.sin(tilt[rows])[:, None]
         for start, end in columns:
             x, y = cos * np.cos(pan[start:end]), cos * np.sin(pan[start:end])
-            _paint(image[rows, start:end], sprite, axes, x, y, -sin, math.pi / height)
+            _paint(image[rows, start:end], sprite, turn, x, y, -sin, math.pi / height)
 
 
 # --- where a sprite is
 
 
-def _axes(direction: np.ndarray, roll_rad: float) -> _Rows:
+def axes(direction: np.ndarray, roll_rad: float) -> _Rows:
     """Right, down and forward of a sprite in the base frame."""
     x, y, z = (float(value) for value in direction)
     level = math.hypot(x, y)
@@ -120,7 +129,7 @@ def _turn(sprite: Sprite, pan_rad: float, tilt_rad: float) -> _Rows:
     """The rotation from the optical frame of a camera at (pan, tilt) to the sprite's frame."""
     cp, sp, ct, st = math.cos(pan_rad), math.sin(pan_rad), math.cos(tilt_rad), math.sin(tilt_rad)
     base = np.array([[sp, -st * cp, ct * cp], [-cp, -st * sp, ct * sp], [0.0, -ct, -st]])
-    turned = np.array(_axes(sprite.direction, sprite.roll_rad)) @ base
+    turned = np.array(axes(sprite.direction, sprite.roll_rad)) @ base
     first, second, third = turned.tolist()
     return tuple(first), tuple(second), tuple(third)
 
@@ -217,36 +226,6 @@ def _panorama_box(sprite: Sprite, width: int, height: int
 # --- what it looks like there
 
 
-class _Mips:
-    """A picture with premultiplied alpha and its halves, quarters..., built when needed."""
-
-    def __init__(self, picture: np.ndarray) -> None:
-        colour, alpha = picture[..., :3].astype(np.uint16), picture[..., 3:]
-        whole = np.concatenate([((colour * alpha + 127) // 255).astype(np.uint8), alpha], axis=-1)
-        self._levels = [np.ascontiguousarray(whole)]
-
-    def at(self, level: int) -> np.ndarray:
-        while len(self._levels) <= level and min(self._levels[-1].shape[:2]) > 1:
-            height, width = self._levels[-1].shape[:2]
-            self._levels.append(cv2.resize(self._levels[-1], (width // 2, height // 2),
-                                           interpolation=cv2.INTER_AREA))
-        return self._levels[min(level, len(self._levels) - 1)]
-
-
-_mips: dict[int, tuple[weakref.ref[np.ndarray], _Mips]] = {}
-
-
-def _mips_of(picture: np.ndarray) -> _Mips:
-    """The picture's copies, made once in its life."""
-    key = id(picture)
-    known = _mips.get(key)
-    if known is not None and known[0]() is picture:
-        return known[1]
-    made = _Mips(picture)
-    _mips[key] = weakref.ref(picture, lambda _: _mips.pop(key, None)), made
-    return made
-
-
 def _paint(target: np.ndarray, sprite: Sprite, turn: _Rows, x: np.ndarray, y: np.ndarray,
            z: np.ndarray, step: float) -> None:
     """Draw a sprite over a block of pixels.
@@ -267,7 +246,7 @@ def _paint(target: np.ndarray, sprite: Sprite, turn: _Rows, x: np.ndarray, y: np
     footprint = step / max(depth.item(middle), _NEAR) ** 1.5 / (2 * half_width)
     footprint *= sprite.picture.shape[1]
     fine = footprint > 1.2
-    source = _mips_of(sprite.picture).at(int(math.log2(max(footprint / 2, 1))))
+    source = mips_of(sprite.picture).at(int(math.log2(max(footprint / 2, 1))))
     # Tangents to pixels of the source, whose first one's centre is its 0: still a 3 x 3 matrix.
     u = _pixel_row(turn[0], turn[2], source.shape[1], half_width)
     v = _pixel_row(turn[1], turn[2], source.shape[0], half_height)
