@@ -131,8 +131,9 @@ class Dashboard:
         if batch.present[eye]:
             self._text(out, f'error {math.degrees(error):.1f} deg', 680, 32, 0.62,
                        TARGET_COLOUR if error < ON_TARGET_RAD else WARN)
+        facts = batch.facts()
         flags = {'nothing to look at': not batch.present[eye],
-                 'target hidden': bool(getattr(batch, 'occluded', ~batch.present)[eye]),
+                 'target hidden': 'occluded' in facts and facts['occluded'][eye],
                  'paused: the world waits': batch.steps[eye] < batch.config.pause_steps}
         self._text(out, '   '.join(name for name, on in flags.items() if on).upper(), 880, 32,
                    0.55, WARN)
