@@ -50,6 +50,18 @@ COMMANDS = {
         'measure searching, beside a random policy and a raster scan',
         'gaze-robot eval search --worlds procedural --n 200 --seed 1 --json eval.json',
         'gaze_robot_sim.evaluate', 'EvalSearchConfig', 'evaluate_search'),
+    'eval track': Command(
+        'measure tracking: a player that knows the truth, a random one; no learned policy yet',
+        'gaze-robot eval track --worlds procedural --n 100 --seed 1 --json track.json',
+        'gaze_robot_sim.evaluate_tasks', 'EvalTrackConfig', 'evaluate_task'),
+    'eval orient': Command(
+        'measure turning to who appears, likewise; no learned policy yet',
+        'gaze-robot eval orient --worlds procedural --n 100 --seed 1 --json orient.json',
+        'gaze_robot_sim.evaluate_tasks', 'EvalOrientConfig', 'evaluate_task'),
+    'eval follow': Command(
+        'measure looking where a person looks, likewise; no learned policy yet',
+        'gaze-robot eval follow --worlds procedural --n 100 --seed 1 --json follow.json',
+        'gaze_robot_sim.evaluate_tasks', 'EvalFollowConfig', 'evaluate_task'),
     'sim watch': Command(
         'film some episodes of an environment: what the eye sees, the truth, the reward',
         'gaze-robot sim watch Search-v0 --policy oracle --out watch.mp4',
