@@ -33,6 +33,10 @@ _CHUNK_TAPS = 1 << 16
 _COARSE, _FINE = 0.75, 3.0
 """Panorama pixels per sample between which one tap is not enough."""
 
+_PRODUCT_TAPS = 1 << 14
+"""Taps per matrix product: larger ones wake BLAS's own threads, which on a busy machine wait for
+each other most of the time."""
+
 _KEPT_ATLASES = 4
 """Per panorama: one for each pattern or camera that looks at it."""
 
@@ -272,8 +276,11 @@ def _rotations(poses: np.ndarray) -> np.ndarray:
 
 def _read(panorama: Panorama, rotation: np.ndarray, plan: _Plan) -> np.ndarray:
     """Read a panorama through rays turned by (B, 3, 3), once per eye: (B, P, 3) uint8."""
-    # One small product per eye: large ones wake BLAS's threads, which get in everybody's way.
-    back, left, up = (rotation @ plan.rays).transpose(1, 0, 2)
+    turned = np.empty((len(rotation), *plan.rays.shape), np.float32)
+    for first in range(0, plan.rays.shape[1], _PRODUCT_TAPS):
+        part = slice(first, first + _PRODUCT_TAPS)
+        np.matmul(rotation, plan.rays[:, part], out=turned[:, :, part])
+    back, left, up = turned.transpose(1, 0, 2)
     level, u = cv2.cartToPolar(back, left)
     v = cv2.phase(up, level)
     for along, (scale, shift) in ((u, plan.to_column), (v, plan.to_row)):
