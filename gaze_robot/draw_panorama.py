@@ -22,7 +22,7 @@ def _panorama_rays(width: int, height: int) -> np.ndarray:
 
 
 def draw_view(panorama: np.ndarray, pan_rad: float, tilt_rad: float,
-              half_sizes: Sequence[tuple[float, float]], dim: float = 0.45) -> None:
+              half_sizes: Sequence[tuple[float, float]], dim: float = 0.55) -> None:
     """Show on a panorama, in place, where an eye at (pan, tilt) looks.
 
     The outline of every level is drawn and what lies outside the last one is darkened. Every pixel

@@ -57,8 +57,8 @@ class Dashboard:
         Raises:
             ConfigError: too small to be read, or too large.
         """
-        if not 640 <= width <= 3840:
-            raise ConfigError(f'frames are between 640 and 3840 pixels wide, got {width}')
+        if not 800 <= width <= 3840:
+            raise ConfigError(f'frames are between 800 and 3840 pixels wide, got {width}')
         self.batch, self.eye = batch, eye
         self.title = title or type(batch).__name__.removesuffix('Batch')
         self._scale = width / WIDTH
@@ -80,7 +80,8 @@ class Dashboard:
             parts: what `EyeBatch.step` returned beside the reward, (B,) each.
         """
         self._poses.append(self.batch.pose[self.eye].copy())
-        self._errors.append(math.degrees(parts['error_rad'][self.eye]))
+        self._errors.append(math.degrees(parts['error_rad'][self.eye])
+                            if self.batch.present[self.eye] else math.nan)
         for name, value in parts.items():
             if name.startswith('reward/'):
                 self._terms.setdefault(name[7:], []).append(float(value[self.eye]))
@@ -132,9 +133,9 @@ class Dashboard:
             self._text(out, f'error {math.degrees(error):.1f} deg', 680, 32, 0.62,
                        TARGET_COLOUR if error < ON_TARGET_RAD else WARN)
         facts = batch.facts()
-        flags = {'nothing to look at': not batch.present[eye],
+        flags = {'no target now': not batch.present[eye],
                  'target hidden': 'occluded' in facts and facts['occluded'][eye],
-                 'paused: the world waits': batch.steps[eye] < batch.config.pause_steps}
+                 'world paused': batch.steps[eye] < batch.config.pause_steps}
         self._text(out, '   '.join(name for name, on in flags.items() if on).upper(), 880, 32,
                    0.55, WARN)
 
@@ -223,8 +224,7 @@ class Dashboard:
         self._put(out, (left, 506, right - 150 - left, 202),
                   lambda width, height: stacked_bars(rows, colours, width, height, span))
         if len(rows):
-            self._text(out, f'{np.maximum(rows[-span:], 0).sum(axis=1).max():+.2g}', left + 4, 520,
-                       0.42, QUIET_COLOUR)
+            self._text(out, f'{np.maximum(rows[-span:], 0).sum(axis=1).max():+.2g}', left + 4, 520)
         for i, (name, colour) in enumerate(zip(names, colours)):
             y = 522 + i * min(34, 190 // max(1, len(names)))
             self._text(out, name, right - 140, y, 0.48, colour)
