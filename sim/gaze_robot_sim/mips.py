@@ -98,8 +98,8 @@ def make_atlas(image: np.ndarray, copies: tuple[Copy, ...]) -> np.ndarray:
     for copy, place in zip(copies, spots):
         while 2 * shrunk <= copy.shrink:
             shrunk *= 2
-            size = (max(1, image.shape[1] // shrunk), max(1, image.shape[0] // shrunk))
-            halved = cv2.resize(halved, size, interpolation=cv2.INTER_AREA)
+            halved = _halved(halved, (max(1, image.shape[1] // shrunk),
+                                      max(1, image.shape[0] // shrunk)))
         small = halved
         if halved.shape[1::-1] != (place.width, place.height):
             small = cv2.resize(halved, (place.width, place.height), interpolation=cv2.INTER_AREA)
@@ -107,6 +107,15 @@ def make_atlas(image: np.ndarray, copies: tuple[Copy, ...]) -> np.ndarray:
                       place.left - 1:place.left + place.width + 1]
         block[:] = _continued(_smoothed(small, copy), 1, 1)
     return atlas
+
+
+def _halved(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Half as large, without a drift: a mean of 2x2 that ends in .5 is rounded up in every other
+    row and down in the others, where OpenCV alone rounds it up, 1 / 4 grey level per halving.
+    """
+    half = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    half[::2] = ~cv2.resize(~image, size, interpolation=cv2.INTER_AREA)[::2]
+    return half
 
 
 def _continued(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
