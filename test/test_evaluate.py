@@ -140,6 +140,7 @@ def test_raster_scan_covers_what_the_head_can_turn_to(room):
     scan, visited = RasterScan(), []
     for _ in range(600):
         batch.step(scan({}, batch))
+        batch.reported[:] = batch.pose
         visited.append(batch.pose[0].copy())
     gaze = direction_from_pan_tilt(*np.array(visited).T)
     for pan_deg in range(-175, 180, 10):

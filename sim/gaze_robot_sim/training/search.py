@@ -148,10 +148,13 @@ class _Keeper(BaseCallback):
     def _on_step(self) -> bool:
         return True
 
+    def _on_rollout_start(self) -> None:
+        # Here and not at a rollout's end, where PPO has yet to learn from it.
+        if self.rollouts and self.rollouts % self.config.eval_every == 0:
+            self.keep()
+
     def _on_rollout_end(self) -> None:
         self.rollouts += 1
-        if self.rollouts % self.config.eval_every == 0:
-            self.keep()
 
     def _on_training_end(self) -> None:
         self.keep()
