@@ -221,7 +221,7 @@ def stacked_bars(rows: np.ndarray, colours: Sequence[tuple[int, int, int]], widt
         (height, width, 3) uint8 RGB; the scale fits what is shown.
     """
     out = np.full((height, width, 3), PANEL, np.uint8)
-    rows = np.asarray(rows, float).reshape(-1, len(colours))[-span:]
+    rows = np.asarray(rows, float)[-span:]
     gains, losses = np.maximum(rows, 0).cumsum(axis=1), np.minimum(rows, 0).cumsum(axis=1)
     top = max(1e-9, gains.max(initial=0.0))
     bottom = min(0.0, losses.min(initial=0.0))

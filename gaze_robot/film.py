@@ -28,7 +28,7 @@ class Film:
 
     def wants(self, now_s: float) -> bool:
         """Whether the next frame is due; ask before drawing one."""
-        return now_s >= self._due_s
+        return now_s >= self._due_s - 1e-9             # sums of steps fall short of it
 
     def add(self, frame: np.ndarray, now_s: float) -> None:
         """Keep a frame, (h, w, 3) uint8 RGB; made as large as the first."""

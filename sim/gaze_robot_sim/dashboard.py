@@ -116,9 +116,8 @@ class Dashboard:
 
     def _put(self, out: np.ndarray, place: Rect, draw: Callable[[int, int], np.ndarray]
              ) -> None:
-        left, top, right, bottom = (self._px(value) for value in (
-            place[0], place[1], place[0] + place[2], place[1] + place[3]))
-        out[top:bottom, left:right] = draw(right - left, bottom - top)
+        left, top, width, height = map(self._px, place)
+        out[top:top + height, left:left + width] = draw(width, height)
 
     # --- parts
 
@@ -218,7 +217,8 @@ class Dashboard:
     def _reward(self, out: np.ndarray, left: int, right: int) -> None:
         names = list(self._terms) or list(self.batch.config.rewards)
         colours = [TERM_COLOURS[i % len(TERM_COLOURS)] for i in range(len(names))]
-        rows = np.array([self._terms[name] for name in self._terms]).T
+        rows = (np.array(list(self._terms.values())).T if self._terms
+                else np.zeros((0, len(names))))
         span = min(_SPAN, self.batch.config.length)
         self._text(out, f'reward per step, sum {rows.sum():+.2f}', left, 498)
         self._put(out, (left, 506, right - 150 - left, 202),

@@ -111,9 +111,8 @@ class Window:
         self._screen.blit(pygame.image.frombuffer(frame.tobytes(), size, 'RGB'), (0, 0))
         pygame.display.flip()
         self._clock.tick(self.fps)
-        if pygame.event.get(pygame.QUIT):
+        if any(event.type == pygame.QUIT for event in pygame.event.get()):
             self.close()
-        pygame.event.pump()
 
     def close(self) -> None:
         """Close the window; it does not open again. Calling twice does no harm."""
