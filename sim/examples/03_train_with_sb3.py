@@ -22,7 +22,8 @@ from gaze_robot_sim.training.extractor import PatchExtractor
 def main(steps: int = 2048, eyes: int = 16) -> None:
     torch.set_num_threads(1)
     pattern = FoveationPattern((22.6, 43.6, 90.0), (32, 32, 32), 8)
-    env = GazeVecEnv(make_batch(SearchBatch, eyes, pattern=pattern, options={'scenes': 4}))
+    options = {'episode_s': 1.0, 'scenes': 4}
+    env = GazeVecEnv(make_batch(SearchBatch, eyes, pattern=pattern, options=options))
     # Below 36 samples stable-baselines3's own network for pictures cannot be used; with the
     # default pattern leave policy_kwargs out, or keep them: they are quicker.
     model = PPO('MultiInputPolicy', env, n_steps=64, batch_size=256, n_epochs=2, seed=0,
