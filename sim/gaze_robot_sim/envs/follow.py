@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gaze_robot.errors import ConfigError
 from gaze_robot.geometry import base_ray, direction_from_pan_tilt, pan_tilt_from_direction
 from gaze_robot_sim.envs import cast
 from gaze_robot_sim.envs.batch import EyeBatch, EyeConfig
@@ -33,6 +34,8 @@ _APART_RAD = math.radians(14)
 _GAZES_APART_RAD = math.radians(28)
 """Things are so far apart at least, for the viewer and for the figure."""
 _START_DEG = 15.0
+_PLACES = 20
+"""Tries to find room for all things: one is nearly always enough."""
 
 
 @dataclass(frozen=True)
@@ -65,19 +68,23 @@ class Company:
     """
 
     def __init__(self, rng: np.random.Generator, config: FollowConfig) -> None:
-        """Draw everything but the times, which are drawn as they come."""
+        """Draw everything but the times, which are drawn as they come.
+
+        Raises:
+            ConfigError: the limits of the viewer's head leave no room for two things.
+        """
         self._rng, self._mind_s = rng, config.mind_s
-        pan, _ = cast.reach(config.limits, _HEAD_TILT_DEG)
-        half = min(_AWAY_RAD[1], (pan[1] - pan[0]) / 2)
-        self._limits = pan, cast.reach(config.limits, (-42.0, 42.0))[1]
-        self.head = (rng.uniform(pan[0] + half, pan[1] - half),
-                     math.radians(cast.draw(rng, _HEAD_TILT_DEG)))
+        self._limits = cast.reach(config.limits, (-42.0, 42.0))
+        self._tilt = cast.reach(config.limits, _HEAD_TILT_DEG)[1]
         self._person = int(rng.integers(cast.PEOPLE))
         self._height = math.radians(cast.draw(rng, _HEIGHT_DEG))
-        self.gazes: list[tuple[int, int]] = []
-        """Which way it looks at each thing, of GAZES_DEG."""
-        self.things: list[Sprite] = []
-        self._place(int(rng.integers(config.things[0], config.things[1] + 1)))
+        self.head = 0.0, 0.0
+        """Pan and tilt of the middle of its head."""
+        placed = self._place(int(rng.integers(config.things[0], config.things[1] + 1)))
+        self.gazes = [GAZES_DEG[number] for number, _ in placed]
+        """Which way it looks at each thing."""
+        self.things = [Sprite(cast.thing(int(rng.integers(cast.THINGS))), direction,
+                              math.radians(cast.draw(rng, _WIDTH_DEG))) for _, direction in placed]
         self.choice = int(rng.integers(len(self.things)))
         """The thing that is looked at now."""
         self._changes_s = cast.draw(rng, self._mind_s)
@@ -89,8 +96,7 @@ class Company:
         before = self.choice
         while t_s >= self._changes_s:
             others = len(self.things) - 1
-            self.choice = (self.choice + 1 + int(self._rng.integers(others))) % (others + 1) \
-                if others else 0
+            self.choice = (self.choice + 1 + int(self._rng.integers(others))) % (others + 1)
             self._changes_s += cast.draw(self._rng, self._mind_s)
         if before == self.choice:
             return False
@@ -101,16 +107,34 @@ class Company:
         picture = cast.person(self._person, *self.gazes[self.choice])
         return [cast.standing(picture, *self.head, self._height), *self.things]
 
-    def _place(self, count: int) -> None:
-        """Put things on rays from the head, as many as asked for or as there is room for."""
-        rng, head = self._rng, direction_from_pan_tilt(*self.head)
-        order = rng.permutation(len(GAZES_DEG))
-        along = rng.uniform(0.3, 0.9, (len(order), 1))
-        seen = base_ray(np.array([0.0, 0.0, 1.0]) + along * _RAYS[order], *self.head)
+    def _place(self, count: int) -> list[tuple[int, np.ndarray]]:
+        """Find a head and (number of the gaze, direction) for each of `count` things or fewer."""
+        rng, (pan, _) = self._rng, self._limits
+        half = min(_AWAY_RAD[1], (pan[1] - pan[0]) / 2)
+        best: list[tuple[int, np.ndarray]] = []
+        for _ in range(_PLACES):
+            head = (pan[0] + half + rng.random() * (pan[1] - pan[0] - 2 * half),
+                    cast.draw(rng, self._tilt))
+            found = self._around(head)[:count]
+            if len(found) > len(best):
+                best, self.head = found, head
+            if len(best) == count:
+                return best
+        if len(best) < 2:
+            raise ConfigError('the head cannot turn far enough to look at two things on either '
+                              f'side of a figure: pan and tilt within {np.degrees(self._limits)} '
+                              'degrees; give it wider limits')
+        return best
+
+    def _around(self, head: tuple[float, float]) -> list[tuple[int, np.ndarray]]:
+        """Gazes of that head, and directions along them that are apart and can be looked at."""
+        order = self._rng.permutation(len(GAZES_DEG))
+        along = self._rng.uniform(0.3, 0.9, (len(order), 1))
+        seen = base_ray(np.array([0.0, 0.0, 1.0]) + along * _RAYS[order], *head)
         seen /= np.linalg.norm(seen, axis=1, keepdims=True)
         inside = [(low <= angle) & (angle <= high) for angle, (low, high) in zip(
             pan_tilt_from_direction(seen), self._limits)]
-        away = seen @ head
+        away = seen @ direction_from_pan_tilt(*head)
         fits = inside[0] & inside[1] & (away <= math.cos(_AWAY_RAD[0])) & (
             away >= math.cos(_AWAY_RAD[1]))
         chosen: list[int] = []
@@ -118,11 +142,7 @@ class Company:
             if all(seen[k] @ seen[i] <= math.cos(_APART_RAD) and _RAYS[order[k]] @ _RAYS[order[i]]
                    <= math.cos(_GAZES_APART_RAD) for i in chosen):
                 chosen.append(k)
-                self.gazes.append(GAZES_DEG[order[k]])
-                self.things.append(Sprite(cast.thing(int(rng.integers(cast.THINGS))), seen[k],
-                                          math.radians(cast.draw(rng, _WIDTH_DEG))))
-            if len(chosen) == count:
-                return
+        return [(int(order[k]), seen[k]) for k in chosen]
 
 
 class FollowBatch(EyeBatch):

@@ -75,7 +75,7 @@ class Chase:
         self._rng, self._config = rng, config
         low_high, self._tilt = cast.reach(config.limits, _TILT_DEG)
         half = min(math.radians(config.roam_deg), (low_high[1] - low_high[0]) / 2)
-        middle = rng.uniform(low_high[0] + half, low_high[1] - half)
+        middle = low_high[0] + half + rng.random() * (low_high[1] - low_high[0] - 2 * half)
         self._pan = middle - half, middle + half
         pictures = cast.family(int(rng.integers(cast.FAMILIES)))
         order = rng.permutation(cast.ALIKE)
