@@ -108,7 +108,7 @@ def _dispatch(argv: list[str]) -> int:
     if family and (len(argv) == 1 or argv[1] in ('-h', '--help')):
         print(_overview(family))
         return 0 if len(argv) > 1 else 2
-    asked = ' '.join(argv[:2] if family else argv[:1])
+    asked = ' '.join(word for word in argv[:2] if not word.startswith('-')) or argv[0]
     near = difflib.get_close_matches(asked, [*COMMANDS, 'doctor'], n=1, cutoff=0.4)
     hint = f'; did you mean "{near[0]}"?' if near else ''
     raise ConfigError(f'there is no command "{asked}"{hint} '

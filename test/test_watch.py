@@ -1,6 +1,8 @@
 """Watching: frames show the truth, windows open and close, films can be read again."""
 
 import math
+import pickle
+from types import SimpleNamespace
 import warnings
 
 import cv2
@@ -63,7 +65,7 @@ def env_of(config=SHORT, **options):
 @pytest.fixture
 def screen(monkeypatch):
     """A screen that nobody sees."""
-    pygame = show.Window('', 30)._pygame
+    pygame = show._pygame()
     monkeypatch.setenv('SDL_VIDEODRIVER', 'dummy')
     yield pygame
     pygame.display.quit()
@@ -214,6 +216,23 @@ def test_a_window_shows_every_step_and_closes(screen):
     env.close()
     assert not screen.display.get_init()
     env.close()
+
+
+def test_a_window_waits_for_the_rate_of_the_environment(screen, monkeypatch):
+    waited = []
+    monkeypatch.setattr(screen.time, 'Clock', lambda: SimpleNamespace(tick=waited.append))
+    env = env_of(SearchConfig(rate_hz=12.0), render_mode='human')
+    assert env.metadata['render_fps'] == 12
+    env.reset(seed=0)
+    env.step(0)
+    assert waited == [12.0, 12.0]
+    env.close()
+
+
+def test_watched_environments_can_be_copied_and_pickled():
+    for mode in ('rgb_array', 'human'):
+        env = env_of(render_mode=mode)
+        assert pickle.loads(pickle.dumps(env)).render_mode == mode  # noqa: S301
 
 
 def test_a_closed_window_stays_closed_and_the_episode_goes_on(screen):

@@ -229,4 +229,4 @@ class Dashboard:
             y = 522 + i * min(34, 190 // max(1, len(names)))
             self._text(out, name, right - 140, y, 0.48, colour)
             if len(rows):
-                self._text(out, f'{rows[-1, i]:+.3f}', right - 58, y, 0.48, colour)
+                self._text(out, f'{round(rows[-1, i], 3) + 0.0:+.3f}', right - 58, y, 0.48, colour)

@@ -84,12 +84,8 @@ class Window:
             MissingDependencyError: pygame is not installed.
         """
         self.title, self.fps, self.closed = title, fps, False
-        os.environ.setdefault('PYGAME_HIDE_SUPPORT_PROMPT', '1')
-        with warnings.catch_warnings():
-            # Where setuptools is installed, pygame 2.6 imports its deprecated pkg_resources.
-            warnings.simplefilter('ignore')
-            self._pygame: Any = require('pygame')
         self._screen: Any = None
+        _pygame()
 
     def show(self, frame: np.ndarray) -> None:
         """Show a frame, (height, width, 3) uint8 RGB, and wait until the next one is due.
@@ -97,7 +93,7 @@ class Window:
         Raises:
             ConfigError: there is no screen.
         """
-        pygame = self._pygame
+        pygame = _pygame()
         size = frame.shape[1::-1]
         if self._screen is None:
             try:
@@ -117,5 +113,13 @@ class Window:
     def close(self) -> None:
         """Close the window; it does not open again. Calling twice does no harm."""
         if self._screen is not None:
-            self._pygame.display.quit()
+            _pygame().display.quit()
         self._screen, self.closed = None, True
+
+
+def _pygame() -> Any:
+    os.environ.setdefault('PYGAME_HIDE_SUPPORT_PROMPT', '1')
+    with warnings.catch_warnings():
+        # Where setuptools is installed, pygame 2.6 imports its deprecated pkg_resources.
+        warnings.simplefilter('ignore')
+        return require('pygame')
