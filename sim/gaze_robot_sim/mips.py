@@ -114,7 +114,8 @@ def _halved(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     row and down in the others, where OpenCV alone rounds it up, 1 / 4 grey level per halving.
     """
     half = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    half[::2] = ~cv2.resize(~image, size, interpolation=cv2.INTER_AREA)[::2]
+    other = cv2.resize(cv2.bitwise_not(image), size, interpolation=cv2.INTER_AREA)
+    half[::2] = cv2.bitwise_not(other)[::2]
     return half
 
 
