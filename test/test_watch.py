@@ -321,14 +321,15 @@ def test_the_figures_of_a_film_are_those_of_its_episodes():
 def test_the_command_writes_a_film(tmp_path, capsys):
     path = tmp_path / 'search.webm'
     assert cli.main(['sim', 'watch', 'Search-v0', '--policy', 'stay', '--episodes', '1',
-                     '--size', '800', '--out', str(path)]) == 0
+                     '--size', '800', '--every', '3', '--out', str(path)]) == 0
     said = {line.split()[0]: line.split()[-1] for line in capsys.readouterr().out.splitlines()}
-    assert said['frames'] == '106'                      # 90 steps, the start, half a second
+    assert said['frames'] == '36'               # a third of 90 steps, the start, half a second
     assert said['steps'] == '90'
     assert said['path'].startswith(str(path)[:10])
     back = frames_of(path)
-    assert len(back) == 106
+    assert len(back) == 36
     assert back[0].shape == (450, 800, 3)
+    assert cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FPS) == pytest.approx(10)
 
 
 def test_a_gif_is_thinned(tmp_path):

@@ -61,9 +61,13 @@ class WatchConfig:
     size: int = 0
     """Pixels across; 0: 1280, and 960 in a GIF."""
 
+    every: int = 2
+    """Steps for each picture of the film, which always lasts as long as the episodes; 1: all."""
+
     def __post_init__(self) -> None:
-        if self.episodes < 1:
-            raise ConfigError(f'episodes must be at least 1, got {self.episodes}')
+        for name in ('episodes', 'every'):
+            if getattr(self, name) < 1:
+                raise ConfigError(f'{name} must be at least 1, got {getattr(self, name)}')
         if self.policy not in POLICIES:
             raise ConfigError(_unknown('policy', self.policy, POLICIES))
         task_of(self.env)
@@ -175,17 +179,18 @@ def watch(config: WatchConfig) -> dict[str, Any]:
         board = Dashboard(batch, 0, f'{task_of(config.env)}-v0  {config.policy}',
                           config.size or (960 if gif else WIDTH))
         height, width = board.shape[:2]
-        rate = batch.config.rate_hz
-        film = Gif(config.out, rate) if gif else Video(config.out, rate, (width, height))
+        fps = batch.config.rate_hz / config.every
+        film = Gif(config.out, fps) if gif else Video(config.out, fps, (width, height))
         with closing(film):
-            figures = play(batch, act, board, film.add, config.episodes, config.seed)
+            figures = play(batch, act, board, film.add, config.episodes, config.seed,
+                           config.every)
     return {'env': f'gaze_robot/{task_of(config.env)}-v0', 'policy': config.policy, **figures,
             'frames': film.frames, 'encoding': film.codec, 'path': config.out}
 
 
 def play(batch: EyeBatch, act: Callable, board: Dashboard, film: Callable[[np.ndarray], None],
-         episodes: int, seed: int = 0) -> dict[str, Any]:
-    """Run a batch of one eye and film every step; returns what `watch` does of it."""
+         episodes: int, seed: int = 0, every: int = 1) -> dict[str, Any]:
+    """Run a batch of one eye and film each `every`th step; returns what `watch` does of it."""
     batch.reseed(seed)
     length, rate = batch.config.length, batch.config.rate_hz
     sums: dict[str, float] = {}
@@ -196,18 +201,19 @@ def play(batch: EyeBatch, act: Callable, board: Dashboard, film: Callable[[np.nd
             observation = batch.look()
             board.began()
             film(board.frame())
-            for _ in range(length):
+            for step in range(1, length + 1):
                 _, parts = batch.step(act(observation, batch))
                 observation = batch.look()
                 board.stepped(parts)
-                film(board.frame())
+                if step % every == 0:
+                    film(board.frame())
                 for name, part in parts.items():
                     if name.startswith('reward/'):
                         sums[name[7:]] = sums.get(name[7:], 0.0) + float(part[0])
                 if batch.present[0]:
                     errors.append(math.degrees(parts['error_rad'][0]))
                 progress.update()
-            for _ in range(round(_FINAL_S * rate)):
+            for _ in range(round(_FINAL_S * rate / every)):
                 film(board.frame())
     return {'episodes': episodes, 'steps': episodes * length,
             'return': sum(sums.values()) / episodes,
