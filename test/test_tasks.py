@@ -578,7 +578,8 @@ def test_who_knows_the_truth_wins_nearly_all_and_who_draws_lots_nearly_nothing(
 
 @pytest.mark.parametrize('kind, field, value', [
     (TrackConfig, 'speed_deg_s', (30.0, 10.0)), (TrackConfig, 'passes_s', (-1.0, 1.0)),
-    (TrackConfig, 'distractors', 9), (TrackConfig, 'max_start_deg', 90.0),
+    (TrackConfig, 'distractors', 9), (TrackConfig, 'screens', 1.5),
+    (FollowConfig, 'things', (2.0, 4.5)), (TrackConfig, 'max_start_deg', 90.0),
     (TrackConfig, 'roam_deg', math.nan), (OrientConfig, 'wait_s', (0.0, 1.0)),
     (OrientConfig, 'stay_s', 2.0), (OrientConfig, 'succession', 1.5),
     (OrientConfig, 'away_deg', (10.0, math.nan)), (OrientConfig, 'height_deg', ('a', 'b')),

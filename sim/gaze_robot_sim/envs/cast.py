@@ -170,9 +170,9 @@ def check_ranges(config: Any, **allowed: tuple[float, float]) -> None:
         ConfigError: which, and what is allowed.
     """
     for name, (least, most) in allowed.items():
-        value = getattr(config, name)
+        value, kind = getattr(config, name), _kind(getattr(type(config), name)[0])
         if not (isinstance(value, (tuple, list)) and len(value) == 2 and all(
-                isinstance(end, (int, float)) for end in value)
+                isinstance(end, kind) for end in value)
                 and least <= value[0] <= value[1] <= most):
             raise ConfigError(f'{name} must be a pair (low, high) with {least:g} <= low <= high '
                               f'<= {most:g}, got {value!r}')
@@ -181,6 +181,13 @@ def check_ranges(config: Any, **allowed: tuple[float, float]) -> None:
 def check_numbers(config: Any, **allowed: tuple[float, float]) -> None:
     """Refuse numbers outside what is allowed. Raises ConfigError: which, and what is allowed."""
     for name, (least, most) in allowed.items():
-        value = getattr(config, name)
-        if not (isinstance(value, (int, float)) and least <= value <= most):
-            raise ConfigError(f'{name} must lie between {least:g} and {most:g}, got {value!r}')
+        value, kind = getattr(config, name), _kind(getattr(type(config), name))
+        if not (isinstance(value, kind) and least <= value <= most):
+            whole = 'be a whole number' if kind is int else 'lie'
+            raise ConfigError(f'{name} must {whole} between {least:g} and {most:g}, '
+                              f'got {value!r}')
+
+
+def _kind(default: float) -> type | tuple[type, ...]:
+    """What a setting with this default has to be."""
+    return int if isinstance(default, int) else (int, float)

@@ -24,6 +24,8 @@ _TILT_DEG = (-25.0, 25.0)
 _WIDTH_DEG = (5.0, 11.0)
 _PASSES_RAD = math.radians(60)
 """What passes in front of the target comes from, and goes, so far away from it."""
+_TRIES = 6
+"""Places among which a board gets the one where the target passes fastest."""
 _SWING_RAD = math.pi / 2
 """It moves as a slow swing to either side: nearly straight where it is there."""
 
@@ -105,19 +107,22 @@ class Chase:
         return Mover(picture, width_rad, Path.random(self._rng, self._pan, self._tilt, speed))
 
     def _screens(self, width_rad: float) -> list[Mover]:
-        """Boards at places where the target will be, though it does not start behind one."""
-        rng = self._rng
+        """Boards where the target will pass quickly, though it does not start behind one."""
+        rng, path = self._rng, self.target.path
         made: list[Mover] = []
-        start = self.target.path.direction(0.0)
-        for _ in range(8 * self._config.screens):
-            if len(made) == self._config.screens:
-                break
-            width = width_rad * rng.uniform(1.2, 2.0)
-            pan, tilt = self.target.path.angles(rng.uniform(1.0, 8.0))
-            place = Path.still(pan, tilt + rng.uniform(-0.3, 0.3) * width_rad)
-            # Half the diagonals of board (twice as high as wide) and target.
-            if angle_between(place.direction(0.0), start) > 1.12 * width + 0.71 * width_rad:
-                made.append(Mover(cast.board(int(rng.integers(cast.BOARDS))), width, place))
+        for _ in range(self._config.screens):
+            width = width_rad * rng.uniform(1.2, 1.8)
+            picture = cast.board(int(rng.integers(cast.BOARDS)))
+            raised = rng.uniform(-0.3, 0.3) * width_rad
+            times = rng.uniform(1.0, 8.0, _TRIES)
+            ahead, there = (np.array([path.direction(float(t)) for t in times + later])
+                            for later in (0.1, 0.0))
+            # Half the diagonals of board (twice as high as wide) and target, and some room.
+            clear = angle_between(there, path.direction(0.0)) > 1.3 * width + 0.8 * width_rad
+            if clear.any():
+                pan, tilt = path.angles(float(times[np.argmax(
+                    np.where(clear, angle_between(there, ahead), -1.0))]))
+                made.append(Mover(picture, width, Path.still(pan, tilt + raised)))
         return made
 
     def _passing(self, t_s: float) -> Mover:
