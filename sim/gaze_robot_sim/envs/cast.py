@@ -188,6 +188,6 @@ def check_numbers(config: Any, **allowed: tuple[float, float]) -> None:
                               f'got {value!r}')
 
 
-def _kind(default: float) -> type | tuple[type, ...]:
+def _kind(default: float) -> Any:
     """What a setting with this default has to be."""
     return int if isinstance(default, int) else (int, float)
