@@ -28,8 +28,8 @@ _HEAD_TILT_DEG = (-12.0, 4.0)
 _HEIGHT_DEG = (42.0, 58.0)
 """Of the figure: its head is 6 to 10 degrees high."""
 _WIDTH_DEG = (5.0, 8.0)
-_AWAY_RAD = (math.radians(15), math.radians(42))
-"""Of things from the head, as the viewer sees it."""
+_AWAY_RAD = (math.radians(15), math.radians(33))
+"""Of things from the head, as the viewer sees it: who looks at one still sees the head."""
 _APART_RAD = math.radians(14)
 _GAZES_APART_RAD = math.radians(28)
 """Things are so far apart at least, for the viewer and for the figure."""
