@@ -300,8 +300,11 @@ class EyeBatch:
         Raises:
             CommandError: the wrong number of actions, one out of range or not finite.
         """
-        if len(action) != self.eyes:
-            raise CommandError(f'{self.eyes} eyes need as many actions, got {len(action)}')
+        shape = (self.eyes,) if self.config.discrete else (self.eyes, 2)
+        if np.shape(action) != shape:
+            raise CommandError(f'{self.eyes} eyes need as many actions, got '
+                               f'{len(np.atleast_1d(action))}: shape {np.shape(action)}, '
+                               f'not {shape}')
         looked = self.pose
         self.motion.step(self.reported + move(action, self.config.discrete))
         self.steps += 1
@@ -321,7 +324,7 @@ class EyeBatch:
         chosen = np.arange(self.eyes) if eyes is None else np.asarray(eyes, int)
         scenes = [self.scene[eye] for eye in chosen]
         if None in scenes:
-            raise CommandError('start() comes before look()')
+            raise CommandError('start() comes before look(), reset() before step()')
         times = (self._start_s + self.elapsed_s)[chosen].tolist()
         self.retina.look(
             chosen, [scene.panorama(t) for scene, t in zip(scenes, times) if scene], self.motion,
