@@ -1,7 +1,7 @@
-"""Who and what the tasks lay over a world: a fixed cast, drawn when first needed and then kept.
+"""Who and what the tasks lay over a world: a fixed cast, drawn when needed and then kept.
 
 Member k of a bank looks the same in every process and whoever asks first, so episodes depend on
-their own generator only, and starting one draws no pictures once the banks are warm.
+their own generator only, and starting one draws few pictures once the banks are warm.
 """
 
 import dataclasses
@@ -33,13 +33,15 @@ from gaze_robot_sim.scenes.targets import augment_exemplar, PROTOCOL
 from gaze_robot_sim.scenes.textures import draw_pattern, palette, PATTERNS, pick
 from gaze_robot_sim.scenes.things import draw_thing, look_alike, random_thing
 
-PEOPLE, THINGS, FAMILIES, BOARDS = 16, 64, 64, 24
+PEOPLE, THINGS, FAMILIES, BOARDS = 12, 64, 64, 24
 """How many there are in each bank."""
 
 ALIKE = 4
 """Pictures of a family."""
 
-_PERSON_PX, _BUST_PX = 192, 96
+_PERSON_PX, _BUST_PX = 128, 80
+_POSES = 320
+"""Figures that are kept, 75 kB each; drawing one takes 2 ms."""
 _DIFFERENT = 10.0
 """Grey levels by which two look-alikes differ at least, on average: a third of it is noise."""
 
@@ -49,7 +51,7 @@ def _person(index: int) -> Person:
     return random_person(np.random.default_rng([1, index]))
 
 
-@functools.cache
+@functools.lru_cache(maxsize=_POSES)
 def person(index: int, right_deg: int = 0, down_deg: int = 0) -> np.ndarray:
     """RGBA of a whole figure of the cast that looks (right, down) as the viewer sees it."""
     return draw_person(_person(index % PEOPLE), (math.radians(right_deg), math.radians(down_deg)),

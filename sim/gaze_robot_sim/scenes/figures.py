@@ -222,7 +222,7 @@ def _head(person: Person, looks: np.ndarray) -> list[Solid]:
     return parts
 
 
-@functools.lru_cache(maxsize=32)
+@functools.lru_cache(maxsize=4)
 def _body(person: Person, facing_deg: int, bust: bool, tall: int) -> Stage:
     """Everything below the head, turned; units are the height of a whole figure's picture."""
     wide, scale, middle = round(tall * ASPECT / _FINER) * _FINER, float(tall), 0.0
