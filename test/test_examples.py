@@ -15,7 +15,7 @@ import torch
 from gaze_robot import cli
 from gaze_robot.foveation import FoveationPattern
 from gaze_robot_sim.envs import TASKS
-from gaze_robot_sim.envs.batch import EyeConfig
+from gaze_robot_sim.envs.config import EyeConfig
 from gaze_robot_sim.training.extractor import PatchExtractor
 
 README = Path(__file__).resolve().parents[1] / 'sim' / 'README.md'

@@ -17,7 +17,7 @@ from gaze_robot.policy.actions import MOVES
 from gaze_robot.policy.observation import vector_size
 from gaze_robot.types import Exemplar, PanTiltLimits
 from gaze_robot_sim.dynamics import EyeDynamics
-from gaze_robot_sim.envs.batch import EyeConfig
+from gaze_robot_sim.envs.config import EyeConfig
 from gaze_robot_sim.envs.rewards import Outcome, reward, TERMS
 from gaze_robot_sim.envs.search import SearchBatch, SearchConfig, SearchEnv
 from gaze_robot_sim.envs.seeing import SeeingBatch

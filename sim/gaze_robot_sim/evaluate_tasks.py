@@ -24,7 +24,8 @@ from gaze_robot.errors import ConfigError
 from gaze_robot.foveation import FoveationPattern
 from gaze_robot.geometry import angle_between, direction_from_pan_tilt, pan_tilt_from_direction
 from gaze_robot_sim.dynamics import EyeDynamics
-from gaze_robot_sim.envs.batch import EyeBatch, EyeConfig
+from gaze_robot_sim.envs.batch import EyeBatch
+from gaze_robot_sim.envs.config import EyeConfig
 from gaze_robot_sim.envs.follow import FollowBatch
 from gaze_robot_sim.envs.orient import OrientBatch
 from gaze_robot_sim.envs.track import TrackBatch

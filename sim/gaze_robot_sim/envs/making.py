@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 from gaze_robot.errors import ConfigError
 from gaze_robot.foveation import FoveationPattern
-from gaze_robot_sim.envs.batch import EyeBatch, EyeConfig
+from gaze_robot_sim.envs.batch import EyeBatch
+from gaze_robot_sim.envs.config import EyeConfig
 from gaze_robot_sim.render import Mapper
 from gaze_robot_sim.scenes import open_world
 from gaze_robot_sim.scenes.base import World

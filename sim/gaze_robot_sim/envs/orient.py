@@ -9,7 +9,8 @@ import numpy as np
 
 from gaze_robot.geometry import direction_from_pan_tilt
 from gaze_robot_sim.envs import cast
-from gaze_robot_sim.envs.batch import EyeBatch, EyeConfig
+from gaze_robot_sim.envs.batch import EyeBatch
+from gaze_robot_sim.envs.config import EyeConfig
 from gaze_robot_sim.envs.single import GazeEnv
 from gaze_robot_sim.envs.vector import GazeVectorEnv
 from gaze_robot_sim.scenes.base import Scene

@@ -11,7 +11,8 @@ import numpy as np
 from gaze_robot.errors import ConfigError
 from gaze_robot.gaze_target.evidence import square
 from gaze_robot.types import Exemplar
-from gaze_robot_sim.envs.batch import EyeBatch, EyeConfig
+from gaze_robot_sim.envs.batch import EyeBatch
+from gaze_robot_sim.envs.config import EyeConfig
 from gaze_robot_sim.envs.single import GazeEnv
 from gaze_robot_sim.envs.vector import GazeVectorEnv
 from gaze_robot_sim.render import Panorama

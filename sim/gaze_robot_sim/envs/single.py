@@ -6,7 +6,8 @@ import gymnasium
 import numpy as np
 
 from gaze_robot.foveation import FoveationPattern
-from gaze_robot_sim.envs.batch import EyeBatch, EyeConfig
+from gaze_robot_sim.envs.batch import EyeBatch
+from gaze_robot_sim.envs.config import EyeConfig
 from gaze_robot_sim.envs.making import make_batch, Worlds
 from gaze_robot_sim.show import Show
 
