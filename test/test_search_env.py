@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import pickle
 
 import gymnasium
 import numpy as np
@@ -380,7 +381,13 @@ def test_what_the_camera_does_not_show_is_grey():
     ({'dynamics': 'ideal'}, "no dynamics 'ideal'; known: off, head, typical, random"),
     ({'rewards': {'nearer': 1.0}}, r"no such reward terms: \['nearer'\]"),
     ({'episode_s': -1.0}, 'episode_s must lie between'), ({'rate_hz': math.nan}, 'rate_hz must'),
-    ({'max_start_deg': 0.0}, 'max_start_deg'), ({'samples': 9}, 'samples must lie'),
+    ({'rate_hz': '30'}, "rate_hz must lie between 1 and 1000, got '30'"),
+    ({'scenes': 1.5}, 'scenes must be a whole number'),
+    ({'discrete': 'no'}, 'discrete must be True'), ({'limits': None}, 'limits must be a'),
+    ({'dynamics': 3}, 'dynamics must be an EyeDynamics or'),
+    ({'rewards': {'near': math.nan}}, "scale of reward term 'near' must be a finite number"),
+    ({'rewards': ['near']}, 'rewards must be a mapping'),
+    ({'max_start_deg': 0.0}, 'max_start_deg'), ({'samples': 9}, 'samples must be a whole'),
     ({'config': EyeConfig()}, 'config must be a SearchConfig, got EyeConfig')])
 def test_bad_options_are_refused_with_what_is_known(options, reason):
     with pytest.raises(ConfigError, match=reason):
@@ -392,6 +399,17 @@ def test_bad_worlds_and_resets_are_refused():
         gymnasium.make('gaze_robot/Search-v0', world='nowhere.jpg')
     with pytest.raises(ConfigError, match=r"no such options: \['room'\]; known: pose, scene"):
         env_of().reset(options={'room': 3})
+    for world in (3, None, [NoiseWorld(), 4]):
+        with pytest.raises(ConfigError, match="a world is 'procedural', a path, or an open world"):
+            SearchEnv(world)
+    with pytest.raises(ConfigError, match='pattern must be a FoveationPattern'):
+        SearchEnv(NoiseWorld(), [16, 16])
+    for pose in ((50.0, 9.0), (0.0, math.nan), 'up', (0.0,)):
+        with pytest.raises(ConfigError, match='pose must be'):
+            env_of().reset(options={'pose': pose})
+    for scene in ('a', None, 2.7, -1):
+        with pytest.raises(ConfigError, match='scene must be a whole number'):
+            env_of().reset(options={'scene': scene})
     with pytest.raises(CommandError, match=r'start\(\) comes before look\(\)'):
         batch_of(1).look()
     with pytest.raises(ConfigError, match='at least one eye'):
@@ -405,10 +423,78 @@ def test_a_reset_may_say_where_to_begin():
     assert env.batch.scene[0].name == 'noise [0, 7]'
 
 
-def test_closing_closes_the_world():
-    world = NoiseWorld()
+def test_closing_closes_only_worlds_that_the_environment_opened(monkeypatch):
+    world, opened = NoiseWorld(), NoiseWorld()
     SearchEnv(world, PATTERN).close()
-    assert world.closed
+    assert not world.closed
+    monkeypatch.setattr('gaze_robot_sim.envs.making.open_world', lambda spec: opened)
+    SearchEnv([world, 'somewhere'], PATTERN).close()
+    assert opened.closed
+    assert not world.closed
+
+
+def test_wide_margins_of_a_narrow_camera_are_grey():
+    """Also where the camera shows less than one sample of a level."""
+    batch = batch_of(1, dataclasses.replace(SHORT, hfov_deg=1.0))
+    batch.start([0])
+    assert (batch.look()['level_2'] == FILL).all()
+
+
+def test_pictures_that_will_be_shown_again_are_nobody_elses():
+    batch = batch_of(2, dataclasses.replace(SHORT, dynamics=EyeDynamics(drop_rate=(0.5, 0.5))))
+    other = batch_of(2, batch.config)
+    for one in (batch, other):
+        one.start(range(2))
+    for _ in range(12):
+        first, second = batch.look(), other.look()
+        assert_same(first, second, atol=0)
+        first['level_0'][:] = 0
+        for one in (batch, other):
+            one.step(np.array([1, 2]))
+
+
+def test_moments_that_show_nothing_give_way_to_others():
+    class Fading(NoiseScene):
+        asked = 0
+
+        def sample_target(self, rng, t_s=0.0):
+            Fading.asked += 1
+            if Fading.asked % 4:
+                raise WorldError(f'nothing at {t_s}')
+            return super().sample_target(rng, t_s)
+    world = NoiseWorld(duration_s=9.0)
+    world.scene = lambda index: Fading(0, 9.0)
+    batch = SearchBatch(3, [world], PATTERN, SHORT, 0)
+    batch.start(range(3))
+    assert Fading.asked == 12
+
+
+def test_a_pickled_batch_is_small_and_goes_on():
+    batch = batch_of(2, dataclasses.replace(SHORT, dynamics='random'))
+    batch.start(range(2))
+    batch.look()
+    data = pickle.dumps(batch)
+    assert len(data) < 200_000
+    copy = pickle.loads(data)                               # noqa: S301
+    for _ in range(3):
+        for one in (batch, copy):
+            one.step(np.array([3, 7]))
+        assert_same(batch.look(), copy.look(), atol=0)
+
+
+@pytest.mark.parametrize('seeds', [[1, 2], [1, 2, 3, 4], -1, [0, 1, -1], [0, 1, 1.5]], ids=str)
+def test_seeds_are_one_whole_number_or_one_for_each_eye(seeds):
+    with pytest.raises(ConfigError, match='a seed is a whole number of 0 or more, or a list of 3'):
+        batch_of(3).reseed(seeds)
+
+
+def test_without_a_seed_chance_decides():
+    starts = set()
+    for _ in range(3):
+        batch = SearchBatch(2, [NoiseWorld()], PATTERN, SHORT)
+        batch.start(range(2))
+        starts |= set(batch.pose[:, 0].tolist())
+    assert len(starts) == 6
 
 
 # --- rewards
@@ -523,7 +609,10 @@ def test_vector_environment_keeps_stable_baselines3s_contract():
     env.step(np.zeros(2, int))
     env.seed(3)
     assert_same(env.reset(), first, atol=0)
-    assert len(env.env_method('error_rad')[0]) == 2
+    assert len(env.env_method('error_rad')) == 2
+    env.set_options({'pose': (0.2, 0.1)})
+    np.testing.assert_allclose(env.reset()['pan_tilt'], [(0.2, 0.1)] * 2, atol=1e-6)
+    assert [info['error_rad'] for info in env.reset_infos] == list(env.batch.error_rad())
     env.close()
 
 

@@ -9,6 +9,7 @@ In the order in which they act on the way from a goal to an observation:
 
 from dataclasses import dataclass, field, fields
 import math
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -71,8 +72,11 @@ class EyeDynamics:
             if item.name == 'instant' or value is None and item.default is None:
                 continue
             least, most = item.metadata['min'], item.metadata['max']
+            if isinstance(value, (list, np.ndarray)):
+                value = tuple(value)
+                object.__setattr__(self, item.name, value)
             if not (isinstance(value, tuple) and len(value) == 2 and all(
-                    isinstance(end, (int, float)) and math.isfinite(end) for end in value)
+                    isinstance(end, Real) and math.isfinite(end) for end in value)
                     and least <= value[0] <= value[1] <= most):
                 raise ConfigError(f'{item.name} must be a pair (low, high) with {least:g} <= low '
                                   f'<= high <= {most:g}, got {value!r}')

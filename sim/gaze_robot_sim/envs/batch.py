@@ -7,19 +7,18 @@ B eyes   L levels   w samples across a level
 """
 
 from collections.abc import Mapping, Sequence
-import math
 from typing import Any
 
 import gymnasium
 import numpy as np
 
-from gaze_robot.errors import CommandError, ConfigError
+from gaze_robot.errors import CommandError, ConfigError, WorldError
 from gaze_robot.foveation import FoveationPattern
-from gaze_robot.geometry import angle_between, direction_from_pan_tilt, pan_tilt_from_direction
+from gaze_robot.geometry import angle_between, direction_from_pan_tilt
 from gaze_robot.policy.actions import move, MOVES
 from gaze_robot_sim.cameras import random_camera
 from gaze_robot_sim.dynamics import EyeDynamics
-from gaze_robot_sim.envs.config import EyeConfig
+from gaze_robot_sim.envs.config import check_options, EyeConfig
 from gaze_robot_sim.envs.retina import Retina
 from gaze_robot_sim.envs.rewards import Outcome, reward
 from gaze_robot_sim.motion import Motion
@@ -30,8 +29,11 @@ from gaze_robot_sim.scenes.overlay import Sprite
 Eyes = Sequence[int] | np.ndarray
 """Numbers of eyes."""
 
-_START_TILT = 0.6
-"""Episodes begin looking this far up or down at most, radians."""
+_CHANCES = 10
+"""Scenes, or moments of a video, to try before it is an error that nothing there stands out."""
+
+_MOMENTS, _GOLDEN = 8, 0.618034
+"""Moments of a video at which episodes begin, and by what share of it they move on each time."""
 
 
 class EyeBatch:
@@ -44,26 +46,32 @@ class EyeBatch:
 
     def __init__(self, eyes: int, worlds: Sequence[World],
                  pattern: FoveationPattern | None = None, config: EyeConfig | None = None,
-                 seed: int = 0, mapper: Mapper = map) -> None:
+                 seed: int | None = None, mapper: Mapper = map) -> None:
         """Make eyes; `start` and `look` begin their episodes.
 
         Args:
-            seed: eye i draws from a generator of seed + i.
+            worlds: stay open when the batch is closed, but for those in `owned`.
+            seed: eye i draws from a generator of seed + i; None: from chance.
             mapper: how to run independent chunks of rendering.
 
         Raises:
-            ConfigError: no eyes or no worlds.
+            ConfigError: no eyes, no worlds, or a pattern that is none.
         """
-        if eyes < 1 or not worlds:
-            raise ConfigError(f'at least one eye and one world are needed, got {eyes} eyes and '
+        if not isinstance(eyes, (int, np.integer)) or eyes < 1 or not worlds:
+            raise ConfigError(f'at least one eye and one world are needed, got {eyes!r} eyes and '
                               f'{len(worlds)} worlds')
-        self.eyes, self.worlds = eyes, list(worlds)
+        if pattern is not None and not isinstance(pattern, FoveationPattern):
+            raise ConfigError(f'pattern must be a FoveationPattern, got {pattern!r}')
+        self.eyes, self.worlds = int(eyes), list(worlds)
+        self.owned: list[World] = []
+        """Worlds that are closed with the batch."""
         self.pattern = pattern or FoveationPattern()
         self.config = config = config or self.Config()
         assert isinstance(config.dynamics, EyeDynamics)
         self.motion = Motion(config.dynamics, eyes, config.limits, config.rate_hz)
         self.retina = Retina(eyes, self.pattern, config.dynamics, config.samples, mapper)
         self.scene: list[Scene | None] = [None] * eyes
+        self._places: list[tuple[int, int] | None] = [None] * eyes
         self.steps = np.zeros(eyes, int)
         """(B,) since each episode began, pause included."""
         self.aim = np.tile([1.0, 0.0, 0.0], (eyes, 1))
@@ -74,7 +82,8 @@ class EyeBatch:
         """(B, 2) pan and tilt as the encoders said at the last glance, radians."""
         self._episodes = np.zeros(eyes, int)
         self._start_s = np.zeros(eyes)
-        self.random = [np.random.default_rng(seed + eye) for eye in range(eyes)]
+        self.random = [np.random.default_rng(None if seed is None else seed + eye)
+                       for eye in range(eyes)]
         """Every eye's generator."""
 
     # --- what a task says
@@ -158,8 +167,17 @@ class EyeBatch:
     # --- life
 
     def reseed(self, seeds: int | Sequence[int | None]) -> None:
-        """Start random streams anew: eye i from seeds[i] (None: it goes on) or from seeds + i."""
-        given = [seeds + i for i in range(self.eyes)] if isinstance(seeds, int) else seeds
+        """Start random streams anew: eye i from seeds[i] (None: it goes on) or from seeds + i.
+
+        Raises:
+            ConfigError: not one seed per eye, or one that is no whole number of 0 or more.
+        """
+        given = ([seeds + i for i in range(self.eyes)] if isinstance(seeds, (int, np.integer))
+                 else list(seeds))
+        if len(given) != self.eyes or not all(seed is None or isinstance(
+                seed, (int, np.integer)) and seed >= 0 for seed in given):
+            raise ConfigError(f'a seed is a whole number of 0 or more, or a list of {self.eyes} '
+                              f'of them, one per eye; got {seeds!r}')
         for eye, seed in enumerate(given):
             if seed is not None:
                 self.random[eye] = np.random.default_rng(seed)
@@ -173,26 +191,36 @@ class EyeBatch:
                 given is drawn.
 
         Raises:
-            ConfigError: an unknown option.
+            ConfigError: an unknown option, or a pose or scene that is none.
             WorldError: a scene cannot be used.
         """
-        given = dict(options or {})
-        unknown = given.keys() - {'scene', 'pose'}
-        if unknown:
-            raise ConfigError(f'no such options: {sorted(unknown)}; known: pose, scene')
+        given = check_options(options or {}, self.config.limits)
         for eye in map(int, eyes):
             rng = self.random[eye]
-            world = self.worlds[int(rng.integers(len(self.worlds)))]
-            drawn = self._draw_scene(world, eye, rng)
-            scene = world.scene(int(given.get('scene', drawn)))
-            self.scene[eye] = scene
-            self._start_s[eye] = rng.uniform(0, scene.duration_s) if scene.duration_s else 0.0
-            self.steps[eye], self.present[eye] = 0, True
-            pose = self.begin(eye, rng, scene)
+            pose = self._enter(eye, rng, given.get('scene'))
             self.motion.start(eye, rng, np.asarray(given.get('pose', pose), float))
             self.retina.start(eye, rng, random_camera(rng) if self.config.random_cameras
                               else (self.config.hfov_deg, self.config.aspect))
             self._episodes[eye] += 1
+
+    def _enter(self, eye: int, rng: np.random.Generator, number: int | None) -> np.ndarray:
+        """Put an eye into a scene; its pose. Where a moment shows nothing, into another one."""
+        self.steps[eye], self.present[eye] = 0, True
+        for chance in range(_CHANCES):
+            world = int(rng.integers(len(self.worlds)))
+            drawn = self._draw_scene(self.worlds[world], eye, rng)
+            place = world, drawn if number is None else int(number)
+            self._places[eye] = place
+            self.scene[eye] = scene = self.worlds[world].scene(place[1])
+            # A few moments per round: eyes that restart together share frames of a video.
+            moment = rng.integers(_MOMENTS) / _MOMENTS + _GOLDEN * self._episodes[eye]
+            self._start_s[eye] = moment % 1.0 * scene.duration_s
+            try:
+                return self.begin(eye, rng, scene)
+            except WorldError:
+                if chance == _CHANCES - 1:
+                    raise
+        raise AssertionError('unreachable')
 
     def _draw_scene(self, world: World, eye: int, rng: np.random.Generator) -> int:
         if world.count is not None:
@@ -200,24 +228,6 @@ class EyeBatch:
         uses = self.config.scene_uses
         first = int(self._episodes[eye]) // uses if uses else 0
         return first + int(rng.integers(self.config.scenes))
-
-    def pose_near(self, rng: np.random.Generator, direction: np.ndarray, farthest_rad: float,
-                  across_stop: bool = False) -> np.ndarray:
-        """A random pose (2,) within the limits, at most so far from a direction.
-
-        The head can turn there the short way, unless `across_stop`: what lies just beyond the pan
-        stop is near to the eye and most of a turn away for the neck.
-        """
-        limits = self.config.limits
-        low, high = np.array(limits.min_position), np.array(limits.max_position)
-        low[1], high[1] = max(low[1], -_START_TILT), min(high[1], _START_TILT)
-        pan, tilt = pan_tilt_from_direction(direction)
-        for _ in range(1000):
-            pose = rng.uniform(low, high)
-            if angle_between(direction_from_pan_tilt(*pose), direction) <= farthest_rad and (
-                    across_stop or abs(pose[0] - pan) <= math.pi):
-                return pose
-        return np.clip([float(pan), float(tilt)], low, high)
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Move every eye; call `look` afterwards.
@@ -229,7 +239,8 @@ class EyeBatch:
             Reward (B,), and 'reward/<term>' and all of `truth`, (B,) each.
 
         Raises:
-            CommandError: the wrong number of actions, one out of range or not finite.
+            CommandError: the wrong number of actions, an index out of range, or a number that is
+                not finite (one beyond 1 is taken for 1).
         """
         shape = (self.eyes,) if self.config.discrete else (self.eyes, 2)
         if np.shape(action) != shape:
@@ -267,13 +278,21 @@ class EyeBatch:
 
     def observe(self, eyes: np.ndarray) -> dict[str, np.ndarray]:
         """The last glance of some eyes as observations."""
-        everyone = len(eyes) == self.eyes
+        everyone = len(eyes) == self.eyes and not self.retina.remembers
         return {**{f'level_{level}': view if everyone else view[eyes]
                    for level, view in enumerate(self.retina.views)},
                 'pan_tilt': self.reported[eyes].astype(np.float32),
                 'speed': self.speed[eyes].astype(np.float32), **self.extras(eyes)}
 
     def close(self) -> None:
-        """Close the worlds."""
-        for world in self.worlds:
+        """Close the worlds that are the batch's own."""
+        for world in self.owned:
             world.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Scenes go as their numbers: their pictures are made again."""
+        return {**self.__dict__, 'scene': [None] * self.eyes}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.scene = [place and self.worlds[place[0]].scene(place[1]) for place in self._places]

@@ -12,7 +12,6 @@ from typing import Any
 import cv2
 import numpy as np
 
-from gaze_robot.errors import ConfigError
 from gaze_robot.geometry import (
     base_ray,
     direction_from_pan_tilt,
@@ -163,33 +162,3 @@ def near(rng: np.random.Generator, limits: PanTiltLimits, direction: np.ndarray,
 def draw(rng: np.random.Generator, low_high: tuple[float, float]) -> float:
     """A number between two."""
     return float(rng.uniform(*low_high))
-
-
-def check_ranges(config: Any, **allowed: tuple[float, float]) -> None:
-    """Refuse pairs (low, high) that are out of order or outside what is allowed.
-
-    Raises:
-        ConfigError: which, and what is allowed.
-    """
-    for name, (least, most) in allowed.items():
-        value, kind = getattr(config, name), _kind(getattr(type(config), name)[0])
-        if not (isinstance(value, (tuple, list)) and len(value) == 2 and all(
-                isinstance(end, kind) for end in value)
-                and least <= value[0] <= value[1] <= most):
-            raise ConfigError(f'{name} must be a pair (low, high) with {least:g} <= low <= high '
-                              f'<= {most:g}, got {value!r}')
-
-
-def check_numbers(config: Any, **allowed: tuple[float, float]) -> None:
-    """Refuse numbers outside what is allowed. Raises ConfigError: which, and what is allowed."""
-    for name, (least, most) in allowed.items():
-        value, kind = getattr(config, name), _kind(getattr(type(config), name))
-        if not (isinstance(value, kind) and least <= value <= most):
-            whole = 'be a whole number' if kind is int else 'lie'
-            raise ConfigError(f'{name} must {whole} between {least:g} and {most:g}, '
-                              f'got {value!r}')
-
-
-def _kind(default: float) -> Any:
-    """What a setting with this default has to be."""
-    return int if isinstance(default, int) else (int, float)

@@ -2,11 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+import math
+import numbers
+from typing import Any
+
+import numpy as np
 
 from gaze_robot.errors import ConfigError
 from gaze_robot.types import PanTiltLimits
 from gaze_robot_sim.dynamics import EyeDynamics
 from gaze_robot_sim.envs.rewards import TERMS
+
+_KINDS = {'dynamics': 'an EyeDynamics or the name of a preset', 'limits': 'a PanTiltLimits',
+          'rewards': 'a mapping from terms to scales', 'discrete': 'True or False',
+          'random_cameras': 'True or False'}
 
 
 @dataclass(frozen=True)
@@ -60,18 +69,73 @@ class EyeConfig:
     def __post_init__(self) -> None:
         if isinstance(self.dynamics, str):
             object.__setattr__(self, 'dynamics', EyeDynamics.named(self.dynamics))
-        for name, low, high in (('rate_hz', 1, 1000), ('episode_s', 0.01, 1e6),
-                                ('pause_steps', 0, 1e6), ('hfov_deg', 1, 175),
-                                ('aspect', 0.1, 10), ('samples', 0, 8), ('scenes', 1, 1e6),
-                                ('scene_uses', 0, 1e9)):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ConfigError(f'{name} must lie between {low:g} and {high:g}, got {value}')
+        for name, kind in (('dynamics', EyeDynamics), ('limits', PanTiltLimits),
+                           ('rewards', Mapping), ('discrete', (bool, np.bool_)),
+                           ('random_cameras', (bool, np.bool_))):
+            if not isinstance(getattr(self, name), kind):
+                raise ConfigError(f'{name} must be {_KINDS[name]}, got {getattr(self, name)!r}')
+        check_numbers(self, rate_hz=(1, 1000), episode_s=(0.01, 1e6), pause_steps=(0, 1e6),
+                      hfov_deg=(1, 175), aspect=(0.1, 10), samples=(0, 8), scenes=(1, 1e6),
+                      scene_uses=(0, 1e9))
         unknown = self.rewards.keys() - TERMS.keys()
         if unknown:
             raise ConfigError(f'no such reward terms: {sorted(unknown)}; known: {sorted(TERMS)}')
+        for name, scale in self.rewards.items():
+            if not (_is_number(scale) and math.isfinite(scale)):
+                raise ConfigError(f'the scale of reward term {name!r} must be a finite number, '
+                                  f'got {scale!r}')
 
     @property
     def length(self) -> int:
         """Steps of an episode."""
         return self.pause_steps + max(1, round(self.episode_s * self.rate_hz))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
+
+
+def check_numbers(config: Any, **allowed: tuple[float, float]) -> None:
+    """Refuse numbers outside what is allowed. Raises ConfigError: which, and what is allowed."""
+    for name, (least, most) in allowed.items():
+        value = getattr(config, name)
+        whole = isinstance(getattr(type(config), name), int)       # as its default is
+        right = _is_number(value) and (isinstance(value, numbers.Integral) or not whole)
+        if not (right and least <= value <= most):
+            raise ConfigError(f'{name} must {"be a whole number" if whole else "lie"} between '
+                              f'{least:g} and {most:g}, got {value!r}')
+
+
+def check_ranges(config: Any, **allowed: tuple[float, float]) -> None:
+    """Refuse pairs (low, high) that are out of order or outside what is allowed.
+
+    Raises:
+        ConfigError: which, and what is allowed.
+    """
+    for name, (least, most) in allowed.items():
+        value, default = getattr(config, name), getattr(type(config), name)
+        kind: Any = numbers.Integral if isinstance(default[0], int) else numbers.Real
+        if not (isinstance(value, (tuple, list, np.ndarray)) and len(value) == 2 and all(
+                _is_number(end) and isinstance(end, kind) for end in value)
+                and least <= value[0] <= value[1] <= most):
+            raise ConfigError(f'{name} must be a pair (low, high) with {least:g} <= low <= high '
+                              f'<= {most:g}, got {value!r}')
+
+
+def check_options(options: Mapping[str, Any], limits: PanTiltLimits) -> dict[str, Any]:
+    """The options of a reset. Raises ConfigError: unknown, no scene, or no pose of this head."""
+    unknown = options.keys() - {'scene', 'pose'}
+    if unknown:
+        raise ConfigError(f'no such options: {sorted(unknown)}; known: pose, scene')
+    scene, pose = options.get('scene', 0), options.get('pose', limits.min_position)
+    if not isinstance(scene, numbers.Integral) or scene < 0:
+        raise ConfigError(f'scene must be a whole number of 0 or more, got {scene!r}')
+    try:
+        angles = np.asarray(pose, float)
+    except (TypeError, ValueError):
+        angles = np.zeros(0)
+    if angles.shape != (2,) or not ((angles >= limits.min_position)
+                                    & (angles <= limits.max_position)).all():
+        raise ConfigError(f'pose must be (pan, tilt) in radians between {limits.min_position} and '
+                          f'{limits.max_position}, got {pose!r}')
+    return dict(options)

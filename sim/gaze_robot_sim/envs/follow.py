@@ -11,7 +11,7 @@ from gaze_robot.errors import ConfigError
 from gaze_robot.geometry import base_ray, direction_from_pan_tilt, pan_tilt_from_direction
 from gaze_robot_sim.envs import cast
 from gaze_robot_sim.envs.batch import EyeBatch
-from gaze_robot_sim.envs.config import EyeConfig
+from gaze_robot_sim.envs.config import check_ranges, EyeConfig
 from gaze_robot_sim.envs.single import GazeEnv
 from gaze_robot_sim.envs.vector import GazeVectorEnv
 from gaze_robot_sim.scenes.base import Scene
@@ -58,7 +58,7 @@ class FollowConfig(EyeConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        cast.check_ranges(self, things=(2, 6), mind_s=(0.01, 1e6))
+        check_ranges(self, things=(2, 6), mind_s=(0.01, 1e6))
 
 
 class Company:

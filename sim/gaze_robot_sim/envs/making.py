@@ -3,17 +3,20 @@
 from collections.abc import Mapping
 import dataclasses
 import difflib
+import os
 from typing import Any, TypeVar
 
 from gaze_robot.errors import ConfigError
 from gaze_robot.foveation import FoveationPattern
+from gaze_robot_sim.cores import Threads
 from gaze_robot_sim.envs.batch import EyeBatch
 from gaze_robot_sim.envs.config import EyeConfig
 from gaze_robot_sim.render import Mapper
 from gaze_robot_sim.scenes import open_world
 from gaze_robot_sim.scenes.base import World
 
-Worlds = str | World | list[str | World] | tuple[str | World, ...]
+Place = str | os.PathLike[str] | World
+Worlds = Place | list[Place] | tuple[Place, ...]
 """'procedural', the path of a panorama, a folder of them or a 360-degree video; an open world; or
 several of these, of which every episode draws one."""
 
@@ -22,12 +25,15 @@ Config = TypeVar('Config', bound=EyeConfig)
 
 def make_batch(kind: type[EyeBatch], eyes: int, world: Worlds = 'procedural',
                pattern: FoveationPattern | None = None, config: EyeConfig | None = None,
-               options: Mapping[str, Any] | None = None, mapper: Mapper = map) -> EyeBatch:
+               options: Mapping[str, Any] | None = None, mapper: Mapper | None = None,
+               seed: int | None = None) -> EyeBatch:
     """Make eyes of some task.
 
     Args:
         config: all settings of the task at once, or
         options: those that differ from the task's defaults, by name.
+        mapper: how to render independent groups of eyes; None: on threads, one per core.
+        seed: eye i draws from seed + i; None: from chance.
 
     Raises:
         ConfigError: an unknown option, or a value out of range.
@@ -35,8 +41,15 @@ def make_batch(kind: type[EyeBatch], eyes: int, world: Worlds = 'procedural',
     """
     settled = config_from(kind.Config, config, options or {})
     listed = list(world) if isinstance(world, (list, tuple)) else [world]
-    worlds = [open_world(item) if isinstance(item, str) else item for item in listed]
-    return kind(eyes, worlds, pattern, settled, mapper=mapper)
+    for item in listed:
+        if not isinstance(item, (str, os.PathLike)) and not hasattr(item, 'scene'):
+            raise ConfigError(f"a world is 'procedural', a path, or an open world, got {item!r}")
+    opened = [isinstance(item, (str, os.PathLike)) for item in listed]
+    worlds: list[Any] = [open_world(os.fspath(item)) if isinstance(item, (str, os.PathLike))
+                         else item for item in listed]
+    batch = kind(eyes, worlds, pattern, settled, seed, mapper or Threads())
+    batch.owned = [world for world, own in zip(worlds, opened) if own]
+    return batch
 
 
 def config_from(kind: type[Config], config: EyeConfig | None, options: Mapping[str, Any]
@@ -53,7 +66,8 @@ def config_from(kind: type[Config], config: EyeConfig | None, options: Mapping[s
             near = difflib.get_close_matches(name, known, n=1)
             hint = f'; did you mean {near[0]!r}?' if near else ''
             raise ConfigError(f'no such option: {name!r}{hint} Known: world, pattern, config, '
-                              f'render_mode, {", ".join(known)}')
+                              f'render_mode, {", ".join(known)}; for many eyes also num_envs and '
+                              'threads')
     if config is not None and not isinstance(config, kind):
         raise ConfigError(f'config must be a {kind.__name__}, got {type(config).__name__}')
     try:

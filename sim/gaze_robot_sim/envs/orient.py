@@ -10,7 +10,7 @@ import numpy as np
 from gaze_robot.geometry import direction_from_pan_tilt
 from gaze_robot_sim.envs import cast
 from gaze_robot_sim.envs.batch import EyeBatch
-from gaze_robot_sim.envs.config import EyeConfig
+from gaze_robot_sim.envs.config import check_numbers, check_ranges, EyeConfig
 from gaze_robot_sim.envs.single import GazeEnv
 from gaze_robot_sim.envs.vector import GazeVectorEnv
 from gaze_robot_sim.scenes.base import Scene
@@ -50,9 +50,9 @@ class OrientConfig(EyeConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        cast.check_ranges(self, wait_s=(0.01, 1e6), stay_s=(0.01, 1e6), away_deg=(0, 180),
+        check_ranges(self, wait_s=(0.01, 1e6), stay_s=(0.01, 1e6), away_deg=(0, 180),
                           height_deg=(5, 90))
-        cast.check_numbers(self, succession=(0, 1))
+        check_numbers(self, succession=(0, 1))
 
 
 class OrientBatch(EyeBatch):

@@ -39,6 +39,8 @@ class Retina:
         """Each eye's (hfov_deg, height / width)."""
         self._ideal = not any((dynamics.gain[0] - 1, dynamics.gain[1] - 1)) and not any(
             getattr(dynamics, name)[1] for name in ('lighting', 'sensor_noise', 'drop_rate'))
+        self.remembers = dynamics.drop_rate[1] > 0
+        """Whether `views` may be shown again, so that nobody else should have them."""
         self._light: list[Lighting | None] = [None] * eyes
         self._fresh = np.ones(eyes, bool)
         self._step_rad = 2 * pattern.half_tangent(0) / pattern.window[0]
@@ -128,5 +130,5 @@ class Retina:
 def _outside(pattern: FoveationPattern, camera: tuple[float, float]
              ) -> tuple[tuple[int, int], ...]:
     """Per level, how many rows (top and bottom) and columns (each side) a camera does not show."""
-    return tuple((int(mask.any(axis=1).argmax()), int(mask.any(axis=0).argmax()))
-                 for mask in pattern.inside_camera(*camera))
+    return tuple((int(mask.any(axis=1).argmax()), int(mask.any(axis=0).argmax())) if mask.any()
+                 else mask.shape for mask in pattern.inside_camera(*camera))

@@ -8,15 +8,18 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from gaze_robot.errors import ConfigError
 from gaze_robot.gaze_target.evidence import square
+from gaze_robot.geometry import angle_between, direction_from_pan_tilt, pan_tilt_from_direction
 from gaze_robot.types import Exemplar
 from gaze_robot_sim.envs.batch import EyeBatch
-from gaze_robot_sim.envs.config import EyeConfig
+from gaze_robot_sim.envs.config import check_numbers, EyeConfig
 from gaze_robot_sim.envs.single import GazeEnv
 from gaze_robot_sim.envs.vector import GazeVectorEnv
 from gaze_robot_sim.render import Panorama
 from gaze_robot_sim.scenes.base import Scene, SearchTarget
+
+_START_TILT = 0.6
+"""Episodes begin looking this far up or down at most, radians."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,7 @@ class SearchConfig(EyeConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.max_start_deg <= 180 or not 0 <= self.across_stop <= 1:
-            raise ConfigError('max_start_deg must lie between 0 and 180 and across_stop between 0 '
-                              f'and 1, got {self.max_start_deg} and {self.across_stop}')
+        check_numbers(self, max_start_deg=(1, 180), across_stop=(0, 1))
 
 
 class SearchBatch(EyeBatch):
@@ -58,8 +59,25 @@ class SearchBatch(EyeBatch):
         target = scene.sample_target(rng, float(self._start_s[eye]))
         self.target[eye], self.aim[eye] = target, target.direction
         self._shown.show(eye, target.exemplar)
-        return self.pose_near(rng, target.direction, math.radians(self.config.max_start_deg),
-                              rng.random() < self.config.across_stop)
+        return self._pose_near(rng, target.direction, rng.random() < self.config.across_stop)
+
+    def _pose_near(self, rng: np.random.Generator, direction: np.ndarray, across_stop: bool
+                   ) -> np.ndarray:
+        """A random pose (2,) within the limits, at most max_start_deg from a direction.
+
+        The head can turn there the short way, unless `across_stop`: what lies just beyond the pan
+        stop is near to the eye and most of a turn away for the neck.
+        """
+        limits, farthest = self.config.limits, math.radians(self.config.max_start_deg)
+        low, high = np.array(limits.min_position), np.array(limits.max_position)
+        low[1], high[1] = max(low[1], -_START_TILT), min(high[1], _START_TILT)
+        pan, tilt = pan_tilt_from_direction(direction)
+        for _ in range(1000):
+            pose = rng.uniform(low, high)
+            if angle_between(direction_from_pan_tilt(*pose), direction) <= farthest and (
+                    across_stop or abs(pose[0] - pan) <= math.pi):
+                return pose
+        return np.clip([float(pan), float(tilt)], low, high)
 
     def extra_spaces(self) -> dict[str, gymnasium.Space]:
         """The exemplar."""
@@ -121,6 +139,8 @@ class SearchEnv(GazeEnv):
     ##             (pan left, tilt down) as fractions of 10 degrees. A goal relative to `pan_tilt`,
     ##             not a jump: the head moves there with its own speed and acceleration.
     ## Reward      sum of scale * term, `envs.rewards.TERMS`; each in info['reward/<term>'].
+    ## Truth       info['error_rad']: to where the target was when the episode began; in a video
+    ##             what was there may have moved on.
     ## Start       a random pose at most `max_start_deg` from a random target of the world.
     ## Ends        terminated: never. truncated: after `pause_steps` and `episode_s`.
     ## Options     of make(): `world`, `pattern`, and the fields of `SearchConfig`;

@@ -34,7 +34,7 @@ class GazeEnv(gymnasium.Env):
             ConfigError, WorldError: the text says what is wrong and what is known.
         """
         self.render_mode = render_mode
-        self.batch = make_batch(self.Batch, 1, world, pattern, config, options)
+        self.batch = make_batch(self.Batch, 1, world, pattern, config, options, map)
         self.metadata = {**self.metadata, 'render_fps': round(self.batch.config.rate_hz)}
         self._show = Show(self.batch, render_mode, self.metadata['render_modes'])
         self.observation_space = self.batch.observation_space
@@ -65,7 +65,7 @@ class GazeEnv(gymnasium.Env):
         """Move, look.
 
         Raises:
-            CommandError: the action is out of range or not finite.
+            CommandError: an index out of range, or a number that is not finite.
         """
         value, parts = self.batch.step(np.asarray(action)[None])
         info = {name: part[0].item() for name, part in parts.items()}

@@ -11,7 +11,7 @@ import numpy as np
 from gaze_robot.geometry import angle_between
 from gaze_robot_sim.envs import cast
 from gaze_robot_sim.envs.batch import EyeBatch
-from gaze_robot_sim.envs.config import EyeConfig
+from gaze_robot_sim.envs.config import check_numbers, check_ranges, EyeConfig
 from gaze_robot_sim.envs.search import ExemplarView
 from gaze_robot_sim.envs.single import GazeEnv
 from gaze_robot_sim.envs.vector import GazeVectorEnv
@@ -65,8 +65,8 @@ class TrackConfig(EyeConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        cast.check_ranges(self, speed_deg_s=(0, 1000), passes_s=(0, 1e6))
-        cast.check_numbers(self, max_start_deg=(0, 80), roam_deg=(0, 180), distractors=(0, 8),
+        check_ranges(self, speed_deg_s=(0, 1000), passes_s=(0, 1e6))
+        check_numbers(self, max_start_deg=(0, 80), roam_deg=(0, 180), distractors=(0, 8),
                            screens=(0, 8))
 
 

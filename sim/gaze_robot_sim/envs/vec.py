@@ -31,15 +31,20 @@ class GazeVecEnv(VecEnv):
         """Start every eye, from the seeds of `seed` where there are any."""
         if any(seed is not None for seed in self._seeds):
             self.batch.reseed(self._seeds)
+        for eye, options in enumerate(self._options):
+            self.batch.start([eye], options)
         self._reset_seeds()
         self._reset_options()
-        self.batch.start(range(self.num_envs))
         self._returns[:] = 0.0
         self._sums = {}
         if self._stagger:
             length = self.batch.config.length
             self.batch.steps[:] = np.arange(self.num_envs) * length // self.num_envs
-        return self.batch.look()
+        observation = self.batch.look()
+        truth = self.batch.truth()
+        self.reset_infos = [dict(zip(truth, row)) for row in
+                            zip(*(rows.tolist() for rows in truth.values()))]
+        return observation
 
     def step_async(self, actions: np.ndarray) -> None:
         """Keep the actions."""
@@ -87,8 +92,9 @@ class GazeVecEnv(VecEnv):
 
     def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any
                    ) -> list[Any]:
-        """Call a method of the whole batch once."""
-        return [getattr(self.batch, method_name)(*args, **kwargs)]
+        """Call a method of the whole batch once; its result for every eye asked for."""
+        result = getattr(self.batch, method_name)(*args, **kwargs)
+        return [result for _ in self._get_indices(indices)]
 
     def env_is_wrapped(self, wrapper_class: type, indices: Any = None) -> list[bool]:
         """No wrappers here."""

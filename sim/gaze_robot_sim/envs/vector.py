@@ -51,8 +51,11 @@ class GazeVectorEnv(VectorEnv):
         """Start every eye; eye i gets seed + i, or seed[i]."""
         fresh = self._np_random is None
         super().reset(seed=seed if isinstance(seed, int) else None)
+        chance = int(self.np_random.integers(1 << 31)) if fresh else 0
         if seed is None and fresh:
-            seed = int(self.np_random.integers(1 << 31))
+            seed = chance
+        elif fresh and not isinstance(seed, (int, np.integer)) and seed is not None:
+            seed = [chance + eye if one is None else one for eye, one in enumerate(seed)]
         if seed is not None:
             self.batch.reseed(seed)
         self.batch.start(range(self.num_envs), options)
