@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from gaze_robot.camera import CameraModel
-from gaze_robot.errors import WorldError
+from gaze_robot.errors import ConfigError, WorldError
 from gaze_robot.foveation import FoveationPattern, Foveator
 from gaze_robot.geometry import base_ray, direction_from_pan_tilt, panorama_direction
-from gaze_robot_sim.render import Panorama
+from gaze_robot_sim.mips import copies_for, Copy
+from gaze_robot_sim.render import Panorama, render_levels
 
 PATTERN = FoveationPattern()
 HALF_TANGENTS, WINDOWS = (0.2, 0.4, 1.0), (64, 64, 128)
@@ -143,6 +144,22 @@ def test_the_eye_sees_what_a_camera_there_would_show_it(room):
             assert np.abs(difference.mean()) < 0.3
 
 
+@pytest.mark.parametrize('width', [1024, 3840])
+def test_a_brief_panorama_shows_what_a_camera_there_would_show(room, width):
+    """A frame of a video is read without smooth copies, and as well: 2 grey levels RMS."""
+    image = cv2.resize(room, (width, width // 2), interpolation=cv2.INTER_CUBIC)
+    camera = CameraModel.from_hfov(1280, 960, math.pi / 2)
+    eye, lasting = Foveator(PATTERN, camera), Panorama(image)
+    brief = Panorama(image, brief=True)
+    for pan, tilt in ((0.4, 0.1), (-2.5, -0.3), (math.pi, 0.2)):
+        seen = eye(lasting.picture(camera, pan, tilt))
+        for direct, level, valid in zip(brief.levels(pan, tilt, PATTERN), seen.levels, seen.valid):
+            difference = direct.astype(float)[valid] - level[valid]
+            assert np.sqrt((difference ** 2).mean()) <= 2.0
+            assert np.abs(difference.mean()) < 0.3
+    assert brief.nbytes - brief.image.nbytes < 2 * image.nbytes       # plain copies: 1 + 1/4 + ...
+
+
 @pytest.fixture(scope='module')
 def room():
     from gaze_robot_sim.scenes.rooms import make_room
@@ -197,6 +214,47 @@ def test_threads_render_what_one_would(smooth):
         together = list(pool.map(lambda camera: smooth.picture(camera, 0.2, 0.1), cameras))
     for first, second in zip(alone, together):
         np.testing.assert_array_equal(first, second)
+
+
+# --- sizes of maps and copies
+
+
+@pytest.mark.parametrize('pattern, eyes', [
+    (FoveationPattern((20., 45., 90.), (15, 7, 4), (1, 1, 1)), 400),
+    (FoveationPattern((20., 90.), (227, 226), (1, 1)), 2)], ids=['small', 'large'])
+def test_windows_without_a_common_divisor_are_read_like_others(smooth, pattern, eyes):
+    """OpenCV's maps have fewer than 32767 rows; eyes side by side see what each sees alone."""
+    poses = np.random.default_rng(1).uniform(-1, 1, (eyes, 2))
+    together = render_levels([smooth] * eyes, poses, pattern)
+    for number in (0, eyes // 2, eyes - 1):
+        alone = smooth.levels(*poses[number], pattern)
+        for view, one in zip(together, alone):
+            assert np.abs(view[number].astype(int) - one).max() <= 1
+
+
+def test_samples_finer_than_the_panorama_read_one_copy_of_it():
+    copies, _ = copies_for(np.array([0.2, 0.35, 0.5, 0.7, 1.0, 1.1]), 1024, 512, averaged=True)
+    assert copies == (Copy(1.0, 0.0),)
+
+
+def test_a_panorama_too_large_for_a_pattern_says_what_to_do():
+    image = np.zeros((8192, 16384, 3), np.uint8)                # untouched: takes no memory
+    pattern = FoveationPattern((1.4, 2.0, 2.8, 4.0), (64,) * 4, (1,) * 4)
+    with pytest.raises(ConfigError, match='16384x8192 is too large.*make it smaller'):
+        Panorama(image).levels(0.0, 0.0, pattern, samples=1)
+
+
+@pytest.mark.parametrize('brief', [False, True])
+def test_memory_is_counted_with_the_copies(smooth, brief):
+    panorama = Panorama(smooth.image, brief)
+    expected = panorama.nbytes
+    panorama.levels(0.0, 0.0, PATTERN)
+    one = panorama.nbytes
+    assert 0.5 < expected / one < 2                             # foreseen before the first look
+    panorama.patch(np.array([1.0, 0.0, 0.0]), 0.002, 8)
+    panorama.picture(CameraModel.from_hfov(40, 30, 1.5), 0.0, 0.0)
+    held = {id(atlas): atlas.nbytes for atlas in panorama._atlases.values()}
+    assert panorama.nbytes == panorama.image.nbytes + sum(held.values()) > one
 
 
 # --- what is no panorama

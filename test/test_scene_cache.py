@@ -41,6 +41,16 @@ def test_growth_counts_when_the_next_comes():
     assert 'first' not in recent
 
 
+def test_growth_counts_when_another_is_used():
+    recent = Recent(30)
+    things = {key: recent.put(key, Thing()) for key in 'abc'}
+    for thing in things.values():
+        thing.nbytes = 15
+    recent.get('a')
+    assert recent.nbytes <= 30
+    assert 'a' in recent
+
+
 def test_what_somebody_holds_is_not_made_again():
     recent = Recent(10)
     held = recent.get_or_make('held', Thing)

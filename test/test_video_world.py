@@ -304,6 +304,10 @@ def test_a_forked_process_is_told_instead_of_waiting_for_ever(scene):
 # --- targets and times
 
 
+def test_frames_are_for_a_few_looks(scene):
+    assert all(scene.panorama(t_s).brief for t_s in (0.0, 0.1))
+
+
 def test_a_video_of_nothing_has_no_targets(scene):
     with pytest.raises(WorldError, match=r'ramp\.avi at 1\.00 s'):
         scene.sample_target(np.random.default_rng(0), 1.0)

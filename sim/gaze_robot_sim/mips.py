@@ -12,12 +12,20 @@ import math
 import cv2
 import numpy as np
 
+from gaze_robot.errors import ConfigError
+
 _STEPS = 4
 """Sizes of squares per octave; half as many below _PIXELS_ACROSS, where steps matter less."""
 
 _PIXELS_ACROSS = 3.0
 """A smooth copy has this many pixels per square (fewer where the panorama itself has): it is read
 by linear interpolation."""
+
+_UNSMOOTHED = 2 ** 0.25
+"""Squares up to this size are rounded to one pixel or less: the panorama as it is shows them."""
+
+_MOST_PIXELS = 32766
+"""Along a side of what cv2.remap reads and writes: it counts them with 16 bits."""
 
 _BAND_STEPS = 4
 """Rows whose smoothing differs by less than 1 / 4 octave are smoothed together."""
@@ -67,6 +75,7 @@ def copies_for(pixels: np.ndarray, width: int, height: int, averaged: bool
         steps = np.where(octave < math.log2(_PIXELS_ACROSS), _STEPS / 2, _STEPS)
         square = 2 ** (np.round(octave * steps) / steps)
         shrink = np.clip(square / _PIXELS_ACROSS, 1, most)
+        square[square < _UNSMOOTHED] = 0.0
     else:
         shrink = np.clip(2 ** np.floor(octave + 1e-6), 1, most)
         square = np.zeros(len(shrink))
@@ -77,7 +86,11 @@ def copies_for(pixels: np.ndarray, width: int, height: int, averaged: bool
 
 @functools.lru_cache(maxsize=128)
 def places(width: int, height: int, copies: tuple[Copy, ...]) -> tuple[Place, ...]:
-    """Shelves of copies, each as wide as the panorama, the largest copies on top."""
+    """Shelves of copies, each as wide as the panorama, the largest copies on top.
+
+    Raises:
+        ConfigError: they are too many for one picture that OpenCV can read.
+    """
     found, left, top, shelf = [], 1, 1, 0
     for copy in copies:                             # sorted by size
         size = copy.size(width, height)
@@ -85,6 +98,10 @@ def places(width: int, height: int, copies: tuple[Copy, ...]) -> tuple[Place, ..
             left, top, shelf = 1, top + shelf + 2, 0
         found.append(Place(left, top, *size))
         left, shelf = left + size[0] + 2, max(shelf, size[1])
+    if max(width + 2, top + shelf + 1) > _MOST_PIXELS:
+        raise ConfigError(f'a panorama of {width}x{height} is too large for these views, which '
+                          f'read {len(copies)} copies of it; make it smaller (half as wide '
+                          'will do), or choose a pattern with wider samples or fewer levels')
     return tuple(found)
 
 
@@ -103,10 +120,36 @@ def make_atlas(image: np.ndarray, copies: tuple[Copy, ...]) -> np.ndarray:
         small = halved
         if halved.shape[1::-1] != (place.width, place.height):
             small = cv2.resize(halved, (place.width, place.height), interpolation=cv2.INTER_AREA)
-        block = atlas[place.top - 1:place.top + place.height + 1,
-                      place.left - 1:place.left + place.width + 1]
-        block[:] = _continued(_smoothed(small, copy), 1, 1)
+        _put(_smoothed(small, copy), atlas, place)
     return atlas
+
+
+def _put(image: np.ndarray, atlas: np.ndarray, place: Place) -> None:
+    """Into the atlas, with a border of one pixel as `_continued` has it, but copied once."""
+    block = atlas[place.top - 1:place.top + place.height + 1,
+                  place.left - 1:place.left + place.width + 1]
+    block[1:-1, 1:-1] = image
+    half = image.shape[1] // 2
+    block[0, 1:-1] = np.roll(image[0], half, axis=0)
+    block[-1, 1:-1] = np.roll(image[-1], half, axis=0)
+    block[:, 0], block[:, -1] = block[:, -2], block[:, 1]
+
+
+def remapped(atlas: np.ndarray, column: np.ndarray, row: np.ndarray, across: int) -> np.ndarray:
+    """The atlas at places (B, P) float32, linearly: (B, P, 3).
+
+    Args:
+        across: columns of the maps that OpenCV gets, a divisor of P; any shape does, long rows
+            are quicker.
+    """
+    if column.size <= across * _MOST_PIXELS:
+        u, v, spare = column, row, 0
+    else:                                       # a narrow map, too high for OpenCV
+        across = 1 << 10
+        spare = -column.size % across
+        u, v = (np.pad(along.ravel(), (0, spare)) for along in (column, row))
+    read = cv2.remap(atlas, u.reshape(-1, across), v.reshape(-1, across), cv2.INTER_LINEAR)
+    return read.reshape(-1, 3)[:column.size].reshape(*column.shape, 3)
 
 
 def _halved(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

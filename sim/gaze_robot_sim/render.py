@@ -22,7 +22,7 @@ from gaze_robot.errors import ConfigError, WorldError
 from gaze_robot.foveation import FoveationPattern
 from gaze_robot.geometry import pan_tilt_from_direction
 from gaze_robot_sim.cores import available_cores
-from gaze_robot_sim.mips import copies_for, Copy, make_atlas, places
+from gaze_robot_sim.mips import copies_for, Copy, make_atlas, places, remapped
 
 MAX_WIDTH = 16384
 """Of a panorama: cv2.remap reads pictures below 32767 pixels."""
@@ -31,7 +31,9 @@ _CHUNK_TAPS = 1 << 16
 """Taps whose arithmetic is done at once: what stays in a processor's cache."""
 
 _COARSE, _FINE = 0.75, 3.0
-"""Panorama pixels per sample between which one tap is not enough."""
+"""Panorama pixels per sample between which one tap is not enough; without smooth copies it is not
+enough for any wider sample.
+"""
 
 _PRODUCT_TAPS = 1 << 14
 """Taps per matrix product: larger ones wake BLAS's own threads, which on a busy machine wait for
@@ -61,7 +63,7 @@ class _Plan:
     """The same for the angle from straight up and the rows."""
 
     columns: int
-    """Of the map that cv2.remap gets; any shape does, long rows are quicker."""
+    """Of the map that cv2.remap gets."""
 
     blocks: tuple[tuple[slice, tuple[int, int, int]], ...]
     """Where each block lies among the taps, and its (rows, columns, 3)."""
@@ -107,7 +109,8 @@ def _square_rays(side: int, half_tangent: float, roll_rad: float = 0.0) -> np.nd
 
 
 @functools.lru_cache(maxsize=64)
-def _level_plan(pattern: FoveationPattern, width: int, height: int, samples: int) -> _Plan:
+def _level_plan(pattern: FoveationPattern, width: int, height: int, samples: int, brief: bool
+                ) -> _Plan:
     """One block per level; samples 0 chooses the taps per level."""
     if not 0 <= samples <= 8:
         raise ConfigError(f'samples is 0 (as many as needed) to 8, got {samples}')
@@ -115,9 +118,9 @@ def _level_plan(pattern: FoveationPattern, width: int, height: int, samples: int
     for level, window in enumerate(pattern.window):
         half = pattern.half_tangent(level)
         pixels = 2 * half / window * width / (2 * math.pi)
-        side = samples or (2 if _COARSE < pixels < _FINE else 1)
+        side = samples or (2 if _COARSE < pixels < (math.inf if brief else _FINE) else 1)
         blocks.append(_square_rays(window * side, half))
-    return _Plan.make(blocks, width, height, averaged=True)
+    return _Plan.make(blocks, width, height, averaged=not brief)
 
 
 @functools.lru_cache(maxsize=64)
@@ -130,11 +133,13 @@ def _camera_plan(camera: CameraModel, width: int, height: int) -> _Plan:
 class Panorama:
     """One equirectangular picture with its mip levels."""
 
-    def __init__(self, image: np.ndarray) -> None:
+    def __init__(self, image: np.ndarray, brief: bool = False) -> None:
         """Take a picture.
 
         Args:
             image: (height, width, 3) uint8 RGB, width = 2 * height within 1 %, at most MAX_WIDTH.
+            brief: it is looked at a few times only, such as a frame of a video: no smooth copies,
+                which take long to make; four taps per sample instead.
 
         Raises:
             WorldError: any other shape or type.
@@ -150,13 +155,14 @@ class Panorama:
             raise WorldError(f'a panorama is at most {MAX_WIDTH} pixels wide, got {width}; '
                              'make it smaller')
         self.width, self.height = width, height
-        self.image = image
+        self.image, self.brief = image, brief
         self._atlases: dict[tuple[Copy, ...], np.ndarray] = {}
 
     @property
     def nbytes(self) -> int:
-        """About what it takes in memory once eyes have looked at it."""
-        return self.image.nbytes * 6
+        """What it takes in memory: the picture and its copies, about one atlas at first."""
+        copies = sum(atlas.nbytes for atlas in list(self._atlases.values()))
+        return self.image.nbytes + (copies or self.image.nbytes * (2 if self.brief else 4))
 
     def atlas(self, copies: tuple[Copy, ...]) -> np.ndarray:
         """The copies in one picture; made when first asked for."""
@@ -175,7 +181,7 @@ class Panorama:
         Args:
             samples: taps along a side of each sample; 0: as many as are needed.
         """
-        plan = _level_plan(pattern, self.width, self.height, samples)
+        plan = _level_plan(pattern, self.width, self.height, samples, self.brief)
         read = self._read(plan, pan_rad, tilt_rad)
         return [_averaged(read[:, where], shape, window)[0]
                 for window, (where, shape) in zip(pattern.window, plan.blocks)]
@@ -224,7 +230,7 @@ def render_levels(panoramas: Sequence[Panorama], poses: np.ndarray, pattern: Fov
         Per level (B, window, window, 3) uint8 RGB.
 
     Raises:
-        ConfigError: samples is negative or above 8.
+        ConfigError: samples is negative or above 8, or a panorama is too large for the pattern.
     """
     views = [np.empty((len(panoramas), window, window, 3), np.uint8) for window in pattern.window]
     rotation = _rotations(poses)
@@ -238,7 +244,7 @@ def render_levels(panoramas: Sequence[Panorama], poses: np.ndarray, pattern: Fov
 
     def render(eyes: list[int]) -> None:
         panorama = panoramas[eyes[0]]
-        plan = _level_plan(pattern, panorama.width, panorama.height, samples)
+        plan = _level_plan(pattern, panorama.width, panorama.height, samples, panorama.brief)
         most = max(1, _CHUNK_TAPS // plan.rays.shape[1])
         for first in range(0, len(eyes), most):
             some = eyes[first:first + most]
@@ -286,6 +292,4 @@ def _read(panorama: Panorama, rotation: np.ndarray, plan: _Plan) -> np.ndarray:
     for along, (scale, shift) in ((u, plan.to_column), (v, plan.to_row)):
         along *= scale
         along += shift
-    shape = (-1, plan.columns)
-    return cv2.remap(panorama.atlas(plan.copies), u.reshape(shape), v.reshape(shape),
-                     cv2.INTER_LINEAR).reshape(*u.shape, 3)
+    return remapped(panorama.atlas(plan.copies), u, v, plan.columns)

@@ -66,10 +66,11 @@ class Recent(Generic[Item]):
             self._alive.clear()
 
     def _keep(self, key: Hashable, item: Item) -> Item:
-        if key in self._kept:
-            self._kept.move_to_end(key)
+        if next(reversed(self._kept), None) == key:
             return item
         self._kept[key] = item
+        self._kept.move_to_end(key)
+        # Counted anew: items grow while they are used.
         held = self.nbytes
         while held > self._max_bytes and len(self._kept) > 1:
             held -= self._kept.popitem(last=False)[1].nbytes

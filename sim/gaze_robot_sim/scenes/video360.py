@@ -93,7 +93,7 @@ class VideoScene:
 
     def _panorama(self, image: np.ndarray) -> Panorama:
         try:
-            return Panorama(image)
+            return Panorama(image, brief=True)
         except WorldError as error:
             raise WorldError(f'{self._path}: {error}') from error
 
