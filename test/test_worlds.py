@@ -18,6 +18,7 @@ from gaze_robot_sim.scenes.panoramas import load_panorama, PanoramaWorld
 from gaze_robot_sim.scenes.procedural import ProceduralWorld
 from gaze_robot_sim.scenes.rooms import make_room
 from gaze_robot_sim.scenes.still import RememberingWorld, StillScene
+from gaze_robot_sim.scenes.targets import Place
 
 
 def picture(width: int = 256, height: int = 128, seed: int = 0) -> np.ndarray:
@@ -97,6 +98,19 @@ def test_memory_for_scenes_is_bounded(monkeypatch):
     assert world.scene(5) is world.scene(5)
 
 
+def test_a_world_can_be_given_less_memory():
+    room = ProceduralWorld(0, width=256).scene(0).nbytes
+    world = ProceduralWorld(0, width=256, kept_bytes=2 * room)
+    for index in range(5):
+        world.scene(index)
+    assert len(world._recent) == 2
+    again = pickle.loads(pickle.dumps(world))      # noqa: S301
+    assert again == world
+    for index in range(5):
+        again.scene(index)
+    assert len(again._recent) == 2
+
+
 def test_a_counted_world_starts_again_and_an_endless_one_does_not():
     world, endless = ProceduralWorld(3, count=2, width=256), ProceduralWorld(3, width=256)
     assert (world.count, endless.count) == (2, None)
@@ -132,6 +146,22 @@ def test_a_scene_without_targets_says_so_and_searches_once_per_place(tmp_path, m
         with pytest.raises(WorldError, match='blank 3: nothing stands out'):
             scene.sample_target(np.random.default_rng(seed))
     assert Blank.searches == 2
+
+
+def test_a_place_that_was_not_found_gives_way_to_another(tmp_path):
+    """Whether a search is in vain follows from its generator, as with real pictures."""
+    panorama = load_panorama(write_picture(tmp_path / 'a.png'))
+
+    def find(rng):
+        if rng.random() < 0.5:
+            raise WorldError('nothing stands out')
+        return Place(np.array([1.0, 0.0, 0.0]), rng.uniform(0.1, 0.2), 'thing')
+
+    def scene():
+        return StillScene('half', panorama, find, (4,))
+    seeds = list(range(60))
+    assert targets(scene(), seeds) == targets(scene(), seeds[::-1])[::-1]
+    assert len({width for _, width, *_ in targets(scene(), seeds)}) > 8
 
 
 @pytest.fixture(params=['procedural', 'picture', 'folder'])
@@ -194,6 +224,15 @@ def test_a_folder_shows_its_pictures_in_the_order_of_their_names(tmp_path):
     assert [world.scene(i).name for i in range(4)] == ['0.png', '1.png', '2.png', '0.png']
     for i in range(3):
         np.testing.assert_array_equal(shown(world, i), picture(seed=i))
+
+
+def test_hidden_files_and_folders_are_no_pictures(tmp_path):
+    write_picture(tmp_path / 'a.png')
+    (tmp_path / '._a.png').write_bytes(b'of a file system that keeps such things')
+    (tmp_path / 'b.jpg').mkdir()
+    world = PanoramaWorld.from_folder(tmp_path)
+    assert world.count == 1
+    assert world.scene(0).name == 'a.png'
 
 
 def test_a_picture_offers_the_same_places_alone_and_in_a_folder(tmp_path):

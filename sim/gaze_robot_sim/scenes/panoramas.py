@@ -81,13 +81,17 @@ class PanoramaWorld(RememberingWorld):
 
     @classmethod
     def from_folder(cls, folder: Path) -> 'PanoramaWorld':
-        """All pictures of a folder, in the order of their names.
+        """All pictures of a folder, in the order of their names, but for hidden files.
+
+        Their endings are looked at, not their contents: one that is damaged or not twice as wide
+        as high is refused when its scene is asked for.
 
         Raises:
             WorldError: there is none.
         """
         files = sorted(file for file in folder.iterdir()
-                       if file.suffix.lower() in PICTURE_SUFFIXES)
+                       if file.suffix.lower() in PICTURE_SUFFIXES
+                       and not file.name.startswith('.') and file.is_file())
         if not files:
             raise WorldError(f'{folder} holds no picture; put equirectangular '
                              f'{", ".join(PICTURE_SUFFIXES)} files there')

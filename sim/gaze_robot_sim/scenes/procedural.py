@@ -13,13 +13,16 @@ from gaze_robot_sim.scenes.targets import RoomPlaces
 class ProceduralWorld(RememberingWorld):
     """Rooms from a seed; implements the World protocol. Scene k depends on (seed, k) only."""
 
-    def __init__(self, seed: int = 0, count: int | None = None, width: int = 1024) -> None:
+    def __init__(self, seed: int = 0, count: int | None = None, width: int = 1024,
+                 kept_bytes: int | None = None) -> None:
         """Choose the rooms; each is made when it is asked for.
 
         Args:
             seed: of the rooms, 0 or more.
             count: how many rooms there are; None: without end.
             width: of their pictures, pixels.
+            kept_bytes: memory for the rooms used last, which need not be made again; None: what
+                is usual for one world. Whoever opens many worlds gives each less.
 
         Raises:
             WorldError: a negative seed, or no rooms.
@@ -27,7 +30,7 @@ class ProceduralWorld(RememberingWorld):
         if seed < 0 or (count is not None and count < 1):
             raise WorldError(f'rooms have a seed of 0 or more, and there is at least one; got '
                              f'seed {seed}, count {count}')
-        super().__init__('procedural', count, (seed, count, width))
+        super().__init__('procedural', count, (seed, count, width, kept_bytes), kept_bytes)
         self._seed, self._width = seed, width
 
     def _make(self, index: int) -> Scene:

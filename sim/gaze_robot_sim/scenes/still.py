@@ -14,8 +14,10 @@ from gaze_robot_sim.scenes.targets import Likeness, Place
 
 BANK = 32
 """Places to look for per scene: finding one takes some 20 ms, showing it again 0.1 ms."""
+PLACES_TRIED = 8
+"""Before a scene is said to offer nothing; a search in vain takes up to a second."""
 KEPT_BYTES = 512 << 20
-"""Memory for the scenes of one world that were used last."""
+"""Memory for the scenes of one world that were used last, unless it is told another."""
 
 
 class StillScene:
@@ -47,7 +49,13 @@ class StillScene:
         Raises:
             WorldError: nothing in the picture stands out.
         """
-        return self._place(int(rng.integers(BANK))).show(rng)
+        first = int(rng.integers(BANK))
+        for index in range(first, first + min(PLACES_TRIED, BANK)):
+            place = self._place(index % BANK)
+            if isinstance(place, Likeness):
+                return place.show(rng)
+        assert isinstance(place, WorldError)
+        raise WorldError(str(place))
 
     def sprites(self, t_s: float = 0.0) -> Sequence[Sprite]:
         """Nothing moves."""
@@ -58,7 +66,8 @@ class StillScene:
         """Memory of the picture and the places."""
         return self._panorama.nbytes + BANK * 3 * Likeness.SIDE ** 2
 
-    def _place(self, index: int) -> Likeness:
+    def _place(self, index: int) -> Likeness | WorldError:
+        """A place of the bank, or why it could not be found."""
         place = self._places.get(index)
         if place is None:
             try:
@@ -67,18 +76,23 @@ class StillScene:
             except WorldError as error:
                 place = WorldError(f'{self.name}: {error}')
             self._places[index] = place
-        if isinstance(place, WorldError):
-            raise place
         return place
 
 
 class RememberingWorld:
     """The common half of every world: its memory of scenes, and pickling as what opened it."""
 
-    def __init__(self, name: str, count: int | None, opened_by: tuple[Any, ...]) -> None:
+    def __init__(self, name: str, count: int | None, opened_by: tuple[Any, ...],
+                 kept_bytes: int | None = None) -> None:
+        """Make a world.
+
+        Args:
+            opened_by: the arguments of the class that make an equal world.
+            kept_bytes: memory for the scenes used last; None: KEPT_BYTES.
+        """
         self.name, self.count = name, count
         self._opened_by = opened_by
-        self._recent: Recent[Any] = Recent(KEPT_BYTES)
+        self._recent: Recent[Any] = Recent(KEPT_BYTES if kept_bytes is None else kept_bytes)
 
     def scene(self, index: int) -> Scene:
         """A scene by its number; see the World protocol."""

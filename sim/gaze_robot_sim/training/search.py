@@ -46,6 +46,9 @@ _FIGURES = ('steps', 'n', 'success_rate', 'median_error_deg', 'median_time_s')
 _UNSEEN = 1_000_003
 """Added to the seed for rooms the training never shows."""
 
+_KEPT_BYTES = 32 << 20
+"""Per world of the training, which opens many: a few rooms each."""
+
 _TRAINING = EyeDynamics(latency_s=(0.0, 1 / 30), sensor_noise=(0.0, 6.0))
 """What the policy shall cope with."""
 
@@ -274,7 +277,7 @@ def _train_eye(config: TrainSearchConfig, out: Path, perception: PerceptionNetwo
     began = time.monotonic()
     task = SearchConfig(discrete=not config.continuous, random_cameras=True, scenes=1,
                         scene_uses=8, across_stop=0.3, dynamics=_TRAINING)
-    rooms = [ProceduralWorld(int(seed)) for seed in np.random.default_rng(
+    rooms = [ProceduralWorld(int(seed), kept_bytes=_KEPT_BYTES) for seed in np.random.default_rng(
         config.seed).integers(1 << 31, size=config.rooms)]
     env = GazeVecEnv(SeeingBatch(config.eyes, rooms, perception, task, config.seed, pool.map),
                      stagger=True)
