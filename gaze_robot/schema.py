@@ -185,6 +185,8 @@ def _convert(parameter: Parameter, value: Any) -> Any:
 def _convert_item(parameter: Parameter, wanted: type, value: Any) -> Any:
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if value is False and 'off' in parameter.choices:
+        return 'off'                                # what YAML makes of a bare off
     if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
         raise ConfigError(f'{parameter.name} must be {wanted.__name__}, '
                           f'got {value!r} ({type(value).__name__})')

@@ -257,3 +257,14 @@ def test_binary_file_is_not_a_parameter_file(tmp_path):
     path.write_bytes(bytes(range(128, 256)))
     with pytest.raises(ConfigError, match='cannot read'):
         load_yaml(path)
+
+
+def test_a_bare_off_in_yaml_is_the_word_where_a_word_is_meant(tmp_path):
+    """YAML 1.1 reads off as False, and so do ROS's command line and launch files."""
+    path = tmp_path / 'world.yaml'
+    path.write_text('world:\n  ros__parameters:\n    dynamics: off\n')
+    assert from_mapping(WorldConfig, load_yaml(path)['world']).dynamics == 'off'
+    assert from_mapping(WorldConfig, {'dynamics': False}).dynamics == 'off'
+    for value in (True, {'world': False}):
+        with pytest.raises(ConfigError):
+            from_mapping(WorldConfig, {'dynamics': value} if value is True else value)

@@ -57,7 +57,7 @@ class EyeConfig:
     samples: int = 0
     """Taps along a side of each rendered sample; 0: as many as needed, more: finer, slower."""
 
-    scenes: int = 16
+    scenes: int = 8
     """Rooms in play at a time, in a world without end."""
 
     scene_uses: int = 4

@@ -6,6 +6,7 @@ import difflib
 import os
 from typing import Any, TypeVar
 
+from gaze_robot.allocator import keep_large_blocks
 from gaze_robot.errors import ConfigError
 from gaze_robot.foveation import FoveationPattern
 from gaze_robot_sim.cores import Threads
@@ -39,6 +40,7 @@ def make_batch(kind: type[EyeBatch], eyes: int, world: Worlds = 'procedural',
         ConfigError: an unknown option, or a value out of range.
         WorldError: the world cannot be opened.
     """
+    keep_large_blocks()                             # every step makes and drops large arrays
     settled = config_from(kind.Config, config, options or {})
     listed = list(world) if isinstance(world, (list, tuple)) else [world]
     for item in listed:
