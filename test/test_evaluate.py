@@ -248,8 +248,9 @@ def test_unseen_rooms_depend_on_the_seed():
     assert (pictures[0] != pictures[2]).any()
 
 
-@pytest.mark.parametrize('fields', [{'n': 0}, {'seconds': -1.0}, {'max_start_deg': 0.0},
-                                    {'max_start_deg': 181.0}, {'seconds': math.nan}], ids=str)
+@pytest.mark.parametrize('fields', [{'n': 0}, {'seed': -1}, {'seconds': -1.0},
+                                    {'max_start_deg': 0.0}, {'max_start_deg': 181.0},
+                                    {'seconds': math.nan}], ids=str)
 def test_evaluations_that_cannot_be_are_refused(fields):
     with pytest.raises(ConfigError, match='n must be at least 1'):
         EvalSearchConfig(**fields)

@@ -13,7 +13,7 @@ import pytest
 
 from gaze_robot import cli
 from gaze_robot.draw import TARGET_COLOUR
-from gaze_robot.errors import CommandError, ConfigError, MissingDependencyError
+from gaze_robot.errors import CommandError, ConfigError, MissingDependencyError, WorldError
 from gaze_robot.film import Video
 from gaze_robot.foveation import FoveationPattern
 from gaze_robot.geometry import direction_from_pan_tilt
@@ -358,12 +358,41 @@ def test_policies_that_read_tokens_play_search(policy):
     (['--policy', 'oracel'], "no policy 'oracel'; did you mean 'oracle'? Known: oracle, random"),
     (['Track-v0', '--policy', 'learned'], 'learned can only do Search-v0'),
     (['--out', 'film.avi'], '.mp4, .webm or .gif'), (['--episodes', '0'], 'at least 1'),
+    (['--seed', '-1'], 'seed must be 0 or more'),
     (['--dynamics', 'heavy'], 'heavy'), (['--world', 'nowhere'], 'nowhere')])
 def test_the_command_refuses_what_it_does_not_know(options, said, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert cli.main(['sim', 'watch', *options]) == 2
     assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('name', ['film.webm', 'film.gif'])
+@pytest.mark.parametrize('frames', [0, 2])
+def test_a_failure_leaves_no_film_and_keeps_the_old_one(name, frames, tmp_path, monkeypatch):
+    def fail(batch, act, board, film, *options):
+        for _ in range(frames):
+            film(np.zeros(board.shape, np.uint8))
+        raise WorldError('the lamp went out')
+    monkeypatch.setattr(watch, 'play', fail)
+    path = tmp_path / 'new' / name
+    config = watch.WatchConfig(policy='stay', size=800, out=str(path))
+    with pytest.raises(WorldError, match='the lamp'):
+        watch.watch(config)
+    assert not list(path.parent.iterdir())
+    path.write_bytes(b'an older film')
+    with pytest.raises(WorldError, match='the lamp'):
+        watch.watch(config)
+    assert path.read_bytes() == b'an older film'
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_film_cannot_take_the_place_of_a_folder(tmp_path):
+    (tmp_path / 'film.gif').mkdir()
+    (tmp_path / 'file').touch()
+    for out in ('film.gif', 'file/film.webm'):
+        with pytest.raises(ConfigError, match=f'{out} cannot be written'):
+            watch.watch(watch.WatchConfig(policy='stay', out=str(tmp_path / out)))
 
 
 @pytest.mark.parametrize('name', ['Search-v0', 'gaze_robot/Search-v0', 'search', 'Search'])

@@ -62,10 +62,11 @@ class EvalSearchConfig:
     """Starts are at most this far from the target."""
 
     def __post_init__(self) -> None:
-        if self.n < 1 or not 0 <= self.seconds < math.inf or not 0 < self.max_start_deg <= 180:
-            raise ConfigError('n must be at least 1, seconds not negative and max_start_deg '
-                              f'between 0 and 180, got {self.n}, {self.seconds}, '
-                              f'{self.max_start_deg}')
+        if (self.n < 1 or self.seed < 0 or not 0 <= self.seconds < math.inf
+                or not 0 < self.max_start_deg <= 180):
+            raise ConfigError('n must be at least 1, seed and seconds not negative and '
+                              f'max_start_deg between 0 and 180, got {self.n}, {self.seed}, '
+                              f'{self.seconds}, {self.max_start_deg}')
 
 
 def learned(eye: EyePolicy) -> Chooser:

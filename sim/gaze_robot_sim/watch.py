@@ -1,7 +1,7 @@
 """Watch an environment: `gaze-robot sim watch` writes a film of some episodes."""
 
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 import difflib
 import importlib
@@ -68,6 +68,8 @@ class WatchConfig:
         for name in ('episodes', 'every'):
             if getattr(self, name) < 1:
                 raise ConfigError(f'{name} must be at least 1, got {getattr(self, name)}')
+        if self.seed < 0:
+            raise ConfigError(f'seed must be 0 or more, got {self.seed}')
         if self.policy not in POLICIES:
             raise ConfigError(_unknown('policy', self.policy, POLICIES))
         task_of(self.env)
@@ -159,7 +161,31 @@ class Gif:
     def close(self) -> None:
         """Write the file."""
         self.frames = len(self._film.frames)
-        self._film.save(self.path)
+        if self.frames:
+            self._film.save(self.path)
+
+
+@contextmanager
+def replacing(path: str) -> Iterator[str]:
+    """A name beside a file for what takes its place once it is complete; on failure it is removed.
+
+    Raises:
+        ConfigError: nothing can be written there.
+    """
+    target = Path(path)
+    part = target.with_name(f'.{target.stem}.part{target.suffix}')
+    if target.is_dir():
+        raise ConfigError(f'{path} cannot be written: it is a folder')
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part.touch()
+    except OSError as error:
+        raise ConfigError(f'{path} cannot be written ({error.strerror})') from error
+    try:
+        yield str(part)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def watch(config: WatchConfig) -> dict[str, Any]:
@@ -175,12 +201,12 @@ def watch(config: WatchConfig) -> dict[str, Any]:
     cv2.setNumThreads(1)
     gif = Path(config.out).suffix.lower() == '.gif'
     batch, act = _cast(config)
-    with closing(batch):
+    with closing(batch), replacing(config.out) as part:
         board = Dashboard(batch, 0, f'{task_of(config.env)}-v0  {config.policy}',
                           config.size or (960 if gif else WIDTH))
         height, width = board.shape[:2]
         fps = batch.config.rate_hz / config.every
-        film = Gif(config.out, fps) if gif else Video(config.out, fps, (width, height))
+        film = Gif(part, fps) if gif else Video(part, fps, (width, height))
         with closing(film):
             figures = play(batch, act, board, film.add, config.episodes, config.seed,
                            config.every)
