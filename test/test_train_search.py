@@ -26,8 +26,10 @@ from gaze_robot_sim.envs.seeing import SeeingBatch
 from gaze_robot_sim.envs.vec import GazeVecEnv
 from gaze_robot_sim.evaluate import learned, run_episodes
 from gaze_robot_sim.render import Panorama
+from gaze_robot_sim.rule import SearchRule
 from gaze_robot_sim.scenes.base import SearchTarget
 from gaze_robot_sim.training.search import _Trunk, eye_of, train_search, TrainSearchConfig
+from gaze_robot_sim.training.warm_start import discounted, show
 
 PATTERN = FoveationPattern((20.0, 45.0, 90.0), (16, 16, 32), (8, 8, 16))
 ENCODER = EncoderConfig(16, 1, 2, 2, 8)
@@ -252,6 +254,44 @@ class OnePlace:
 
     def close(self):
         pass
+
+
+def test_returns_end_with_their_episode_and_go_on_from_its_value():
+    """Two eyes, four steps, worked out by hand; one episode ends after the second step."""
+    rewards = np.array([[1.0, 1.0], [2.0, 2.0], [4.0, 4.0], [8.0, 8.0]])
+    dones = np.array([[False, False], [True, False], [False, False], [False, False]])
+    values = np.array([[99.0, 99.0], [10.0, 99.0], [99.0, 99.0], [6.0, 6.0]])
+    np.testing.assert_allclose(discounted(rewards, dones, values, 0.5), [
+        [1 + 0.5 * 7, 1 + 0.5 * 6.75], [2 + 0.5 * 10, 2 + 0.5 * 9.5],
+        [4 + 0.5 * 11, 4 + 0.5 * 11], [8 + 0.5 * 6, 8 + 0.5 * 6]])
+    ended = discounted(rewards, np.ones_like(dones), values, 0.5)
+    np.testing.assert_allclose(ended, rewards + 0.5 * values)
+
+
+def test_what_the_rule_shows_ends_with_its_episodes():
+    """Rewards are 1 a step; the critic is made to expect 0, so returns count the steps left."""
+    torch.manual_seed(0)
+    network = PerceptionNetwork(PATTERN, ENCODER).eval()
+    task = SearchConfig(episode_s=0.2, rewards={})
+    env = GazeVecEnv(SeeingBatch(3, [OnePlace()], network, task, 0), stagger=True)
+    model = PPO('MultiInputPolicy', env, n_steps=4, batch_size=12, gamma=0.5, seed=0,
+                policy_kwargs={'features_extractor_class': _Trunk, 'net_arch': [],
+                               'normalize_images': False})
+    with torch.no_grad():
+        for weight in model.policy.value_net.parameters():
+            weight.zero_()
+    length, rows, wait = env.batch.config.length, [], env.step_wait
+
+    def step_wait():
+        rows.append(env.batch.steps.copy())
+        observation, _, done, infos = wait()
+        return observation, np.ones(3, np.float32), done, infos
+    env.step_wait = step_wait
+    shown = show(model, env, SearchRule(), 3 * 10, 0.0, np.random.default_rng(0), 'test')
+    assert len(rows) == 10 > length
+    for step, (begun, returns) in enumerate(zip(rows, shown.returns.reshape(10, 3))):
+        left = np.minimum(length - begun, 10 - step)
+        np.testing.assert_allclose(returns, 2 - 2 * 0.5 ** left, rtol=1e-6)
 
 
 @pytest.mark.slow

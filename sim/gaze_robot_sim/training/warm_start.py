@@ -33,7 +33,29 @@ class Shown:
     """(T * E,) integers or (T * E, 2) in [-1, 1]."""
 
     returns: np.ndarray
-    """(T * E,) discounted rewards from there on."""
+    """(T * E,) discounted rewards from there to the episode's end, and the value there."""
+
+
+def discounted(rewards: np.ndarray, dones: np.ndarray, values: np.ndarray, gamma: float
+               ) -> np.ndarray:
+    """Discounted rewards from each step to the end of its episode.
+
+    Args:
+        rewards: (T, E) of each step.
+        dones: (T, E) whether an episode ends with the step.
+        values: (T, E) of what is seen after each step, before a restart; only those where an
+            episode ends, and of the last step, are used. An episode cut off by the clock goes on
+            after its end as far as values are concerned, as in PPO.
+
+    Returns:
+        (T, E).
+    """
+    returns = np.zeros_like(values)
+    following = values[-1]
+    for step in reversed(range(len(rewards))):
+        following = rewards[step] + gamma * np.where(dones[step], values[step], following)
+        returns[step] = following
+    return returns
 
 
 def show(model: PPO, env: GazeVecEnv, rule: Rule, steps: int, own_share: float,
@@ -49,7 +71,8 @@ def show(model: PPO, env: GazeVecEnv, rule: Rule, steps: int, own_share: float,
     assert isinstance(batch, SeeingBatch)
     discrete = batch.config.discrete
     rows: dict[str, list[np.ndarray]] = {'tokens': [], 'vector': []}
-    actions, rewards = [], []
+    actions, rewards, dones = [], [], []
+    ends: list[dict[str, np.ndarray]] = []
     observation = env.reset()
     own = rng.random((env.num_envs,)) < own_share
     for _ in tqdm(range(max(1, steps // env.num_envs)), desc=title, unit='step', mininterval=1):
@@ -62,16 +85,26 @@ def show(model: PPO, env: GazeVecEnv, rule: Rule, steps: int, own_share: float,
         if own.any():
             acted[own] = model.predict(observation, deterministic=False)[0][own]
         env.step_async(acted)
-        observation, reward, _, _ = env.step_wait()
+        observation, reward, done, infos = env.step_wait()
         rewards.append(reward)
-    with torch.no_grad():
-        tail = model.policy.predict_values(model.policy.obs_to_tensor(observation)[0])
-    returns, following = [], tail.cpu().numpy()[:, 0]
-    for reward in reversed(rewards):
-        following = reward + model.gamma * following
-        returns.append(following)
+        dones.append(done.copy())
+        ends.extend(infos[eye]['terminal_observation'] for eye in np.nonzero(done)[0])
+    over = np.array(dones)
+    values = np.zeros(over.shape, np.float32)
+    values[-1] = _values(model, observation)
+    if ends:
+        values[over] = _values(model, {name: np.stack([end[name] for end in ends])
+                                       for name in observation})
     return Shown({name: np.concatenate(value) for name, value in rows.items()},
-                 np.concatenate(actions), np.concatenate(returns[::-1]))
+                 np.concatenate(actions),
+                 discounted(np.array(rewards), over, values, model.gamma).ravel())
+
+
+def _values(model: PPO, observation: dict[str, np.ndarray]) -> np.ndarray:
+    """(E,) what the critic expects from there on."""
+    with torch.no_grad():
+        values = model.policy.predict_values(model.policy.obs_to_tensor(observation)[0])
+    return values.cpu().numpy()[:, 0]
 
 
 def imitate(model: PPO, shown: Shown, epochs: int, learning_rate: float,
