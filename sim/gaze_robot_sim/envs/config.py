@@ -55,7 +55,8 @@ class EyeConfig:
     """Another camera for every episode, in place of hfov_deg and aspect."""
 
     samples: int = 0
-    """Taps along a side of each rendered sample; 0: as many as needed, more: finer, slower."""
+    """Taps along a side of each rendered sample; 0: as many as needed, 1: quick and rougher, more:
+    finer and slower (`Panorama.levels`)."""
 
     scenes: int = 8
     """Rooms in play at a time, in a world without end."""
