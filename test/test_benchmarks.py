@@ -47,6 +47,7 @@ def test_figures_are_there_and_threads_are_as_before(monkeypatch):
     result = benchmarks.bench_render(benchmarks.BenchRenderConfig(rounds=1, views=2))
     assert (torch.get_num_threads(), cv2.getNumThreads()) == before
     speeds = ['env_steps_per_s', 'env_steps_per_s_default_samples', 'env_steps_per_s_rooms_1024',
+              'env_steps_per_s_all_defaults',
               'steps_per_s_single_env']
     for threads in ('1_thread', '2_threads'):
         for width in ('', '128_', '64_'):
