@@ -160,6 +160,17 @@ def test_a_brief_panorama_shows_what_a_camera_there_would_show(room, width):
     assert brief.nbytes - brief.image.nbytes < 2 * image.nbytes       # plain copies: 1 + 1/4 + ...
 
 
+@pytest.mark.parametrize('width, level', [(1920, 1), (1920, 2), (3840, 0), (3840, 1), (3840, 2)])
+def test_stripes_finer_than_samples_are_grey_in_brief_panoramas_too(width, level):
+    """Full contrast is 127.5 RMS; at most one pixel of a sample's width is out of balance."""
+    pixels = HALF_TANGENTS[level] * 2 / WINDOWS[level] * width / math.tau
+    image = np.zeros((width // 2, width, 3), np.uint8)
+    image[:, ::2] = 255
+    for pan, tilt in ((0.3, 0.05), (3.1, -0.6)):
+        view = Panorama(image, brief=True).levels(pan, tilt, PATTERN)[level]
+        assert np.sqrt(((view - 127.5) ** 2).mean()) <= 127.5 / pixels
+
+
 @pytest.fixture(scope='module')
 def room():
     from gaze_robot_sim.scenes.rooms import make_room

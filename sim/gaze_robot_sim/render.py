@@ -72,17 +72,20 @@ class _Plan:
     """Where each block lies among the taps, and its (rows, columns, 3)."""
 
     @classmethod
-    def make(cls, blocks: Sequence[np.ndarray], width: int, height: int, averaged: bool
-             ) -> '_Plan':
+    def make(cls, blocks: Sequence[np.ndarray], width: int, height: int, averaged: bool,
+             wider: float = 1.0) -> '_Plan':
         """From (rows, columns, 3) unit rays each.
 
         Args:
             width, height: of the panoramas.
             averaged: whether a tap stands for its whole share of the view, or for a point of it.
+            wider: how many times as wide as their distance taps count as; sqrt 2 takes the plain
+                copy nearest in size, where 1 takes the next finer one.
         """
         rays = np.concatenate([block.reshape(-1, 3) for block in blocks])
         pixels = np.concatenate([_footprint(block).ravel() for block in blocks])
-        copies, which = copies_for(pixels * width / (2 * math.pi), width, height, averaged)
+        copies, which = copies_for(wider * pixels * width / (2 * math.pi), width, height,
+                                   averaged)
         spots = places(width, height, copies)
         u = np.array([[p.width / (2 * math.pi), p.left - 0.5] for p in spots], np.float32)[which]
         v = np.array([[p.height / math.pi, p.top - 0.5] for p in spots], np.float32)[which]
@@ -125,7 +128,9 @@ def _level_plan(pattern: FoveationPattern, width: int, height: int, samples: int
         side = samples or (2 if _COARSE < pixels < (math.inf if brief else _FINE) else 1)
         blocks.append(_square_rays(window * side, half))
     # One tap from a plain mip reads a third of the memory: what quick training waits for.
-    return _Plan.make(blocks, width, height, averaged=not brief and samples != 1)
+    # And two taps in a copy nearly twice as fine would pass over some of its pixels.
+    return _Plan.make(blocks, width, height, averaged=not brief and samples != 1,
+                      wider=math.sqrt(2) if brief and samples != 1 else 1.0)
 
 
 @functools.lru_cache(maxsize=64)
