@@ -21,8 +21,9 @@ class ProceduralWorld(RememberingWorld):
             seed: of the rooms, 0 or more.
             count: how many rooms there are; None: without end.
             width: of their pictures, pixels.
-            kept_bytes: memory for the rooms used last, which need not be made again; None: what
-                is usual for one world. Whoever opens many worlds gives each less.
+            kept_bytes: memory for the rooms used last, which need not be made again; None: 512 MiB
+                for a number of rooms, 96 MiB for rooms without end, of which old ones do not
+                come back. Whoever opens many worlds gives each less.
 
         Raises:
             WorldError: a negative seed, or no rooms.
@@ -30,7 +31,8 @@ class ProceduralWorld(RememberingWorld):
         if seed < 0 or (count is not None and count < 1):
             raise WorldError(f'rooms have a seed of 0 or more, and there is at least one; got '
                              f'seed {seed}, count {count}')
-        super().__init__('procedural', count, (seed, count, width, kept_bytes), kept_bytes)
+        kept = 96 << 20 if kept_bytes is None and count is None else kept_bytes
+        super().__init__('procedural', count, (seed, count, width, kept_bytes), kept)
         self._seed, self._width = seed, width
 
     def _make(self, index: int) -> Scene:
