@@ -77,7 +77,7 @@ def test_a_scene_offers_many_places_and_shows_each_anew():
 
 def test_a_scene_made_again_is_the_same(monkeypatch):
     monkeypatch.setattr('gaze_robot_sim.scenes.still.KEPT_BYTES', 1)
-    world = ProceduralWorld(3, width=256)
+    world = ProceduralWorld(3, 9, width=256)
     first, seen = world.scene(0), targets(world.scene(0), range(4))
     image = first.panorama().image
     del first
@@ -91,7 +91,7 @@ def test_a_scene_made_again_is_the_same(monkeypatch):
 def test_memory_for_scenes_is_bounded(monkeypatch):
     most = 3 * ProceduralWorld(0, width=256).scene(0).nbytes
     monkeypatch.setattr('gaze_robot_sim.scenes.still.KEPT_BYTES', most)
-    world = ProceduralWorld(0, width=256)
+    world = ProceduralWorld(0, 9, width=256)
     for index in range(6):
         world.scene(index)
     assert len(world._recent) == 3

@@ -155,9 +155,9 @@ class EyeBatch:
         """(B,) angle from each fovea's centre to its target: the truth, for rewards and scores."""
         return angle_between(direction_from_pan_tilt(self.pose[:, 0], self.pose[:, 1]), self.aim)
 
-    def truth(self) -> dict[str, np.ndarray]:
+    def truth(self, error_rad: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """'error_rad' and the task's own facts, (B,) each."""
-        return {'error_rad': self.error_rad(),
+        return {'error_rad': self.error_rad() if error_rad is None else error_rad,
                 **{name: rows.copy() for name, rows in self.facts().items()}}
 
     def scene_time(self, eye: int) -> float:
@@ -251,11 +251,11 @@ class EyeBatch:
         self.motion.step(self.reported + move(action, self.config.discrete))
         self.steps += 1
         self.advance()
-        truth = self.truth()
-        before = angle_between(direction_from_pan_tilt(looked[:, 0], looked[:, 1]), self.aim)
-        value, parts = reward(Outcome(truth['error_rad'], before, np.linalg.norm(
-            self.speed, axis=1), self.present), self.config.rewards)
-        return value, {**parts, **truth}
+        pan, tilt = np.stack([looked, self.pose]).transpose(2, 0, 1)
+        before, error = angle_between(direction_from_pan_tilt(pan, tilt), self.aim)
+        value, parts = reward(Outcome(error, before, np.linalg.norm(self.speed, axis=1),
+                                      self.present), self.config.rewards)
+        return value, {**parts, **self.truth(error)}
 
     def look(self, eyes: Eyes | None = None) -> dict[str, np.ndarray]:
         """Take a glance with some eyes (default all): an observation for each, (len(eyes), ...).

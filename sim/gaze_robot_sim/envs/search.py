@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 
 from gaze_robot.gaze_target.evidence import square
-from gaze_robot.geometry import angle_between, direction_from_pan_tilt, pan_tilt_from_direction
+from gaze_robot.geometry import pan_tilt_from_direction
 from gaze_robot.types import Exemplar
 from gaze_robot_sim.envs.batch import EyeBatch
 from gaze_robot_sim.envs.config import check_numbers, EyeConfig
@@ -72,10 +72,12 @@ class SearchBatch(EyeBatch):
         low, high = np.array(limits.min_position), np.array(limits.max_position)
         low[1], high[1] = max(low[1], -_START_TILT), min(high[1], _START_TILT)
         pan, tilt = pan_tilt_from_direction(direction)
+        x, y, z = direction.tolist()
         for _ in range(1000):
             pose = rng.uniform(low, high)
-            if angle_between(direction_from_pan_tilt(*pose), direction) <= farthest and (
-                    across_stop or abs(pose[0] - pan) <= math.pi):
+            left, down = pose.tolist()
+            along = math.cos(down) * (math.cos(left) * x + math.sin(left) * y) - math.sin(down) * z
+            if along >= math.cos(farthest) and (across_stop or abs(left - pan) <= math.pi):
                 return pose
         return np.clip([float(pan), float(tilt)], low, high)
 
