@@ -10,9 +10,14 @@ import pytest
 from gaze_robot.camera import CameraModel
 from gaze_robot.errors import ConfigError, WorldError
 from gaze_robot.foveation import FoveationPattern, Foveator
-from gaze_robot.geometry import base_ray, direction_from_pan_tilt, panorama_direction
+from gaze_robot.geometry import (
+    base_from_optical,
+    base_ray,
+    direction_from_pan_tilt,
+    panorama_direction,
+)
 from gaze_robot_sim.mips import copies_for, Copy
-from gaze_robot_sim.render import Panorama, render_levels
+from gaze_robot_sim.render import _rotations, Panorama, render_levels
 
 PATTERN = FoveationPattern()
 HALF_TANGENTS, WINDOWS = (0.2, 0.4, 1.0), (64, 64, 128)
@@ -288,6 +293,12 @@ def test_panoramas_of_any_size_can_be_looked_at(shape):
     assert (panorama.height, panorama.width) == shape
     for view in panorama.levels(2.0, 0.5, PATTERN):
         assert (view == 60).all()
+
+
+def test_rotations_for_speed_are_those_of_the_geometry():
+    turned = _rotations(np.array(poses()))
+    expected = base_from_optical(*np.array(poses()).T) * np.array([-1, 1, 1])[:, None]
+    np.testing.assert_allclose(turned, expected, atol=1e-6)
 
 
 def test_a_single_tap_is_rougher_but_does_not_alias(smooth):

@@ -156,32 +156,33 @@ def _environments(config: BenchRenderConfig) -> dict[str, float]:
     small, large = _warm(config.seed, 512), _warm(config.seed, 1024)
     common: dict[str, Any] = {'pattern': FoveationPattern(FOV_DEG, (32,) * 3, (8,) * 3),
                               'scenes': _SCENES, 'scene_uses': 0}
-    actions = np.random.default_rng(config.seed).integers(len(MOVES), size=(_STEPS, _EYES))
+    actions = np.random.default_rng(config.seed).integers(len(MOVES), size=(4 * _STEPS, _EYES))
     work = {}
     with contextlib.ExitStack() as opened:
-        for name, options in (
-                ('env_steps_per_s', {**common, 'world': small, 'samples': 1}),
-                ('env_steps_per_s_default_samples', {**common, 'world': small}),
-                ('env_steps_per_s_rooms_1024', {**common, 'world': large, 'samples': 1}),
-                ('env_steps_per_s_all_defaults', {})):      # makes new rooms as it goes
+        for name, episodes, options in (
+                ('env_steps_per_s', 4, {**common, 'world': small, 'samples': 1}),
+                ('env_steps_per_s_default_samples', 2, {**common, 'world': small}),
+                ('env_steps_per_s_rooms_1024', 4, {**common, 'world': large, 'samples': 1}),
+                ('env_steps_per_s_all_defaults', 1, {})):   # makes new rooms as it goes
             many = gymnasium.make_vec(_TASK, num_envs=_EYES, threads=2, **options)
             opened.callback(many.close)
             many.reset(seed=config.seed)
 
-            def steps(env: gymnasium.vector.VectorEnv = many) -> None:
-                for action in actions:
+            def steps(env: gymnasium.vector.VectorEnv = many, last: int = episodes * _STEPS
+                      ) -> None:
+                for action in actions[:last]:
                     env.step(action)
-            work[name, _EYES] = _with_threads(2, steps)
+            work[name, _EYES * episodes * _STEPS] = _with_threads(2, steps)
         one = gymnasium.make(_TASK, world=small, samples=1, **common)
         opened.callback(one.close)
 
         def episode() -> None:
             one.reset(seed=config.seed)
-            for action in actions[:, 0]:
+            for action in actions[:_STEPS, 0]:
                 one.step(action)
-        work['steps_per_s_single_env', 1] = _with_threads(2, episode)
+        work['steps_per_s_single_env', _STEPS] = _with_threads(2, episode)
         seconds = _timed(work, config.rounds, 'environments')
-    return {name: eyes * _STEPS / seconds[name, eyes] for name, eyes in work}
+    return {name: steps / seconds[name, steps] for name, steps in work}
 
 
 def _warm(seed: int, width: int) -> ProceduralWorld:
