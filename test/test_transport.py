@@ -107,7 +107,11 @@ def test_pictures_arrive_in_another_process(probe, checkpoint, root, width, heig
         for node in nodes:
             node.terminate()
         for node in nodes:
-            node.wait(20)
+            try:
+                node.wait(20)
+            except subprocess.TimeoutExpired:       # how nodes end is the question of other tests
+                node.kill()
+                node.wait(20)
     rates, shares = zip(*windows)
     if max(rates) < 25:
         pytest.skip(f'this machine is too busy to make 30 pictures per second: {max(rates):.0f}')
