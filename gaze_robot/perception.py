@@ -6,6 +6,7 @@ The robot runs it with one eye, the simulator with hundreds; there is no other c
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 import math
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from torch import nn
 
 from gaze_robot.encoder import EncoderConfig, FoveatedViT, patchify, TokenLayout
 from gaze_robot.errors import ConfigError
-from gaze_robot.foveation import FoveationPattern
+from gaze_robot.foveation import FoveationPattern, FrontEnd, PyramidFrontEnd
 from gaze_robot.gaze_target.evidence import (
     CELLS,
     correlate,
@@ -27,21 +28,25 @@ from gaze_robot.types import Exemplar
 
 
 class PerceptionNetwork(nn.Module):
-    """The weights of perception: encoder and search head."""
+    """The weights of perception: one encoder, and heads that all read its tokens."""
 
-    def __init__(self, pattern: FoveationPattern, encoder: EncoderConfig) -> None:
+    def __init__(self, front_end: FrontEnd | FoveationPattern, encoder: EncoderConfig) -> None:
+        """Make untrained weights; a pattern alone means the pyramid front end."""
         super().__init__()
-        if encoder.patch != pattern.token_side or EXEMPLAR_PX % encoder.patch:
-            raise ConfigError(f'the encoder reads patches of {encoder.patch}, the pattern gives '
-                              f'{pattern.token_side}; make them equal, and a divisor of '
+        if isinstance(front_end, FoveationPattern):
+            front_end = PyramidFrontEnd(front_end)
+        pattern = front_end.pattern
+        if encoder.patch != front_end.token_side or EXEMPLAR_PX % encoder.patch:
+            raise ConfigError(f'the encoder reads patches of {encoder.patch}, the front end '
+                              f'gives {front_end.token_side}; make them equal, and a divisor of '
                               f'{EXEMPLAR_PX}')
         if any(window % CELLS for window in pattern.window):
             raise ConfigError(f'windows {pattern.window} must be multiples of {CELLS}, the '
                               "heatmap's cells")
-        self.pattern = pattern
+        self.front_end, self.pattern = front_end, pattern
         self.encoder = FoveatedViT(encoder)
         self.search = SearchHead(encoder.width, pattern)
-        self.layout = TokenLayout.of_pattern(pattern)
+        self.layout = TokenLayout.of(front_end)
 
     def encode(self, levels: Sequence[torch.Tensor]) -> torch.Tensor:
         """Tokens (B, N, D) of views, one (B, window, window, 3) uint8 tensor per level."""
@@ -51,9 +56,25 @@ class PerceptionNetwork(nn.Module):
 
     def encode_exemplar(self, image: torch.Tensor, width_rad: torch.Tensor) -> torch.Tensor:
         """Tokens (B, M, D) of exemplars (B, EXEMPLAR_PX, EXEMPLAR_PX, 3) uint8."""
-        patch = self.pattern.token_side
+        patch = self.front_end.token_side
         layout = TokenLayout.of_squares(width_rad, EXEMPLAR_PX, patch)
         return self.encoder(patchify([image], [patch]), layout)
+
+    def forward(self, levels: Sequence[torch.Tensor], exemplar: torch.Tensor,
+                evidence: torch.Tensor, valid: torch.Tensor, size: torch.Tensor
+                ) -> dict[str, torch.Tensor]:
+        """One encoder pass, all heads: what every runtime computes.
+
+        Args:
+            levels: one (B, window, window, 3) uint8 tensor per level.
+            exemplar: (B, M, D) of `encode_exemplar`; zeros where nothing is looked for.
+            evidence, valid, size: see `SearchHead`.
+
+        Returns:
+            tokens (B, N, D); search (B, L, C * C + 1), log-probabilities.
+        """
+        tokens = self.encode(levels)
+        return {'tokens': tokens, 'search': self.search(tokens, exemplar, evidence, valid, size)}
 
 
 def size_in_cells(width_rad: float, pattern: FoveationPattern) -> np.ndarray:
@@ -61,6 +82,35 @@ def size_in_cells(width_rad: float, pattern: FoveationPattern) -> np.ndarray:
     tangent = math.tan(width_rad / 2)
     return np.array([math.log(tangent / pattern.half_tangent(level) * CELLS)
                      for level in range(pattern.levels)], np.float32)
+
+
+class Runtime(Protocol):
+    """Computes `PerceptionNetwork.forward`: arrays in, arrays out."""
+
+    name: str
+
+    def __call__(self, levels: Sequence[np.ndarray], exemplar: np.ndarray, evidence: np.ndarray,
+                 valid: np.ndarray, size: np.ndarray) -> dict[str, np.ndarray]:
+        """See `PerceptionNetwork.forward`; any batch size."""
+
+
+class TorchRuntime:
+    """The network itself, on whatever device it is."""
+
+    name = 'torch'
+
+    def __init__(self, network: PerceptionNetwork) -> None:
+        self.network = network
+
+    def __call__(self, levels: Sequence[np.ndarray], exemplar: np.ndarray, evidence: np.ndarray,
+                 valid: np.ndarray, size: np.ndarray) -> dict[str, np.ndarray]:
+        """See `Runtime`."""
+        device = self.network.encoder.embed.weight.device
+        with torch.inference_mode():
+            out = self.network([torch.from_numpy(level).to(device) for level in levels],
+                               *(torch.from_numpy(array).to(device)
+                                 for array in (exemplar, evidence, valid, size)))
+        return {name: tensor.cpu().numpy() for name, tensor in out.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,18 +131,21 @@ class Perception:
     """Runs the network for a fixed number of eyes, each with its own exemplar (or none)."""
 
     def __init__(self, network: PerceptionNetwork, eyes: int = 1,
-                 map_eyes: Callable[[Callable, Iterable], Iterable] = map) -> None:
+                 map_eyes: Callable[[Callable, Iterable], Iterable] = map,
+                 runtime: Runtime | None = None) -> None:
         """Take weights.
 
         Args:
             network: moved to its device and set to eval by the caller.
             eyes: batch size of every call.
             map_eyes: how to run the per-eye correlation; a thread pool's `map` uses more cores.
+            runtime: what computes `network`'s forward pass; torch if None.
         """
         self.network = network
+        self.runtime = TorchRuntime(network) if runtime is None else runtime
         self.pattern = network.pattern
         self._map = map_eyes
-        tokens = (EXEMPLAR_PX // self.pattern.token_side) ** 2
+        tokens = (EXEMPLAR_PX // network.front_end.token_side) ** 2
         self._exemplar = torch.zeros(eyes, tokens, network.encoder.config.width)
         self._size = torch.zeros(eyes, self.pattern.levels)
         self._templates: list = [None] * eyes
@@ -128,19 +181,15 @@ class Perception:
             valid: (B, L, CELLS, CELLS) bool, False outside the picture.
             eyes: (B,) whose views these are.
         """
-        tensors = [torch.from_numpy(level).to(self.device) for level in levels]
-        evidence = torch.from_numpy(self.evidence(levels, eyes))
-        with torch.inference_mode():
-            tokens = self.network.encode(tensors)
-            log_p = self.network.search(
-                tokens, self._exemplar[eyes].to(self.device), evidence.to(self.device),
-                torch.from_numpy(valid).to(self.device), self._size[eyes].to(self.device))
-            p = log_p.exp().cpu().numpy()
+        evidence = self.evidence(levels, eyes)
+        out = self.runtime(levels, self._exemplar[eyes].numpy(), evidence, valid,
+                           self._size[eyes].numpy())
+        p = np.exp(out['search'])
         heat = p[..., :-1].reshape(evidence.shape)
         absent = p[..., -1]
         idle = [row for row, eye in enumerate(eyes) if self._templates[eye] is None]
         heat[idle], absent[idle] = 0.0, 1.0
-        return Percept(tokens.cpu().numpy(), heat, absent)
+        return Percept(out['tokens'], heat, absent)
 
     def evidence(self, levels: Sequence[np.ndarray], eyes: np.ndarray) -> np.ndarray:
         """Correlation evidence (B, L, CELLS, CELLS) float32."""

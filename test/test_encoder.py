@@ -253,7 +253,7 @@ def test_width_that_cannot_be_turned_in_pairs_is_refused():
 
 
 @pytest.mark.parametrize('pattern, config, reason', [
-    (SMALL, EncoderConfig(16, 1, 2, 0, 16), 'reads patches of 16, the pattern gives 8'),
+    (SMALL, EncoderConfig(16, 1, 2, 0, 16), 'reads patches of 16, the front end gives 8'),
     (FoveationPattern((20.0,), (48,), 24), EncoderConfig(16, 1, 2, 0, 24), 'divisor of 64'),
     (FoveationPattern((20.0,), (24,), 8), EncoderConfig(16, 1, 2, 0, 8), 'multiples of 16'),
     (FoveationPattern((20.0,), (48,), 16), EncoderConfig(16, 1, 2, 0, 16),
