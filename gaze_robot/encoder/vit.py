@@ -72,7 +72,7 @@ class FoveatedViT(nn.Module):
 
     def forward(self, patches: torch.Tensor, layout: TokenLayout) -> torch.Tensor:
         """Encode (B, N, P * P * 3) patches to (B, N, D) tokens."""
-        batch, registers = len(patches), self.config.registers
+        batch, registers = patches.shape[0], self.config.registers
         s = layout.log_scale[..., None]
         x = self.embed(patches) + self.scale(torch.cat([s, s.sin(), s.cos()], dim=-1))
         x = torch.cat([self.registers.expand(batch, -1, -1), x], dim=1)

@@ -43,7 +43,7 @@ class SearchHead(nn.Module):
             fine = self.view(part).view(-1, across, across, self.subdivision, self.subdivision,
                                         self.compared)
             fine = fine.permute(0, 5, 1, 3, 2, 4).reshape(
-                len(part), self.compared, across * self.subdivision, across * self.subdivision)
+                part.shape[0], self.compared, across * self.subdivision, across * self.subdivision)
             if fine.shape[-1] != CELLS:
                 fine = nn.functional.avg_pool2d(fine, fine.shape[-1] // CELLS)
             levels.append(fine)
