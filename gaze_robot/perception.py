@@ -6,7 +6,6 @@ The robot runs it with one eye, the simulator with hundreds; there is no other c
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 import math
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -24,6 +23,7 @@ from gaze_robot.gaze_target.evidence import (
     square_width_rad,
 )
 from gaze_robot.gaze_target.search import SearchHead
+from gaze_robot.runtime import Runtime, TorchRuntime
 from gaze_robot.types import Exemplar
 
 
@@ -82,35 +82,6 @@ def size_in_cells(width_rad: float, pattern: FoveationPattern) -> np.ndarray:
     tangent = math.tan(width_rad / 2)
     return np.array([math.log(tangent / pattern.half_tangent(level) * CELLS)
                      for level in range(pattern.levels)], np.float32)
-
-
-class Runtime(Protocol):
-    """Computes `PerceptionNetwork.forward`: arrays in, arrays out."""
-
-    name: str
-
-    def __call__(self, levels: Sequence[np.ndarray], exemplar: np.ndarray, evidence: np.ndarray,
-                 valid: np.ndarray, size: np.ndarray) -> dict[str, np.ndarray]:
-        """See `PerceptionNetwork.forward`; any batch size."""
-
-
-class TorchRuntime:
-    """The network itself, on whatever device it is."""
-
-    name = 'torch'
-
-    def __init__(self, network: PerceptionNetwork) -> None:
-        self.network = network
-
-    def __call__(self, levels: Sequence[np.ndarray], exemplar: np.ndarray, evidence: np.ndarray,
-                 valid: np.ndarray, size: np.ndarray) -> dict[str, np.ndarray]:
-        """See `Runtime`."""
-        device = self.network.encoder.embed.weight.device
-        with torch.inference_mode():
-            out = self.network([torch.from_numpy(level).to(device) for level in levels],
-                               *(torch.from_numpy(array).to(device)
-                                 for array in (exemplar, evidence, valid, size)))
-        return {name: tensor.cpu().numpy() for name, tensor in out.items()}
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,104 @@
+"""The network as an ONNX graph in memory, and how far a runtime's answers are from torch's.
+
+ONNX Runtime and OpenVINO both read it. Writing it takes a quarter of a second for the default
+network, so nothing is cached: it is made anew from the weights wherever it is needed.
+"""
+
+import io
+from typing import TYPE_CHECKING
+import warnings
+
+import numpy as np
+import torch
+from torch import nn
+
+from gaze_robot.errors import CheckpointError
+from gaze_robot.runtime.base import input_names, Runtime, sample_inputs, TorchRuntime
+
+if TYPE_CHECKING:
+    from gaze_robot.perception import PerceptionNetwork
+
+OPSET = 18
+TOLERANCE = 1e-4
+"""Largest difference from torch that float32 may make, relative where values exceed 1."""
+
+_TRACED, _CHECKED = 2, (1, 3)
+"""Batch sizes: what a trace took for a constant shows at the others."""
+
+
+class _Flat(nn.Module):
+    """The forward pass with every input and output a tensor of its own, as graphs have them."""
+
+    def __init__(self, network: 'PerceptionNetwork') -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, *flat: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        levels = self.network.pattern.levels
+        return tuple(self.network(flat[:levels], *flat[levels:]).values())
+
+
+def output_names(network: 'PerceptionNetwork') -> list[str]:
+    """What the network answers, in order."""
+    return list(TorchRuntime(network)(*sample_inputs(network, 1)))
+
+
+def to_onnx(network: 'PerceptionNetwork') -> bytes:
+    """Write the network, on the CPU and in eval mode, as ONNX with a free batch dimension.
+
+    By torch's tracing exporter: the newer one gives the same answers, takes 17 s instead of 0.2
+    where nothing is cached, and needs onnxscript.
+
+    Raises:
+        CheckpointError: torch cannot write this network.
+    """
+    levels, *rest = sample_inputs(network, _TRACED)
+    flat = tuple(torch.from_numpy(array) for array in (*levels, *rest))
+    inputs, outputs = input_names(len(levels)), output_names(network)
+    file = io.BytesIO()
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter('ignore')          # that it traces, and that it is the older one
+            torch.onnx.export(
+                _Flat(network).eval(), flat, file, dynamo=False, opset_version=OPSET,
+                input_names=inputs, output_names=outputs,
+                dynamic_axes={name: {0: 'batch'} for name in inputs + outputs})
+    except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
+        raise CheckpointError('this network cannot be exported; run it with model.runtime torch: '
+                              f'{str(error).strip().splitlines()[0]}') from error
+    return file.getvalue()
+
+
+def difference(network: 'PerceptionNetwork', runtime: Runtime, seed: int = 0,
+               batches: tuple[int, ...] = _CHECKED) -> dict[str, float]:
+    """Largest difference of a runtime's outputs from torch's on random input, per output.
+
+    Relative to torch's value where that exceeds 1; infinite where shapes differ.
+    """
+    worst: dict[str, float] = {}
+    reference = TorchRuntime(network)
+    for batch in batches:
+        inputs = sample_inputs(network, batch, seed + batch)
+        theirs = runtime(*inputs)
+        for name, value in reference(*inputs).items():
+            found = theirs.get(name)
+            off = np.inf if found is None or found.shape != value.shape else float(
+                (np.abs(found - value) / np.maximum(np.abs(value), 1.0)).max())
+            worst[name] = max(worst.get(name, 0.0), off if np.isfinite(off) else np.inf)
+    return worst
+
+
+def check(network: 'PerceptionNetwork', runtime: Runtime,
+          batches: tuple[int, ...] = _CHECKED) -> dict[str, float]:
+    """`difference`, refused where it exceeds `TOLERANCE`.
+
+    Raises:
+        CheckpointError: the runtime does not compute this network.
+    """
+    found = difference(network, runtime, batches=batches)
+    worst = max(found, key=found.__getitem__)
+    if not found[worst] <= TOLERANCE:
+        raise CheckpointError(
+            f'{runtime.name} answers otherwise than torch: {worst} differs by {found[worst]:.2g}, '
+            f'allowed is {TOLERANCE:g}; use model.runtime torch, and export again')
+    return found
