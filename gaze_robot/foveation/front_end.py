@@ -9,15 +9,20 @@ B batch   L levels   N tokens   P side of a token's patch, samples
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
 from gaze_robot.foveation.pattern import FoveationPattern
+from gaze_robot.schema import to_mapping
 
 
 class FrontEnd(ABC):
-    """Tokens of one shape at fixed places around the fixation, cut from the sampled levels."""
+    """Tokens of one shape at fixed places around the fixation, cut from the sampled levels.
+
+    A front end is a dataclass whose fields are what a user may choose; see `make_front_end`.
+    """
 
     name: ClassVar[str]
     """In configurations and checkpoints."""
@@ -40,9 +45,9 @@ class FrontEnd(ABC):
         return len(self.position_rad)
 
     @property
-    @abstractmethod
     def config(self) -> dict[str, Any]:
-        """What `make_front_end(name, config)` needs to make the same again, JSON's types only."""
+        """What `make_front_end` needs, beside the pattern, to make the same; JSON's types only."""
+        return {name: value for name, value in to_mapping(self).items() if name != 'pattern'}
 
     @abstractmethod
     def patches(self, levels: Sequence[np.ndarray]) -> np.ndarray:
@@ -103,6 +108,24 @@ class FrontEnd(ABC):
         return x, y
 
 
+def cut(level: np.ndarray, patch: int, side: int) -> np.ndarray:
+    """Cut a level into patches, rows first.
+
+    Args:
+        level: (B, window, window, C); the window is a multiple of `patch`.
+        patch: samples across a patch, a multiple of `side`: it is averaged down to that.
+        side: P.
+
+    Returns:
+        (B, N, P, P, C) float32.
+    """
+    batch, across, pool = len(level), level.shape[1] // patch, patch // side
+    blocks = level.reshape(batch, across, side, pool, across, side, pool, -1)
+    mean = blocks.mean(axis=(3, 6), dtype=np.float32)            # (B, across, P, across, P, C)
+    return mean.transpose(0, 1, 3, 2, 4, 5).reshape(batch, across ** 2, side, side, -1)
+
+
+@dataclass(eq=False)
 class PyramidFrontEnd(FrontEnd):
     """Every level cut into a grid of square patches, sharpest level first, rows first.
 
@@ -111,8 +134,9 @@ class PyramidFrontEnd(FrontEnd):
 
     name = 'pyramid'
 
-    def __init__(self, pattern: FoveationPattern | None = None) -> None:
-        self.pattern = FoveationPattern() if pattern is None else pattern
+    pattern: FoveationPattern = field(default_factory=FoveationPattern)
+
+    def __post_init__(self) -> None:
         self.token_side = self.pattern.token_side
         positions, samples = [], []
         for level, across in enumerate(self.pattern.tokens_across):
@@ -123,22 +147,10 @@ class PyramidFrontEnd(FrontEnd):
         self.position_rad = np.concatenate(positions)
         self.sample_rad = np.concatenate(samples)
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """Nothing: the pattern says all."""
-        return {}
-
     def patches(self, levels: Sequence[np.ndarray]) -> np.ndarray:
         """See `FrontEnd`; patches larger than P are averaged down to it."""
-        rows = []
-        for level, patch in zip(levels, self.pattern.patch):
-            pool, side = patch // self.token_side, self.token_side
-            batch, across = len(level), level.shape[1] // patch
-            cut = level.reshape(batch, across, side, pool, across, side, pool, 3)
-            mean = cut.mean(axis=(3, 6), dtype=np.float32)           # (B, across, P, across, P, 3)
-            rows.append(mean.transpose(0, 1, 3, 2, 4, 5).reshape(
-                batch, across ** 2, side, side, 3))
-        return np.concatenate(rows, axis=1)
+        return np.concatenate([cut(level, patch, self.token_side)
+                               for level, patch in zip(levels, self.pattern.patch)], axis=1)
 
     def locate(self, x: np.ndarray, y: np.ndarray
                ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -157,6 +169,3 @@ class PyramidFrontEnd(FrontEnd):
                                      + sample_x // self.token_side)
             row[inside], column[inside] = sample_y % self.token_side, sample_x % self.token_side
         return token, row, column
-
-
-FRONT_ENDS: dict[str, type[FrontEnd]] = {'pyramid': PyramidFrontEnd}

@@ -69,15 +69,27 @@ class Foveator:
         Raises:
             ImageError: wrong size or type, or a fixation that is not finite.
         """
+        self.check(image, fixation_px)
+        sampled = [self._sample(image, level, fixation_px)
+                   for level in range(self.pattern.levels)]
+        return FoveatedView(tuple(s[0] for s in sampled), tuple(s[1] for s in sampled))
+
+    def check(self, image: np.ndarray, fixation_px: tuple[float, float] | None) -> None:
+        """Raise ImageError unless these can be sampled."""
         if image.dtype != np.uint8 or image.shape != (self.camera.height, self.camera.width, 3):
             raise ImageError(
                 f'this eye samples {self.camera.width}x{self.camera.height} RGB pictures of '
                 f'uint8, got {image.shape} {image.dtype}')
         if fixation_px is not None and not np.all(np.isfinite(fixation_px)):
             raise ImageError(f'fixation_px must be finite, got {fixation_px}')
-        sampled = [self._sample(image, level, fixation_px)
-                   for level in range(self.pattern.levels)]
-        return FoveatedView(tuple(s[0] for s in sampled), tuple(s[1] for s in sampled))
+
+    def valid(self, level: int, fixation_px: tuple[float, float] | None = None) -> np.ndarray:
+        """Samples of a level whose centre lies in the picture: (window, window) bool."""
+        left, top, side = self.box_px(level, fixation_px)
+        window = self.pattern.window[level]
+        centres = (np.arange(window) + 0.5) * side / window
+        return (((centres + top >= 0) & (centres + top <= self.camera.height))[:, None]
+                & ((centres + left >= 0) & (centres + left <= self.camera.width))[None, :])
 
     def _sample(self, image: np.ndarray, level: int, fixation_px: tuple[float, float] | None
                 ) -> tuple[np.ndarray, np.ndarray]:
@@ -86,9 +98,7 @@ class Foveator:
         height, width = image.shape[:2]
         x0, x1 = max(left, 0), min(left + side, width)
         y0, y1 = max(top, 0), min(top + side, height)
-        centres = (np.arange(window) + 0.5) * side / window
-        valid = (((centres + top >= 0) & (centres + top <= height))[:, None]
-                 & ((centres + left >= 0) & (centres + left <= width))[None, :])
+        valid = self.valid(level, fixation_px)
         if x0 >= x1 or y0 >= y1:
             return np.full((window, window, 3), FILL, np.uint8), np.zeros_like(valid)
         crop = image[y0:y1, x0:x1]
