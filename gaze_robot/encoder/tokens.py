@@ -9,9 +9,16 @@ import functools
 
 import numpy as np
 import torch
+from torch import nn
 
-from gaze_robot.foveation import FoveationPattern
-from gaze_robot.foveation.front_end import FrontEnd, PyramidFrontEnd
+from gaze_robot.errors import ConfigError
+from gaze_robot.foveation import (
+    FoveationPattern,
+    FrontEnd,
+    LogPolarFrontEnd,
+    PyramidFrontEnd,
+    RingsFrontEnd,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +58,57 @@ class TokenLayout:
         return cls(position, scale)
 
 
+class Cutter(nn.Module):
+    """Sampled levels to the patches of a front end; equal to `FrontEnd.patches`, in torch.
+
+    Made of slices and of look-ups by constant indices, so that it exports with the network. It
+    has no weights: nothing of it is in a checkpoint.
+    """
+
+    def __init__(self, front_end: FrontEnd) -> None:
+        super().__init__()
+        self.front_end = front_end
+        constants: dict[str, np.ndarray] = {}
+        if isinstance(front_end, RingsFrontEnd):
+            constants = {'kept': front_end.kept}
+        elif isinstance(front_end, LogPolarFrontEnd):
+            # In the order of tokens; one look-up per tap.
+            places = front_end.split(np.arange(front_end.taps.index[..., 0].size).reshape(
+                front_end.taps.index.shape[:2])[..., None]).ravel()
+            taps = front_end.taps.index.shape[2]
+            constants = {'index': front_end.taps.index.reshape(-1, taps)[places].T,
+                         'weight': front_end.taps.weight.reshape(-1, taps)[places].T[..., None]}
+        elif not isinstance(front_end, PyramidFrontEnd):
+            raise ConfigError(f'{type(front_end).__name__} has no torch code in '
+                              'gaze_robot.encoder.tokens; add it to Cutter')
+        for name, values in constants.items():
+            self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(values)),
+                                 persistent=False)
+
+    def forward(self, levels: Sequence[torch.Tensor]) -> torch.Tensor:
+        """One (B, window, window, 3) uint8 per level to (B, N, P * P * 3) float32 in [-1, 1]."""
+        pattern = self.front_end.pattern
+        if isinstance(self.front_end, LogPolarFrontEnd):
+            return self._log_polar(levels, self.front_end)
+        patches = patchify(levels, pattern.patch)
+        if isinstance(self.front_end, RingsFrontEnd):
+            patches = patches.index_select(1, self.get_buffer('kept'))
+        return patches
+
+    def _log_polar(self, levels: Sequence[torch.Tensor], front_end: LogPolarFrontEnd
+                   ) -> torch.Tensor:
+        index, weight = self.get_buffer('index'), self.get_buffer('weight')
+        source = torch.cat([pooled(levels[plane.level], plane.shrink).flatten(1, 2).float()
+                            for plane in front_end.taps.planes], dim=1)              # (B, S, 3)
+        around = functools.reduce(torch.add, (source.index_select(1, index[tap]) * weight[tap]
+                                              for tap in range(len(index))))
+        side = front_end.token_side
+        around = around.reshape(source.shape[0], front_end.rings * front_end.wedges,
+                                side * side * 3)
+        middle = _cut(pooled(levels[0], front_end.pattern.patch[0] // side), side)
+        return torch.cat([middle, around], dim=1).div_(127.5).sub_(1.0)
+
+
 def patchify(levels: Sequence[torch.Tensor], patch: Sequence[int]) -> torch.Tensor:
     """Cut views into patches.
 
@@ -61,13 +119,25 @@ def patchify(levels: Sequence[torch.Tensor], patch: Sequence[int]) -> torch.Tens
     Returns:
         (B, N, P * P * 3) float32 in [-1, 1].
     """
-    rows, fine = [], min(patch)
-    for level, size in zip(levels, patch):
-        batch, across, pool = level.shape[0], level.shape[1] // size, size // fine
-        if pool > 1:                     # sums of slices: no float copy of the full resolution
-            level = functools.reduce(torch.add, (
-                level[:, y::pool, x::pool].to(torch.int32)
-                for y in range(pool) for x in range(pool))).float() / pool ** 2
-        cut = level.reshape(batch, across, fine, across, fine, 3).permute(0, 1, 3, 2, 4, 5)
-        rows.append(cut.reshape(batch, across * across, fine * fine * 3).float())
+    fine = min(patch)
+    rows = [_cut(pooled(level, size // fine), fine) for level, size in zip(levels, patch)]
     return torch.cat(rows, dim=1).div_(127.5).sub_(1.0)
+
+
+def pooled(level: torch.Tensor, shrink: int) -> torch.Tensor:
+    """Means of squares: (B, window, window, 3) uint8 to a side of window / shrink, float32.
+
+    Sums of slices: no float copy of the full resolution. As it is where `shrink` is 1.
+    """
+    if shrink == 1:
+        return level
+    return functools.reduce(torch.add, (
+        level[:, y::shrink, x::shrink].to(torch.int32)
+        for y in range(shrink) for x in range(shrink))).float() / shrink ** 2
+
+
+def _cut(level: torch.Tensor, side: int) -> torch.Tensor:
+    """(B, window, window, 3) to (B, N, P * P * 3) float32, rows first."""
+    batch, across = level.shape[0], level.shape[1] // side
+    cut = level.reshape(batch, across, side, across, side, 3).permute(0, 1, 3, 2, 4, 5)
+    return cut.reshape(batch, across * across, side * side * 3).float()

@@ -81,15 +81,18 @@ class LogPolarFrontEnd(FrontEnd):
 
     def patches(self, levels: Sequence[np.ndarray]) -> np.ndarray:
         """See `FrontEnd`."""
+        return np.concatenate([
+            cut(levels[0], self.pattern.patch[0], self.token_side),
+            np.stack([self.split(image) for image in self.taps.read(levels)])], axis=1)
+
+    def split(self, image: np.ndarray) -> np.ndarray:
+        """Cut a log-polar image (R, W, C) into patches (rings * wedges, P, P, C)."""
         side = self.token_side
-        image = self.taps.read(levels)                                       # (B, R, W, C)
-        batch = len(image)
-        tokens = image.reshape(batch, self.rings, side, self.wedges, side, -1).transpose(
-            0, 1, 3, 2, 4, 5).reshape(batch, self.rings * self.wedges, side, side, -1)
-        return np.concatenate([cut(levels[0], self.pattern.patch[0], side), tokens], axis=1)
+        return image.reshape(self.rings, side, self.wedges, side, -1).transpose(
+            0, 2, 1, 3, 4).reshape(self.rings * self.wedges, side, side, -1)
 
     def image(self, patches: np.ndarray) -> np.ndarray:
-        """The log-polar image (R, W, C), rows outward, of patches (N, P, P, C)."""
+        """Undo `split`: the log-polar image (R, W, C), rows outward, in patches (N, P, P, C)."""
         side = self.token_side
         return patches[self.central:].reshape(
             self.rings, self.wedges, side, side, -1).transpose(0, 2, 1, 3, 4).reshape(

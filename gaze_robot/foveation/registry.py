@@ -1,7 +1,6 @@
 """Front ends by name: what configurations, checkpoints and the command line choose from."""
 
 from collections.abc import Mapping
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from gaze_robot.foveation.front_end import FrontEnd, PyramidFrontEnd
 from gaze_robot.foveation.log_polar import LogPolarFrontEnd
 from gaze_robot.foveation.pattern import FoveationPattern
 from gaze_robot.foveation.rings import RingsFrontEnd
-from gaze_robot.schema import from_mapping
+from gaze_robot.schema import from_mapping, parameter_names
 
 FRONT_ENDS: dict[str, type[FrontEnd]] = {
     front_end.name: front_end for front_end in (PyramidFrontEnd, RingsFrontEnd, LogPolarFrontEnd)}
@@ -38,7 +37,7 @@ def make_front_end(name: str, pattern: FoveationPattern | None = None,
     if 'pattern' in settings:
         raise ConfigError(f'the pattern of a {name} front end is given beside its config, not in '
                           'it')
-    own = 'pattern' not in {field.name for field in dataclasses.fields(kind)}
+    own = 'pattern' not in parameter_names(kind)
     if pattern is not None and not own:
         settings['pattern'] = pattern
     made = from_mapping(kind, settings)

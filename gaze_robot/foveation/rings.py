@@ -55,7 +55,7 @@ class RingsFrontEnd(FrontEnd):
         fov = [2 * math.degrees(math.atan(edge * side / across[-1])) for side in across]
         self.pattern = FoveationPattern((*fov[:-1], self.fov_deg),
                                         tuple(grid * self.patch for grid in self.grids),
-                                        self.patch)
+                                        (self.patch,) * len(self.grids))
         self.hole = holes
         """Tokens across the hole in each level's grid, which the sharper rings fill."""
         everything = PyramidFrontEnd(self.pattern)
