@@ -98,6 +98,10 @@ class GazeConfig(HeadConfig):
     model_device: str = _setting('auto', name='model.device', choices=('auto', 'cpu', 'cuda'))
     """Where the network runs; 'auto': cuda where there is one, else cpu."""
 
+    model_runtime: str = _setting('auto', name='model.runtime',
+                                  choices=('auto', 'torch', 'onnxruntime', 'openvino'))
+    """What computes it; 'auto': on a CPU the fastest that is installed, on a GPU torch."""
+
     processing_rate: float = _setting(30.0, min=0.1, max=240.0)
     """Pictures processed per second at most, Hz; the newest waiting one is taken."""
 

@@ -9,6 +9,7 @@ from gaze_robot.errors import MissingDependencyError
 _ROS = ('source /opt/ros/<distro>/setup.bash, or without a ROS installation: '
         "pip install -e '.[ros]'")
 _SIM = "pip install -e '.[sim]'"
+_RUNTIMES = "pip install -e '.[runtimes]'"
 
 INSTALL = {
     'cv2': "pip install 'opencv-python-headless<5', or with apt: python3-opencv",
@@ -16,6 +17,9 @@ INSTALL = {
     'gymnasium': _SIM,
     'matplotlib': _SIM,
     'numpy': 'pip install numpy, or with apt: python3-numpy',
+    'onnx': _RUNTIMES,
+    'onnxruntime': _RUNTIMES,
+    'openvino': _RUNTIMES,
     'PIL': _SIM,
     'pygame': _SIM,
     'rclpy': _ROS,

@@ -23,6 +23,9 @@ from gaze_robot.perception import Perception, valid_cells
 from gaze_robot.policy.actions import move
 from gaze_robot.policy.controller import Controller, ControllerConfig, Settling
 from gaze_robot.policy.observation import Observer, Peak
+from gaze_robot.runtime import TorchRuntime
+from gaze_robot.runtime.choose import Choice, choose
+from gaze_robot.runtime.exported import read_export
 from gaze_robot.types import (
     Exemplar,
     FoveatedView,
@@ -49,7 +52,8 @@ class GazePipeline:
     """
 
     def __init__(self, policy: Policy, limits: PanTiltLimits | None = None,
-                 config: GazeConfig | None = None) -> None:
+                 config: GazeConfig | None = None, runtime: Choice | None = None) -> None:
+        """Take weights; `runtime` computes their perception, torch if None."""
         if policy.eye is None:
             raise CheckpointError('this checkpoint has an encoder but no eye; finish '
                                   '`gaze-robot train search`, or choose another')
@@ -57,7 +61,8 @@ class GazePipeline:
         self.limits = PanTiltLimits() if limits is None else limits
         self.pattern = policy.perception.pattern
         self.policy, self._eye = policy, policy.eye
-        self._perception = Perception(policy.perception)
+        self.runtime = Choice(TorchRuntime(policy.perception)) if runtime is None else runtime
+        self._perception = Perception(policy.perception, runtime=self.runtime.runtime)
         self._foveator: Foveator | None = None
         self._eye_limits = self.limits
         self._searching = Controller(self.limits, ControllerConfig(
@@ -73,17 +78,20 @@ class GazePipeline:
     @classmethod
     def from_checkpoint(cls, path: str = '', limits: PanTiltLimits | None = None,
                         config: GazeConfig | None = None) -> 'GazePipeline':
-        """Load weights ('' is what ships) onto `config.model_device`.
+        """Load weights ('' is what ships) onto `config.model_device`, for `config.model_runtime`.
 
         Raises:
-            CheckpointError: see `load_policy`.
-            ConfigError: cuda is asked for and not there.
+            CheckpointError: see `load_policy` and `read_export`.
+            ConfigError: cuda or a runtime is asked for and not there.
         """
-        wanted = 'auto' if config is None else config.model_device
+        config = GazeConfig() if config is None else config
+        wanted = config.model_device
         if wanted == 'cuda' and not torch.cuda.is_available():
             raise ConfigError('model.device is cuda and torch sees no GPU; use auto or cpu')
         device = 'cuda' if wanted != 'cpu' and torch.cuda.is_available() else 'cpu'
-        return cls(load_policy(path, device), limits, config)
+        policy = load_policy(path, device)
+        return cls(policy, limits, config, choose(
+            policy.perception, config.model_runtime, read_export(path, policy), batch=1))
 
     @property
     def device(self) -> str:

@@ -19,17 +19,18 @@ class Watch:
         self._said: set[str] = set()
         self._about: dict[str, str] = {}
 
-    def open(self, config: GazeConfig, device: str) -> None:
+    def open(self, config: GazeConfig, device: str, runtime: str) -> None:
         """Create the publisher; the node's next cleanup destroys it.
 
         Args:
             config: the node's.
             device: where the network runs.
+            runtime: what computes it.
         """
         self._publisher = self._node.create_publisher(DiagnosticArray, '/diagnostics',
                                                       _qos.DIAGNOSTICS)
         self._about = {'model': config.model_path or 'shipped', 'device': device,
-                       'eye': config.eye}
+                       'runtime': runtime, 'eye': config.eye}
         self.begin()
 
     def begin(self) -> None:

@@ -66,13 +66,17 @@ class GazeNode(ManagedNode):
         pipeline.warm_up()
         self._desk = Desk(self.config)
         self._look_at_until_s: float | None = None
-        self._open(pipeline.device)
+        self._open(pipeline.device, pipeline.runtime.runtime.name)
         self._eye = eye
+        self.get_logger().info(f'model: {self.config.model_path or "shipped"} on '
+                               f'{pipeline.device} with {pipeline.runtime}')
+        for remark in pipeline.runtime.remarks:
+            self.get_logger().warning(f'runtime not used: {remark}')
         self.get_logger().info(f'optional message packages: {_optional()}')
 
-    def _open(self, device: str) -> None:
+    def _open(self, device: str, runtime: str) -> None:
         self._outputs = GazeOutputs(self, self.config)
-        self._watch.open(self.config, device)
+        self._watch.open(self.config, device, runtime)
         picture = (Image, 'image_raw') if self.config.image_transport == 'raw' \
             else (CompressedImage, 'image_raw/compressed')
         self._image_topic = self.resolve_topic_name(picture[1])

@@ -5,7 +5,7 @@ network, so nothing is cached: it is made anew from the weights wherever it is n
 """
 
 import io
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 import warnings
 
 import numpy as np
@@ -13,7 +13,9 @@ import torch
 from torch import nn
 
 from gaze_robot.errors import CheckpointError
+from gaze_robot.optional import require
 from gaze_robot.runtime.base import input_names, Runtime, sample_inputs, TorchRuntime
+from gaze_robot.runtime.sessions import Session
 
 if TYPE_CHECKING:
     from gaze_robot.perception import PerceptionNetwork
@@ -50,12 +52,14 @@ def to_onnx(network: 'PerceptionNetwork') -> bytes:
     where nothing is cached, and needs onnxscript.
 
     Raises:
+        MissingDependencyError: onnx is not installed.
         CheckpointError: torch cannot write this network.
     """
     levels, *rest = sample_inputs(network, _TRACED)
     flat = tuple(torch.from_numpy(array) for array in (*levels, *rest))
     inputs, outputs = input_names(len(levels)), output_names(network)
-    file = io.BytesIO()
+    require('onnx')
+    file: Any = io.BytesIO()
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter('ignore')          # that it traces, and that it is the older one
@@ -88,17 +92,22 @@ def difference(network: 'PerceptionNetwork', runtime: Runtime, seed: int = 0,
     return worst
 
 
-def check(network: 'PerceptionNetwork', runtime: Runtime,
-          batches: tuple[int, ...] = _CHECKED) -> dict[str, float]:
-    """`difference`, refused where it exceeds `TOLERANCE`.
+def check(network: 'PerceptionNetwork', runtime: Session, batches: tuple[int, ...] = _CHECKED,
+          tolerance: float = TOLERANCE) -> dict[str, float]:
+    """`difference`, refused where it exceeds `tolerance`.
 
     Raises:
         CheckpointError: the runtime does not compute this network.
     """
+    inputs, outputs = input_names(network.pattern.levels), output_names(network)
+    if runtime.inputs != inputs or set(runtime.outputs) != set(outputs):
+        raise CheckpointError(
+            f'the graph takes {runtime.inputs} and gives {runtime.outputs}, these weights take '
+            f'{inputs} and give {outputs}; export again with `gaze-robot export`')
     found = difference(network, runtime, batches=batches)
     worst = max(found, key=found.__getitem__)
-    if not found[worst] <= TOLERANCE:
+    if not found[worst] <= tolerance or not np.isfinite(found[worst]):
         raise CheckpointError(
             f'{runtime.name} answers otherwise than torch: {worst} differs by {found[worst]:.2g}, '
-            f'allowed is {TOLERANCE:g}; use model.runtime torch, and export again')
+            f'allowed is {tolerance:g}; export again, or use model.runtime torch')
     return found

@@ -19,11 +19,12 @@ class OnnxRuntime:
 
     name = 'onnxruntime'
 
-    def __init__(self, graph: bytes, threads: int = 1, batch: int | None = None) -> None:
+    def __init__(self, graph: Sequence[bytes], threads: int = 1, batch: int | None = None
+                 ) -> None:
         """Load a graph; nothing in it is executed.
 
         Args:
-            graph: a whole ONNX file.
+            graph: an ONNX file; for OpenVINO, its own .xml and .bin as well.
             threads: cores it may use.
             batch: the only batch size that will come, which is quicker; None: any.
 
@@ -40,7 +41,7 @@ class OnnxRuntime:
         if batch is not None:
             options.add_free_dimension_override_by_name('batch', batch)
         try:
-            self._session = library.InferenceSession(graph, options,
+            self._session = library.InferenceSession(graph[0], options,
                                                      providers=['CPUExecutionProvider'])
         except Exception as error:                      # its errors share no base but this one
             raise _unreadable(self.name, error) from error
@@ -59,11 +60,12 @@ class OpenVinoRuntime:
 
     name = 'openvino'
 
-    def __init__(self, graph: bytes, threads: int = 1, batch: int | None = None) -> None:
+    def __init__(self, graph: Sequence[bytes], threads: int = 1, batch: int | None = None
+                 ) -> None:
         """See `OnnxRuntime`."""
         core = import_openvino().Core()
         try:
-            model = core.read_model(graph)
+            model = core.read_model(*graph)
             if batch is not None:
                 model.reshape({value.any_name: [batch, *list(value.partial_shape)[1:]]
                                for value in model.inputs})
@@ -84,6 +86,8 @@ class OpenVinoRuntime:
         found = self._request.infer(dict(enumerate(given)), share_inputs=True)
         return {name: found[index] for index, name in enumerate(self.outputs)}
 
+
+Session = OnnxRuntime | OpenVinoRuntime
 
 SESSIONS: dict[str, type[OnnxRuntime] | type[OpenVinoRuntime]] = {
     runtime.name: runtime for runtime in (OnnxRuntime, OpenVinoRuntime)}
