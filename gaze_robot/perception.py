@@ -11,7 +11,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from gaze_robot.encoder import EncoderConfig, FoveatedViT, patchify, TokenLayout
+from gaze_robot.encoder import (
+    EncoderConfig,
+    FoveatedViT,
+    patchify,
+    TokenBudget,
+    TokenLayout,
+)
 from gaze_robot.errors import ConfigError
 from gaze_robot.foveation import FoveationPattern, FrontEnd, PyramidFrontEnd
 from gaze_robot.gaze_target.evidence import (
@@ -47,12 +53,30 @@ class PerceptionNetwork(nn.Module):
         self.encoder = FoveatedViT(encoder)
         self.search = SearchHead(encoder.width, pattern)
         self.layout = TokenLayout.of(front_end)
+        self.budget: TokenBudget | None = None
+
+    def keep_tokens(self, keep: float, heads: Iterable[int] = ()) -> None:
+        """Let only this share of the tokens through all blocks; 1 is all.
+
+        Args:
+            heads: tokens that stay whatever their attention, besides those of the fovea.
+
+        Raises:
+            ConfigError: the encoder cannot do with fewer.
+        """
+        if keep < 1 and not isinstance(self.encoder, FoveatedViT):
+            raise ConfigError(f'keep {keep}: only the encoder of this package can do with fewer '
+                              'tokens; set model.keep to 1')
+        self.budget = TokenBudget.of(self.front_end, keep, heads) if keep < 1 else None
 
     def encode(self, levels: Sequence[torch.Tensor]) -> torch.Tensor:
         """Tokens (B, N, D) of views, one (B, window, window, 3) uint8 tensor per level."""
         if self.layout.position_rad.device != levels[0].device:
             self.layout = self.layout.to(levels[0].device)
-        return self.encoder(patchify(levels, self.pattern.patch), self.layout)
+        patches = patchify(levels, self.pattern.patch)
+        if self.budget is not None:
+            return self.encoder(patches, self.layout, self.budget)
+        return self.encoder(patches, self.layout)
 
     def encode_exemplar(self, image: torch.Tensor, width_rad: torch.Tensor) -> torch.Tensor:
         """Tokens (B, M, D) of exemplars (B, EXEMPLAR_PX, EXEMPLAR_PX, 3) uint8."""

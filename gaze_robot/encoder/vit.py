@@ -3,13 +3,15 @@
 B batch   N tokens   D width   P patch side
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+import math
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from gaze_robot.encoder.positions import frequencies, rotate, rotation
+from gaze_robot.encoder.pruning import Fusion, TokenBudget
 from gaze_robot.encoder.tokens import TokenLayout
 from gaze_robot.errors import ConfigError
 
@@ -39,14 +41,38 @@ class _Block(nn.Module):
         self.out = nn.Linear(width, width)
         self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
-    def forward(self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, show: bool = False
+                ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Mix and transform tokens; returns the attention, (B, heads, N, N), too if `show`."""
         batch, count, width = x.shape
         q, k, v = (self.qkv(self.norm1(x))
                    .view(batch, count, 3, self.heads, width // self.heads)
                    .permute(2, 0, 3, 1, 4).unbind(0))                  # (B, heads, N, D / heads)
-        mixed = F.scaled_dot_product_attention(rotate(q, cos, sin), rotate(k, cos, sin), v)
+        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        attention = None
+        if show:
+            attention = (q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])).softmax(dim=-1)
+            if torch.is_grad_enabled() and not attention.requires_grad:      # frozen weights
+                attention.requires_grad_()
+            mixed = attention @ v
+        else:
+            mixed = F.scaled_dot_product_attention(q, k, v)
         x = x + self.out(mixed.transpose(1, 2).reshape(batch, count, width))
-        return x + self.down(F.gelu(self.up(self.norm2(x)), approximate='tanh'))
+        return x + self.down(F.gelu(self.up(self.norm2(x)), approximate='tanh')), attention
+
+
+@dataclass(eq=False)
+class Watch:
+    """What an explanation needs of one pass through the encoder."""
+
+    attention: list[torch.Tensor] = field(default_factory=list)
+    """Per block (B, heads, R + N, R + N), R registers first; narrower once tokens are fused."""
+
+    fusion: list[Fusion | None] = field(default_factory=list)
+    """Per block, which of its tokens stand for several."""
+
+    tokens: torch.Tensor | None = None
+    """(B, N, D) what the heads are given."""
 
 
 class FoveatedViT(nn.Module):
@@ -69,18 +95,40 @@ class FoveatedViT(nn.Module):
         self.frequency: torch.Tensor
         self.register_buffer('frequency', frequencies(config.width // config.heads),
                              persistent=False)
+        self.watch: Watch | None = None
+        """Where the next passes leave their attention; None computes none."""
 
-    def forward(self, patches: torch.Tensor, layout: TokenLayout) -> torch.Tensor:
+    def forward(self, patches: torch.Tensor, layout: TokenLayout,
+                budget: TokenBudget | None = None) -> torch.Tensor:
         """Encode (B, N, P * P * 3) patches to (B, N, D) tokens."""
         batch, registers = patches.shape[0], self.config.registers
         s = layout.log_scale[..., None]
         x = self.embed(patches) + self.scale(torch.cat([s, s.sin(), s.cos()], dim=-1))
         x = torch.cat([self.registers.expand(batch, -1, -1), x], dim=1)
-        cos, sin = rotation(layout.position_rad, self.frequency)
-        cos = F.pad(cos, (0, 0, registers, 0), value=1.0)    # registers sit at the fixation
-        sin = F.pad(sin, (0, 0, registers, 0))
-        if cos.ndim == 3:
-            cos, sin = cos[:, None], sin[:, None]
-        for block in self.blocks:
-            x = block(x, cos, sin)
-        return self.norm(x[:, registers:])
+        cos, sin = self._rotation(layout.position_rad)
+        whole, fusion = x, None
+        for index, block in enumerate(self.blocks):
+            limit = budget if budget and budget.spares(patches.shape[1], index) else None
+            x, attention = block(x, cos, sin, bool(limit or self.watch))
+            if self.watch is not None:
+                self.watch.attention.append(attention)
+                self.watch.fusion.append(fusion)
+            if limit is not None:
+                fusion = Fusion.by_score(attention[..., registers:].mean(dim=(1, 2)), limit)
+                whole = x
+                x = torch.cat([x[:, :registers], fusion.fuse(x[:, registers:])], dim=1)
+                cos, sin = self._rotation(fusion.fuse(layout.position_rad.expand(batch, -1, -1)))
+        x = x[:, registers:]
+        if fusion is not None:
+            x = fusion.restore(whole[:, registers:], x)
+        x = self.norm(x)
+        if self.watch is not None:
+            self.watch.tokens = x
+        return x
+
+    def _rotation(self, position_rad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Of registers and tokens; registers sit at the fixation."""
+        cos, sin = rotation(position_rad, self.frequency)
+        cos = F.pad(cos, (0, 0, self.config.registers, 0), value=1.0)
+        sin = F.pad(sin, (0, 0, self.config.registers, 0))
+        return (cos[:, None], sin[:, None]) if cos.ndim == 3 else (cos, sin)
