@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from gaze_robot.encoder import (
+    Cutter,
     EncoderConfig,
     FoveatedViT,
     patchify,
@@ -51,7 +52,8 @@ class PerceptionNetwork(nn.Module):
                               "heatmap's cells")
         self.front_end, self.pattern = front_end, pattern
         self.encoder = FoveatedViT(encoder)
-        self.search = SearchHead(encoder.width, pattern)
+        self.cut = Cutter(front_end)
+        self.search = SearchHead(encoder.width, front_end)
         self.layout = TokenLayout.of(front_end)
         self.budget: TokenBudget | None = None
 
@@ -73,7 +75,7 @@ class PerceptionNetwork(nn.Module):
         """Tokens (B, N, D) of views, one (B, window, window, 3) uint8 tensor per level."""
         if self.layout.position_rad.device != levels[0].device:
             self.layout = self.layout.to(levels[0].device)
-        patches = patchify(levels, self.pattern.patch)
+        patches = self.cut(levels)
         if self.budget is not None:
             return self.encoder(patches, self.layout, self.budget)
         return self.encoder(patches, self.layout)

@@ -8,7 +8,7 @@ import torch
 
 from gaze_robot.camera import CameraModel
 from gaze_robot.encoder import EncoderConfig
-from gaze_robot.foveation import FoveationPattern, Foveator
+from gaze_robot.foveation import FoveationPattern, Foveator, PyramidFrontEnd
 from gaze_robot.gaze_target.evidence import CELLS
 from gaze_robot.gaze_target.search import SearchHead
 from gaze_robot.perception import Perception, PerceptionNetwork, size_in_cells, valid_cells
@@ -102,7 +102,7 @@ def test_tokens_speak_for_the_cells_under_their_patch(network, level, token, row
 def test_patches_finer_than_cells_are_pooled():
     torch.manual_seed(0)
     pattern = FoveationPattern((20.0, 60.0), (64, 32), (4, 8))
-    head = SearchHead(16, pattern)
+    head = SearchHead(16, PyramidFrontEnd(pattern))
     batch = torch.randn(2, pattern.tokens, 16), torch.randn(2, 4, 16)
     log_p = head(*batch, torch.rand(2, 2, CELLS, CELLS), torch.ones(2, 2, CELLS, CELLS) > 0,
                  torch.zeros(2, 2))

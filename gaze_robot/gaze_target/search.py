@@ -3,14 +3,19 @@
 B batch   L levels   N tokens   D width   C cells across a level   K compared features
 """
 
+import functools
+import math
+
+import numpy as np
 import torch
 from torch import nn
 
-from gaze_robot.errors import ConfigError
-from gaze_robot.foveation import FoveationPattern
+from gaze_robot.foveation import FrontEnd, PyramidFrontEnd
 from gaze_robot.gaze_target.evidence import CELLS
 
 _COMPARED = 8
+_POINTS = 3
+"""Points across a cell at which tokens are asked, where tokens do not divide the cells."""
 
 
 class SearchHead(nn.Module):
@@ -20,13 +25,20 @@ class SearchHead(nn.Module):
     guess can be compared with, and overruled by, a sharp one's.
     """
 
-    def __init__(self, width: int, pattern: FoveationPattern) -> None:
+    def __init__(self, width: int, front_end: FrontEnd) -> None:
         super().__init__()
-        self.tokens_across = pattern.tokens_across
-        if any(CELLS % across for across in self.tokens_across):
-            raise ConfigError(f'{CELLS} heatmap cells cannot be shared out to '
-                              f'{self.tokens_across} tokens; choose window / patch to divide them')
-        self.subdivision = max(CELLS // across for across in self.tokens_across)
+        across = front_end.pattern.tokens_across
+        self.tokens_across: tuple[int, ...] = ()
+        """Of each level, where every token has whole cells (or cells whole tokens) of its own."""
+        if isinstance(front_end, PyramidFrontEnd) and not any(CELLS % side for side in across):
+            self.tokens_across = across
+            self.subdivision = max(CELLS // side for side in across)
+        else:
+            cells = max(int(np.bincount(tokens[tokens >= 0]).max()) for tokens in (
+                front_end.cell_tokens(level, CELLS) for level in range(front_end.pattern.levels)))
+            self.subdivision = math.ceil(math.sqrt(cells))
+            self.register_buffer('points', torch.from_numpy(
+                cell_points(front_end, self.subdivision)), persistent=False)
         self.compared = _COMPARED
         self.view = nn.Linear(width, self.subdivision ** 2 * _COMPARED)
         self.query = nn.Linear(width, _COMPARED)
@@ -36,6 +48,12 @@ class SearchHead(nn.Module):
 
     def _cells(self, tokens: torch.Tensor) -> torch.Tensor:
         """Spread each token over its cells: (B, N, D) -> (B, L, K, C, C)."""
+        if not self.tokens_across:
+            parts = self.view(tokens).reshape(tokens.shape[0], -1, self.compared)
+            points = self.get_buffer('points')
+            sums = functools.reduce(torch.add, (parts.index_select(1, point) for point in points))
+            return (sums / len(points)).view(tokens.shape[0], -1, CELLS, CELLS, self.compared
+                                             ).permute(0, 1, 4, 2, 3)
         levels, start = [], 0
         for across in self.tokens_across:
             part = tokens[:, start:start + across ** 2]
@@ -80,3 +98,32 @@ class SearchHead(nn.Module):
             top.amax(dim=1)[:, None, None].expand(-1, levels, 1), second[..., None],
             size[..., None], valid.float().mean(dim=(2, 3))[..., None]], dim=2))
         return torch.cat([cells, absent], dim=2).log_softmax(dim=2)
+
+
+def cell_points(front_end: FrontEnd, subdivision: int) -> np.ndarray:
+    """Which part of which token shows each of a few points of every cell.
+
+    A point that no token shows asks the one that comes next on the way to the fixation.
+
+    Args:
+        front_end: whose tokens these are.
+        subdivision: parts across a token.
+
+    Returns:
+        (_POINTS ** 2, L * CELLS * CELLS) int64, token * subdivision ** 2 + its part, rows first.
+    """
+    side, fine = front_end.token_side, CELLS * _POINTS
+    steps = (np.arange(fine) + 0.5) / fine * 2 - 1
+    grid = np.stack(np.meshgrid(steps, steps))                                   # (2, fine, fine)
+    half = [front_end.pattern.half_tangent(level) for level in range(front_end.pattern.levels)]
+    x, y = np.multiply.outer(half, grid).transpose(1, 0, 2, 3)                   # (L, fine, fine)
+    token, row, column = front_end.locate(x, y)
+    for reach in np.linspace(1, 0, 101)[1:]:
+        lost = token < 0
+        if not lost.any():
+            break
+        token[lost], row[lost], column[lost] = front_end.locate(x[lost] * reach, y[lost] * reach)
+    part = (token * subdivision + row * subdivision // side) * subdivision + (
+        column * subdivision // side)
+    return part.reshape(-1, CELLS, _POINTS, CELLS, _POINTS).transpose(2, 4, 0, 1, 3).reshape(
+        _POINTS ** 2, -1)
