@@ -66,6 +66,10 @@ COMMANDS = {
         'film some episodes of an environment: what the eye sees, the truth, the reward',
         'gaze-robot sim watch Search-v0 --policy oracle --out watch.mp4',
         'gaze_robot_sim.watch', 'WatchConfig', 'watch'),
+    'export': Command(
+        'write perception as a graph for ONNX Runtime or OpenVINO, checked against torch',
+        'gaze-robot export --out runs/exported',
+        'gaze_robot_sim.exporting', 'ExportConfig', 'export'),
     'bench render': Command(
         'measure how fast eyes see on this machine, beside a plain renderer',
         'gaze-robot bench render --json bench.json',

@@ -138,6 +138,17 @@ def check_safetensors() -> Row:
     return _library('safetensors', 'safetensors', needed=True)
 
 
+def check_runtimes() -> Row:
+    """What computes the network faster than torch does on a CPU."""
+    found = [name for name in ('onnxruntime', 'openvino') if available(name)]
+    if not found or not available('onnx'):
+        return Row('runtimes', LESS, f'torch{"".join(f", {name}" for name in found)}; missing: '
+                   f'{"onnx" if found else "onnxruntime or openvino, faster on a CPU"}',
+                   INSTALL['onnxruntime'])
+    return Row('runtimes', OK, ', '.join(['torch', *(f'{name} {_version(name)}'
+                                                     for name in found)]))
+
+
 def check_training() -> Row:
     """gymnasium and stable-baselines3."""
     missing = [name for name in ('gymnasium', 'stable_baselines3', 'tensorboard', 'matplotlib')
@@ -265,8 +276,8 @@ def check_weights(folder: Path = Path(__file__).parent / 'weights' / 'search') -
 
 CHECKS: tuple[Callable[[], Row], ...] = (
     check_python, check_numpy, check_opencv, check_yaml, check_tyro, check_torch,
-    check_safetensors, check_training, check_rclpy, check_rmw, check_messages, check_cv_bridge,
-    check_profile, check_shared_memory, check_launch, check_weights)
+    check_safetensors, check_runtimes, check_training, check_rclpy, check_rmw, check_messages,
+    check_cv_bridge, check_profile, check_shared_memory, check_launch, check_weights)
 
 
 def self_test(seed: int) -> Row:

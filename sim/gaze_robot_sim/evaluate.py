@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 import math
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -18,6 +18,8 @@ from gaze_robot.errors import CheckpointError, ConfigError
 from gaze_robot.geometry import angle_between
 from gaze_robot.policy.actions import nearest_move
 from gaze_robot.policy.network import EyePolicy
+from gaze_robot.runtime.choose import choose
+from gaze_robot.runtime.exported import read_export
 from gaze_robot_sim.cores import available_cores
 from gaze_robot_sim.envs.search import SearchConfig
 from gaze_robot_sim.envs.seeing import SeeingBatch
@@ -54,6 +56,10 @@ class EvalSearchConfig:
 
     policy: str = ''
     """Checkpoint folder; empty: the one shipped."""
+
+    runtime: Literal['', 'auto', 'torch', 'onnxruntime', 'openvino'] = ''
+    """What computes perception; empty: the graph in the folder where `gaze-robot export` wrote
+    one, else torch."""
 
     seconds: float = 0.0
     """Time allowed per search; 0: 3 s in procedural rooms, 5 s elsewhere."""
@@ -209,6 +215,9 @@ def evaluate_search(config: EvalSearchConfig) -> dict[str, Any]:
     keep_large_blocks()
     cv2.setNumThreads(1)
     torch.set_num_threads(available_cores())
+    exported = read_export(config.policy, policy)
+    runtime = choose(policy.perception, config.runtime or ('auto' if exported else 'torch'),
+                     exported, threads=available_cores()).runtime
     seconds = config.seconds or (3.0 if config.worlds == 'procedural' else 5.0)
     task = SearchConfig(episode_s=seconds, scene_uses=10 ** 9, discrete=policy.eye.discrete,
                         max_start_deg=config.max_start_deg)
@@ -216,8 +225,10 @@ def evaluate_search(config: EvalSearchConfig) -> dict[str, Any]:
     with ThreadPoolExecutor(available_cores()) as pool, \
             opened(config.worlds, config.seed, rooms=min(50, config.n)) as worlds:
         def fresh(discrete: bool = True) -> SeeingBatch:
-            return SeeingBatch(eyes, worlds, policy.perception, replace(task, discrete=discrete),
-                               config.seed, pool.map)
+            batch = SeeingBatch(eyes, worlds, policy.perception, replace(task, discrete=discrete),
+                                config.seed, pool.map)
+            batch.perception.runtime = runtime
+            return batch
 
         def shown(name: str) -> Callable[[Iterable], Iterable]:
             return lambda rounds: tqdm(rounds, desc=name, unit='round')
@@ -236,5 +247,6 @@ def evaluate_search(config: EvalSearchConfig) -> dict[str, Any]:
         baselines['template_glance'] = template_baseline(fresh(), config.n,
                                                          _GLANCE_PIXELS_PER_DEGREE)
         baselines['template_full'] = template_baseline(fresh(), config.n, math.inf)
-    return {'worlds': config.worlds, 'seed': config.seed, 'seconds': seconds, **result,
+    return {'worlds': config.worlds, 'seed': config.seed, 'seconds': seconds,
+            'runtime': runtime.name + (' int8' if exported and exported.int8 else ''), **result,
             'baselines': baselines}
