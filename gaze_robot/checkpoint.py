@@ -18,7 +18,7 @@ import torch
 from gaze_robot import __version__
 from gaze_robot.encoder import EncoderConfig
 from gaze_robot.errors import CheckpointError, ConfigError
-from gaze_robot.foveation import FoveationPattern
+from gaze_robot.foveation import FoveationPattern, FrontEnd, make_front_end
 from gaze_robot.perception import PerceptionNetwork
 from gaze_robot.policy.network import EyePolicy
 from gaze_robot.policy.observation import vector_size
@@ -40,11 +40,12 @@ class Policy:
     """Origin: seed, command, commit, metrics."""
 
 
-def make_policy(pattern: FoveationPattern, encoder: EncoderConfig, discrete: bool = True
-                ) -> Policy:
-    """Untrained weights from torch's current random state."""
-    perception = PerceptionNetwork(pattern, encoder)
-    eye = EyePolicy(pattern.tokens, encoder.width, vector_size(pattern), discrete)
+def make_policy(front_end: FrontEnd | FoveationPattern, encoder: EncoderConfig,
+                discrete: bool = True) -> Policy:
+    """Untrained weights from torch's current random state; a pattern alone means a pyramid."""
+    perception = PerceptionNetwork(front_end, encoder)
+    eye = EyePolicy(perception.front_end.tokens, encoder.width, vector_size(perception.pattern),
+                    discrete)
     return Policy(perception.eval(), eye.eval(), {})
 
 
@@ -57,7 +58,9 @@ def save_policy(path: str | Path, policy: Policy) -> None:
     if policy.eye is not None:
         tensors.update({f'eye.{name}': tensor for name, tensor in policy.eye.state_dict().items()})
     weights = path / (WEIGHTS + '.part')
-    model = {'pattern': dataclasses.asdict(policy.perception.pattern),
+    front_end = policy.perception.front_end
+    model = {'pattern': dataclasses.asdict(front_end.pattern),
+             'front_end': {'name': front_end.name, 'config': front_end.config},
              'encoder': dataclasses.asdict(policy.perception.encoder.config),
              'eye': None if policy.eye is None else {'discrete': policy.eye.discrete}}
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
@@ -89,7 +92,7 @@ def load_policy(path: str | Path = '', device: str = 'cpu') -> Policy:
             'again')
     _check_model(path, meta)
     try:
-        policy = make_policy(from_mapping(FoveationPattern, meta['pattern']),
+        policy = make_policy(_front_end(meta),
                              from_mapping(EncoderConfig, meta['encoder']),
                              bool((meta.get('eye') or {}).get('discrete', True)))
         tensors = load_file(path / WEIGHTS, device=device)
@@ -101,6 +104,16 @@ def load_policy(path: str | Path = '', device: str = 'cpu') -> Policy:
         _load(eye, tensors, 'eye.', path)
         eye.to(device)
     return Policy(policy.perception.to(device), eye, meta)
+
+
+def _front_end(meta: Mapping[str, Any]) -> FrontEnd:
+    """What a checkpoint's eye samples with; one written before there was a choice: a pyramid."""
+    given = meta.get('front_end', {'name': 'pyramid', 'config': {}})
+    if (not isinstance(given, dict) or given.keys() != {'name', 'config'}
+            or not isinstance(given['config'], dict)):
+        raise ConfigError(f'front_end holds a name and a config, got {given!r}')
+    return make_front_end(given['name'], from_mapping(FoveationPattern, meta['pattern']),
+                          given['config'])
 
 
 def _check_model(path: Path, meta: Mapping[str, Any]) -> None:

@@ -17,13 +17,12 @@ from gaze_robot.geometry import direction_from_pan_tilt, optical_ray
 from gaze_robot.perception import PerceptionNetwork
 from gaze_robot_sim.training.encoder import (
     EncoderTrainer,
-    Glances,
-    label_cells,
     matching_loss,
     matching_scores,
     train_encoder,
     TrainEncoderConfig,
 )
+from gaze_robot_sim.training.glances import Glances, label_cells
 
 PATTERN = FoveationPattern((20.0, 45.0, 90.0), (16, 16, 32), (8, 8, 16))
 ENCODER = EncoderConfig(16, 1, 2, 2, 8)

@@ -40,7 +40,7 @@ class SeeingBatch(SearchBatch):
     def observation_space(self) -> gymnasium.spaces.Dict:
         """Of one eye."""
         network = self.perception.network
-        shape = (self.pattern.tokens, network.encoder.config.width)
+        shape = (network.front_end.tokens, network.encoder.config.width)
         box = gymnasium.spaces.Box
         return gymnasium.spaces.Dict({
             'tokens': box(-np.inf, np.inf, shape, np.float32),

@@ -1,47 +1,30 @@
 """Pretrain the encoder and the search head on exemplar matching in procedural rooms.
 
-Every sample is a glance at a room and a picture of something in it (or in another room), turned,
-scaled and recoloured; the label is the cell it is in, per level, or "not in view". No photograph
-and no download is used.
+Every sample is a glance at a room and a picture of something in it, turned, scaled and recoloured;
+the label is the cell it is in, per level, or "not in view". No photograph and no download is
+needed; the user's own panoramas can join the rooms.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 import math
 from pathlib import Path
 import pickle
 import time
-from typing import Any
+from typing import Any, Literal
 
-import cv2
-import numpy as np
 import torch
-from torch.utils.data import DataLoader, get_worker_info, IterableDataset
+from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from gaze_robot.allocator import keep_large_blocks
 from gaze_robot.checkpoint import Policy, save_policy
 from gaze_robot.encoder import EncoderConfig
 from gaze_robot.errors import CheckpointError
-from gaze_robot.foveation import FILL, FoveationPattern
-from gaze_robot.gaze_target.evidence import (
-    CELLS,
-    correlate,
-    make_templates,
-    square,
-    square_width_rad,
-)
-from gaze_robot.geometry import direction_from_pan_tilt, optical_ray, pan_tilt_from_direction
-from gaze_robot.perception import PerceptionNetwork, size_in_cells, valid_cells
-from gaze_robot.types import Exemplar
-from gaze_robot_sim.cameras import random_camera
+from gaze_robot.foveation import FoveationPattern, FrontEnd, make_front_end
+from gaze_robot.gaze_target.evidence import CELLS
+from gaze_robot.perception import PerceptionNetwork
 from gaze_robot_sim.cores import available_cores
-from gaze_robot_sim.render import Panorama
-from gaze_robot_sim.scenes.rooms import make_room
-from gaze_robot_sim.scenes.targets import show_exemplar
-
-TILT_LIMIT = 1.0
+from gaze_robot_sim.training.glances import Glances, open_pictures
 
 
 @dataclass(frozen=True)
@@ -63,86 +46,15 @@ class TrainEncoderConfig:
     exam: int = 384
     """Glances in unseen rooms to score it on."""
 
+    front_end: Literal['pyramid', 'rings', 'log_polar'] = 'pyramid'
+    """How the eye's samples become tokens."""
 
-class Glances(IterableDataset):
-    """Endless stream of training samples; rooms are replaced as it goes."""
+    pictures: str = ''
+    """Folder of equirectangular pictures of your own (or one, or a 360-degree video) to learn
+    from as well."""
 
-    def __init__(self, pattern: FoveationPattern, seed: int, rooms: int = 8, uses: int = 96
-                 ) -> None:
-        self.pattern, self.seed, self.rooms, self.uses = pattern, seed, rooms, uses
-
-    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
-        cv2.setNumThreads(1)
-        keep_large_blocks()
-        info = get_worker_info()
-        rng = np.random.default_rng([self.seed, info.id if info else 0])
-        rooms = [self._room(rng) for _ in range(self.rooms)]
-        while True:
-            rooms[int(rng.integers(len(rooms)))] = self._room(rng)
-            for _ in range(self.uses):
-                yield self._sample(rng, *rooms[int(rng.integers(len(rooms)))])
-
-    def _room(self, rng: np.random.Generator) -> tuple[Panorama, list]:
-        room = make_room(rng)
-        return Panorama(room.image), room.objects
-
-    def _thing(self, rng: np.random.Generator, panorama: Panorama, objects: list
-               ) -> tuple[np.ndarray, float, Exemplar]:
-        """Something to look for: an object, or any patch with contrast."""
-        for _ in range(20):
-            if objects and rng.random() < 0.5:
-                thing = objects[int(rng.integers(len(objects)))]
-                direction, width = thing.direction, float(thing.width_rad)
-            else:
-                direction = direction_from_pan_tilt(rng.uniform(-math.pi, math.pi),
-                                                    rng.uniform(-0.5, 0.5))
-                width = math.radians(rng.uniform(6, 12))
-            exemplar = show_exemplar(rng, panorama, np.asarray(direction), width)
-            if exemplar.image.mean(axis=2).std() >= 12:
-                break
-        return np.asarray(direction), width, exemplar
-
-    def _gaze(self, rng: np.random.Generator, pan: float, tilt: float) -> tuple[float, float]:
-        kind = rng.random()
-        if kind < 0.3:
-            return rng.uniform(-math.pi, math.pi), rng.uniform(-TILT_LIMIT, TILT_LIMIT)
-        spread = 0.17 if kind < 0.6 else 0.36 if kind < 0.75 else 0.8
-        return (pan + rng.uniform(-spread, spread) / max(0.5, math.cos(tilt)),
-                float(np.clip(tilt + rng.uniform(-spread, spread), -TILT_LIMIT, TILT_LIMIT)))
-
-    def _sample(self, rng: np.random.Generator, panorama: Panorama, objects: list
-                ) -> dict[str, np.ndarray]:
-        direction, width, exemplar = self._thing(rng, panorama, objects)
-        pan, tilt = self._gaze(rng, *(float(a) for a in pan_tilt_from_direction(direction)))
-        levels = panorama.levels(pan, tilt, self.pattern)
-        masks = self.pattern.inside_camera(*random_camera(rng))
-        for level, mask in zip(levels, masks):
-            level[~mask] = FILL
-        if rng.random() < 0.5:
-            strength = rng.uniform(0, 5)
-            levels = [np.clip(level + strength * rng.standard_normal(level.shape, np.float32),
-                              0, 255).astype(np.uint8) for level in levels]
-        valid = valid_cells(masks)
-        templates = make_templates(exemplar, self.pattern)
-        sample = {f'level{i}': level for i, level in enumerate(levels)}
-        sample.update(
-            valid=valid, evidence=correlate(levels, templates), exemplar=square(exemplar),
-            width=np.array(square_width_rad(exemplar), np.float32),
-            size=size_in_cells(width, self.pattern),
-            label=label_cells(optical_ray(direction, pan, tilt), valid, self.pattern))
-        return sample
-
-
-def label_cells(ray: np.ndarray, valid: np.ndarray, pattern: FoveationPattern) -> np.ndarray:
-    """Flat index of the cell that holds an optical ray, per level; CELLS ** 2 if none does."""
-    labels = np.full(pattern.levels, CELLS * CELLS, np.int64)
-    if ray[2] <= 0.01:
-        return labels
-    for level in range(pattern.levels):
-        x, y = ((ray[:2] / ray[2] / pattern.half_tangent(level) + 1) / 2 * CELLS)
-        if 0 <= x < CELLS and 0 <= y < CELLS and valid[level, int(y), int(x)]:
-            labels[level] = int(y) * CELLS + int(x)
-    return labels
+    pictures_share: float = 0.5
+    """Part of the rooms that are such pictures, 0 to 1."""
 
 
 def matching_loss(network: PerceptionNetwork, batch: dict[str, torch.Tensor]
@@ -175,15 +87,30 @@ def matching_scores(log_p: torch.Tensor, label: torch.Tensor) -> dict[str, float
 class EncoderTrainer:
     """The pretraining loop: progress, TensorBoard, a checkpoint to resume from."""
 
-    def __init__(self, config: TrainEncoderConfig, pattern: FoveationPattern | None = None,
+    def __init__(self, config: TrainEncoderConfig,
+                 front_end: FrontEnd | FoveationPattern | None = None,
                  encoder: EncoderConfig | None = None) -> None:
+        """Make or resume a run.
+
+        Args:
+            config: what a user may choose.
+            front_end: None is the one that `config` names, with its defaults.
+            encoder: None is the default size.
+
+        Raises:
+            CheckpointError: the run directory's checkpoint is damaged or of another network.
+            WorldError: the pictures cannot be used.
+            ConfigError: their share is not between 0 and 1.
+        """
         self.config = config
+        self.pictures = open_pictures(config.pictures) if config.pictures else None
         self.out = Path(config.out)
         self.out.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
-        self.pattern = FoveationPattern() if pattern is None else pattern
-        self.network = PerceptionNetwork(self.pattern, EncoderConfig() if encoder is None
-                                         else encoder)
+        self.network = PerceptionNetwork(
+            make_front_end(config.front_end) if front_end is None else front_end,
+            EncoderConfig() if encoder is None else encoder)
+        self.pattern = self.network.pattern
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=config.learning_rate,
                                            weight_decay=0.01)
         self.steps = max(1, config.samples // config.batch)
@@ -199,8 +126,10 @@ class EncoderTrainer:
         exam = Glances(self.pattern, config.seed + 999_983, uses=8,
                        rooms=min(16, config.exam))
         unseen = next(iter(DataLoader(exam, batch_size=config.exam)))
-        loader = iter(DataLoader(Glances(self.pattern, config.seed + 7919 * self.step),
-                                 batch_size=config.batch, num_workers=1, prefetch_factor=4))
+        glances = Glances(self.pattern, config.seed + 7919 * self.step, pictures=self.pictures,
+                          share=config.pictures_share)
+        loader = iter(DataLoader(glances, batch_size=config.batch, num_workers=1,
+                                 prefetch_factor=4))
         log = SummaryWriter(str(self.out / 'tb'))
         scores: dict[str, Any] = {}
         bar = tqdm(total=self.steps, initial=self.step, desc='encoder', unit='batch',
@@ -247,9 +176,15 @@ class EncoderTrainer:
 
     def _save(self) -> None:
         part = self.out / 'last.part'
-        torch.save({'network': self.network.state_dict(), 'step': self.step,
+        torch.save({'network': self.network.state_dict(), 'eye': self._eye(),
+                    'step': self.step,
                     'optimizer': self.optimizer.state_dict(), 'seconds': self.seconds}, part)
         part.replace(self.out / 'last.pt')
+
+    def _eye(self) -> str:
+        """How the eye samples, as text to compare."""
+        front_end = self.network.front_end
+        return f'{front_end.name} {front_end.config} {front_end.pattern}'
 
     def _resume(self) -> None:
         path = self.out / 'last.pt'
@@ -257,6 +192,8 @@ class EncoderTrainer:
             return
         try:
             state = torch.load(path, weights_only=True)
+            if state.get('eye', self._eye()) != self._eye():        # weights fit several front ends
+                raise ValueError('another front end')
             self.network.load_state_dict(state['network'])
             self.optimizer.load_state_dict(state['optimizer'])
         except (RuntimeError, KeyError, TypeError, ValueError, pickle.UnpicklingError,

@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 import subprocess
 import time
-from typing import Any
+from typing import Any, Literal
 import warnings
 import zipfile
 
@@ -74,6 +74,15 @@ class TrainSearchConfig:
 
     encoder_samples: int = 90_000
     """Glances to pretrain perception on."""
+
+    front_end: Literal['pyramid', 'rings', 'log_polar'] = 'pyramid'
+    """How the eye's samples become tokens; with `encoder` it is that one's."""
+
+    pictures: str = ''
+    """Folder of equirectangular pictures of your own to pretrain perception on as well."""
+
+    pictures_share: float = 0.5
+    """Part of the rooms of that pretraining that are such pictures, 0 to 1."""
 
     warm_start: int = 32_000
     """Steps of imitating a hand-written rule before PPO; 0: none."""
@@ -202,7 +211,7 @@ def best(curve: list[dict[str, float]]) -> dict[str, float]:
 def origin(config: TrainSearchConfig) -> dict[str, Any]:
     """What a checkpoint says of where it comes from; no paths of the machine it was made on."""
     settings = {name: value for name, value in dataclasses.asdict(config).items()
-                if name not in ('out', 'encoder', 'resume')}
+                if name not in ('out', 'encoder', 'resume', 'pictures')}
     options = [f'--{name.replace("_", "-")}' + (f' {value}' if value is not True else '')
                for name, value in settings.items()
                if name == 'seed' or value != getattr(TrainSearchConfig(), name)]
@@ -229,8 +238,9 @@ def _perception(config: TrainSearchConfig, out: Path) -> tuple[PerceptionNetwork
         policy = load_policy(given)
         return policy.perception, dict(policy.meta.get('metrics', {}))
     network, scores = EncoderTrainer(TrainEncoderConfig(
-        config.encoder_samples, seed=config.seed, out=str(out / 'encoder'),
-        resume=config.resume)).run()
+        config.encoder_samples, seed=config.seed, out=str(out / 'encoder'), resume=config.resume,
+        front_end=config.front_end, pictures=config.pictures,
+        pictures_share=config.pictures_share)).run()
     save_policy(out / 'encoder' / 'policy', Policy(network, None, {
         'seed': config.seed, 'metrics': scores}))
     return network, scores

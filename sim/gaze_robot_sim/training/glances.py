@@ -1,0 +1,154 @@
+"""What perception is pretrained on: glances at rooms and pictures, each with something to find."""
+
+from collections.abc import Iterator
+import math
+
+import cv2
+import numpy as np
+from torch.utils.data import get_worker_info, IterableDataset
+
+from gaze_robot.allocator import keep_large_blocks
+from gaze_robot.errors import ConfigError, WorldError
+from gaze_robot.foveation import FILL, FoveationPattern
+from gaze_robot.gaze_target.evidence import (
+    CELLS,
+    correlate,
+    make_templates,
+    square,
+    square_width_rad,
+)
+from gaze_robot.geometry import direction_from_pan_tilt, optical_ray, pan_tilt_from_direction
+from gaze_robot.perception import size_in_cells, valid_cells
+from gaze_robot.types import Exemplar
+from gaze_robot_sim.cameras import random_camera
+from gaze_robot_sim.render import Panorama
+from gaze_robot_sim.scenes import open_world, World
+from gaze_robot_sim.scenes.rooms import make_room
+from gaze_robot_sim.scenes.targets import show_exemplar
+
+TILT_LIMIT = 1.0
+
+_WIDEST = 4096
+"""Wider pictures are made smaller: the eye does not resolve more."""
+
+
+class Glances(IterableDataset):
+    """Endless stream of training samples; rooms are replaced as it goes."""
+
+    def __init__(self, pattern: FoveationPattern, seed: int, rooms: int = 8, uses: int = 96,
+                 pictures: World | None = None, share: float = 0.5) -> None:
+        """Describe the stream.
+
+        Args:
+            pattern: what a glance samples.
+            seed: equal ones give equal streams.
+            rooms: at a time.
+            uses: glances before one of them gives way to a new one.
+            pictures: of the user, of `open_pictures`; None: made-up rooms only.
+            share: of the rooms that are such pictures.
+
+        Raises:
+            ConfigError: share is not between 0 and 1.
+        """
+        if not 0 <= share <= 1:
+            raise ConfigError(f'pictures_share is a part of all rooms, 0 to 1; got {share}')
+        self.pattern, self.seed, self.rooms, self.uses = pattern, seed, rooms, uses
+        self.pictures, self.share = pictures, share
+
+    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
+        cv2.setNumThreads(1)
+        keep_large_blocks()
+        info = get_worker_info()
+        rng = np.random.default_rng([self.seed, info.id if info else 0])
+        rooms = [self._room(rng) for _ in range(self.rooms)]
+        while True:
+            rooms[int(rng.integers(len(rooms)))] = self._room(rng)
+            for _ in range(self.uses):
+                yield self._sample(rng, *rooms[int(rng.integers(len(rooms)))])
+
+    def _room(self, rng: np.random.Generator) -> tuple[Panorama, list]:
+        if self.pictures is not None and rng.random() < self.share:
+            return self._picture(rng, self.pictures), []
+        room = make_room(rng)
+        return Panorama(room.image), room.objects
+
+    def _picture(self, rng: np.random.Generator, world: World) -> Panorama:
+        """One of the user's, as it is or mirrored."""
+        scene = world.scene(int(rng.integers(world.count or 1)))
+        image = scene.panorama(rng.uniform(0, scene.duration_s) if scene.duration_s else 0.0).image
+        if image.shape[1] > _WIDEST:
+            image = cv2.resize(image, (_WIDEST, _WIDEST // 2), interpolation=cv2.INTER_AREA)
+        return Panorama(np.ascontiguousarray(image[:, ::-1]) if rng.random() < 0.5 else image)
+
+    def _thing(self, rng: np.random.Generator, panorama: Panorama, objects: list
+               ) -> tuple[np.ndarray, float, Exemplar]:
+        """Something to look for: an object, or any patch with contrast."""
+        for _ in range(20):
+            if objects and rng.random() < 0.5:
+                thing = objects[int(rng.integers(len(objects)))]
+                direction, width = thing.direction, float(thing.width_rad)
+            else:
+                direction = direction_from_pan_tilt(rng.uniform(-math.pi, math.pi),
+                                                    rng.uniform(-0.5, 0.5))
+                width = math.radians(rng.uniform(6, 12))
+            exemplar = show_exemplar(rng, panorama, np.asarray(direction), width)
+            if exemplar.image.mean(axis=2).std() >= 12:
+                break
+        return np.asarray(direction), width, exemplar
+
+    def _gaze(self, rng: np.random.Generator, pan: float, tilt: float) -> tuple[float, float]:
+        kind = rng.random()
+        if kind < 0.3:
+            return rng.uniform(-math.pi, math.pi), rng.uniform(-TILT_LIMIT, TILT_LIMIT)
+        spread = 0.17 if kind < 0.6 else 0.36 if kind < 0.75 else 0.8
+        return (pan + rng.uniform(-spread, spread) / max(0.5, math.cos(tilt)),
+                float(np.clip(tilt + rng.uniform(-spread, spread), -TILT_LIMIT, TILT_LIMIT)))
+
+    def _sample(self, rng: np.random.Generator, panorama: Panorama, objects: list
+                ) -> dict[str, np.ndarray]:
+        direction, width, exemplar = self._thing(rng, panorama, objects)
+        pan, tilt = self._gaze(rng, *(float(a) for a in pan_tilt_from_direction(direction)))
+        levels = panorama.levels(pan, tilt, self.pattern)
+        masks = self.pattern.inside_camera(*random_camera(rng))
+        for level, mask in zip(levels, masks):
+            level[~mask] = FILL
+        if rng.random() < 0.5:
+            strength = rng.uniform(0, 5)
+            levels = [np.clip(level + strength * rng.standard_normal(level.shape, np.float32),
+                              0, 255).astype(np.uint8) for level in levels]
+        valid = valid_cells(masks)
+        templates = make_templates(exemplar, self.pattern)
+        sample = {f'level{i}': level for i, level in enumerate(levels)}
+        sample.update(
+            valid=valid, evidence=correlate(levels, templates), exemplar=square(exemplar),
+            width=np.array(square_width_rad(exemplar), np.float32),
+            size=size_in_cells(width, self.pattern),
+            label=label_cells(optical_ray(direction, pan, tilt), valid, self.pattern))
+        return sample
+
+
+def label_cells(ray: np.ndarray, valid: np.ndarray, pattern: FoveationPattern) -> np.ndarray:
+    """Flat index of the cell that holds an optical ray, per level; CELLS ** 2 if none does."""
+    labels = np.full(pattern.levels, CELLS * CELLS, np.int64)
+    if ray[2] <= 0.01:
+        return labels
+    for level in range(pattern.levels):
+        x, y = ((ray[:2] / ray[2] / pattern.half_tangent(level) + 1) / 2 * CELLS)
+        if 0 <= x < CELLS and 0 <= y < CELLS and valid[level, int(y), int(x)]:
+            labels[level] = int(y) * CELLS + int(x)
+    return labels
+
+
+def open_pictures(spec: str) -> World:
+    """Open the user's panoramas (a folder, a picture, a 360-degree video), and look at each.
+
+    Raises:
+        WorldError: there is none, or one cannot be used; told before training, not during it.
+    """
+    if spec == 'procedural':
+        raise WorldError('pictures are your own: give a folder of equirectangular pictures; '
+                         'made-up rooms are there anyway')
+    world = open_world(spec)
+    for index in range(world.count or 1):
+        world.scene(index)
+    return world
