@@ -72,7 +72,12 @@ def test_resident_memory_stays_flat(kind, files, monkeypatch):
     monkeypatch.setattr(still, 'BANK', 4)
     world = (ProceduralWorld(0, width=256) if kind == 'procedural'
              else open_world(str(files / kind)))
-    assert_flat(world, 4_000, 10, pattern=PATTERN, scenes=2)
+    assert_flat(world, 8_000, 10, pattern=PATTERN, scenes=2)
+
+
+@pytest.mark.slow
+def test_resident_memory_stays_flat_with_every_default_but_the_view():
+    assert_flat(ProceduralWorld(0), 1_000, 1, pattern=PATTERN)
 
 
 @pytest.mark.slow

@@ -117,10 +117,10 @@ def make_atlas(image: np.ndarray, copies: tuple[Copy, ...]) -> np.ndarray:
             shrunk *= 2
             halved = _halved(halved, (max(1, image.shape[1] // shrunk),
                                       max(1, image.shape[0] // shrunk)))
-        small = halved
-        if halved.shape[1::-1] != (place.width, place.height):
-            small = cv2.resize(halved, (place.width, place.height), interpolation=cv2.INTER_AREA)
-        _put(_smoothed(small, copy), atlas, place)
+        small = _smoothed(halved, copy, shrunk)
+        if small.shape[1::-1] != (place.width, place.height):
+            small = cv2.resize(small, (place.width, place.height), interpolation=cv2.INTER_AREA)
+        _put(small, atlas, place)
     return atlas
 
 
@@ -170,11 +170,16 @@ def _continued(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
     return cv2.copyMakeBorder(image, 0, 0, columns, columns, cv2.BORDER_WRAP)
 
 
-def _smoothed(image: np.ndarray, copy: Copy) -> np.ndarray:
-    # Making it smaller has averaged already, and so will linear interpolation: together on average
-    # as much as a square of variance 1 / 4 of a pixel, against 0 in the full picture.
-    done = 0.25 * (1 - copy.shrink ** -2)
-    square = copy.square / copy.shrink
+def _smoothed(image: np.ndarray, copy: Copy, shrunk: int) -> np.ndarray:
+    """What a copy is made of, before the rest of its shrinking, which would alias by itself.
+
+    Args:
+        shrunk: how many times smaller than the panorama `image` already is.
+    """
+    # Making it smaller averages too, and so will linear interpolation: together on average as much
+    # as a square of variance 1 / 4 of a pixel of the copy, against 0 in the full picture.
+    done = 0.25 * (copy.shrink ** 2 - 1) / shrunk ** 2
+    square = copy.square / shrunk
     if square ** 2 / 12 - done < 0.01:
         return image
     height, width = image.shape[:2]

@@ -15,10 +15,17 @@ from gaze_robot.errors import ConfigError
 from gaze_robot.foveation import FoveationPattern
 from gaze_robot_sim.mips import copies_for, Copy, places
 
-_COARSE, _FINE = 0.75, 3.0
-"""Panorama pixels per sample between which one tap is not enough; without smooth copies it is not
-enough for any wider sample.
+_COARSE = 0.75
+"""Panorama pixels per sample up to which one tap is enough: it is interpolated, not averaged."""
+
+_THIRDS, _QUARTERS = 3, 4
+"""Taps along a side of a sample. Rows of three from smooth copies come within 2 grey levels of
+exact means; four where a third of a sample is about a pixel (_ODD), which smooth copies cannot
+tell from two, and in panoramas without smooth copies.
 """
+
+_ODD = (2.5, 5.0)
+"""Panorama pixels per sample."""
 
 _LONGEST_ROW = 1 << 14
 """Columns of a map for cv2.remap, which reads rows of 32 half as quickly as long ones."""
@@ -104,10 +111,11 @@ def level_plan(pattern: FoveationPattern, width: int, height: int, samples: int,
     for level, window in enumerate(pattern.window):
         half = pattern.half_tangent(level)
         pixels = 2 * half / window * width / (2 * math.pi)
-        side = samples or (2 if _COARSE < pixels < (math.inf if brief else _FINE) else 1)
+        enough = _QUARTERS if brief or _ODD[0] < pixels < _ODD[1] else _THIRDS
+        side = samples or (enough if pixels > _COARSE else 1)
         blocks.append(square_rays(window * side, half))
     # One tap from a plain mip reads a third of the memory: what quick training waits for.
-    # And two taps in a copy nearly twice as fine would pass over some of its pixels.
+    # And taps in a copy nearly twice as fine would pass over some of its pixels.
     return Plan.make(blocks, width, height, averaged=not brief and samples != 1,
                       wider=math.sqrt(2) if brief and samples != 1 else 1.0)
 

@@ -1,9 +1,9 @@
 """Panorama + pose -> what an eye or a camera there sees. Prefiltered, seamless, rotation only.
 
 One family of functions for training, the simulated camera and evaluation. A sample of a foveated
-view is the mean of a small square of the world. It is read with one tap from a copy of the
-panorama whose every pixel already is the mean over a square of that size (`mips`); four taps are
-spent only where the panorama is hardly finer than the samples.
+view is the mean of a small square of the world. It is read with three taps along each side, from
+copies of the panorama whose every pixel already is the mean over such a ninth (`mips`): as many as
+a zone plate needs to come out within 2 grey levels. A quick mode reads one.
 
 B eyes   P taps, places where a copy is read
 """
@@ -49,7 +49,7 @@ class Panorama:
         Args:
             image: (height, width, 3) uint8 RGB, width = 2 * height within 1 %, at most MAX_WIDTH.
             brief: it is looked at a few times only, such as a frame of a video: no smooth copies,
-                which take long to make; four taps per sample instead.
+                which take long to make; more taps per sample instead.
 
         Raises:
             WorldError: any other shape or type.
@@ -94,15 +94,12 @@ class Panorama:
 
         A sample is the mean over its square of the world. Grey levels (RMS) off brute-force means,
         for rings of full contrast by their frequency, in Nyquist frequencies of the level (the
-        worst of many; `test_exactness.py` has such plates):
+        worst of panoramas 512 to 6000 pixels wide; `test_exactness.py` has such plates):
 
-                                < 1/4   1/4 to 1/2   1/2 to 1   1 to 4   above
-            samples=0            0.6       1.8          6.8       12       5
-            samples=2            0.5       1.5          3.7        9       8
-            samples=4            0.5       1.0          1.9        2.1     3.7
-
-        What a level cannot show (above 1) comes out about as grey as exact means make it. On
-        photographs and rooms samples=0 is within 2 of a camera's picture, averaged.
+                                < 1/4   1/4 to 1/2   1/2 to 1   1 to 4   above   view takes
+            samples=0            0.8       1.0          1.6        2.1     2.8       1
+            samples=0, brief     0.8       1.0          2.0        4.3     4.7       1.3
+            samples=1            1.7       5.5         14         22       7.3       0.1
         """
         plan = level_plan(pattern, self.width, self.height, samples, self.brief)
         read = self._read(plan, pan_rad, tilt_rad)

@@ -9,6 +9,9 @@ from gaze_robot_sim.scenes.rooms import make_room
 from gaze_robot_sim.scenes.still import RememberingWorld, StillScene
 from gaze_robot_sim.scenes.targets import RoomPlaces
 
+_HANDFUL = 11
+"""Pictures: a room takes two to five, with its copies."""
+
 
 class ProceduralWorld(RememberingWorld):
     """Rooms from a seed; implements the World protocol. Scene k depends on (seed, k) only."""
@@ -22,8 +25,8 @@ class ProceduralWorld(RememberingWorld):
             count: how many rooms there are; None: without end.
             width: of their pictures, pixels.
             kept_bytes: memory for the rooms used last, which need not be made again; None: 512 MiB
-                for a number of rooms, 96 MiB for rooms without end, of which old ones do not
-                come back. Whoever opens many worlds gives each less.
+                for a number of rooms, a handful of rooms without end, of which old ones do not
+                come back (those in use stay anyhow).
 
         Raises:
             WorldError: a negative seed, or no rooms.
@@ -31,7 +34,8 @@ class ProceduralWorld(RememberingWorld):
         if seed < 0 or (count is not None and count < 1):
             raise WorldError(f'rooms have a seed of 0 or more, and there is at least one; got '
                              f'seed {seed}, count {count}')
-        kept = 96 << 20 if kept_bytes is None and count is None else kept_bytes
+        picture = 3 * width * width // 2
+        kept = _HANDFUL * picture if kept_bytes is None and count is None else kept_bytes
         super().__init__('procedural', count, (seed, count, width, kept_bytes), kept)
         self._seed, self._width = seed, width
 
