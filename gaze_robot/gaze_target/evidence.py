@@ -1,8 +1,11 @@
 """Where a view resembles an exemplar, by normalised cross-correlation on every level.
 
-The correlation is OpenCV's matchTemplate. It gives sharp places and no judgement: whether a
-resemblance is the thing itself is learned by the search head that reads this evidence together
-with the encoder's tokens.
+It gives sharp places and no judgement: whether a resemblance is the thing itself is learned by the
+search head that reads this evidence together with the encoder's tokens.
+
+Correlations go through Fourier transforms. Those of the templates are made once, and a level is
+transformed once for all of them: half the time of OpenCV's matchTemplate (0.8 instead of 1.7 ms a
+view), and nearer to float64 (1.5e-5 instead of 4.5e-5).
 """
 
 from collections.abc import Sequence
@@ -28,6 +31,8 @@ _HALVE_FROM_PX, _MAX_TEMPLATE_PX = 16, 17
 _FLOOR = 4.0
 """Grey levels of contrast below which a place is flat and resembles nothing."""
 _CHANNEL_MEAN = np.full((1, 3), 1 / 3, np.float32)
+_GREY = 128.0
+"""Taken off a level before sums of squares are: what is left of them after cancelling is exact."""
 
 _VARIANTS = ((1.0, 0.0), (0.88, 0.0), (1.14, 0.0), (1.0, -7.0), (1.0, 7.0))
 """(scale, roll in degrees) tried in the fovea, where templates are cheap."""
@@ -71,8 +76,15 @@ class LevelTemplates:
     shrink: int
     """The level is averaged down by this before matching."""
 
-    variants: tuple[Template, ...]
+    variants: tuple[Template, ...] = ()
     """Empty where the exemplar is larger than the level."""
+
+    reach: int = 0
+    """Samples from the centre of the largest variant to its edge."""
+
+    spectra: tuple[tuple[np.ndarray, ...], ...] = ()
+    """Per variant and channel, OpenCV's packed transform of the template, centred and divided by
+    its own part of the normalisation; square, with room for the level and `reach` around it."""
 
 
 def _template(image: np.ndarray, side_px: float, roll_deg: float) -> Template:
@@ -103,7 +115,7 @@ def make_templates(exemplar: Exemplar, pattern: FoveationPattern) -> tuple[Level
         window = pattern.window[level]
         side_px = tangent / (2 * pattern.half_tangent(level)) * window
         if side_px > 0.75 * window:
-            per_level.append(LevelTemplates(1, ()))
+            per_level.append(LevelTemplates(1))
             continue
         shrink = 2 if side_px >= _HALVE_FROM_PX and window % (2 * CELLS) == 0 else 1
         while side_px / shrink > _MAX_TEMPLATE_PX and window % (2 * shrink * CELLS) == 0:
@@ -111,18 +123,36 @@ def make_templates(exemplar: Exemplar, pattern: FoveationPattern) -> tuple[Level
         variants: tuple[tuple[float, float], ...] = _VARIANTS if level == 0 else _VARIANTS[:1]
         if pattern.fov_deg[level] > 60:
             variants += (_STRETCHED,)
-        per_level.append(LevelTemplates(shrink, tuple(
-            _template(image, side_px / shrink * scale, roll) for scale, roll in variants)))
+        made = tuple(_template(image, side_px / shrink * scale, roll) for scale, roll in variants)
+        reach = max(template.image.shape[0] for template in made) // 2
+        side = cv2.getOptimalDFTSize(window // shrink + 2 * reach)
+        per_level.append(LevelTemplates(shrink, made, reach, tuple(
+            _spectra(template, reach, side) for template in made)))
     return tuple(per_level)
 
 
-def _contrast(image: np.ndarray, side: int) -> np.ndarray:
-    """Standard deviation over each (side, side) neighbourhood and its channels, grey levels."""
+def _spectra(template: Template, reach: int, side: int) -> tuple[np.ndarray, ...]:
+    """See `LevelTemplates.spectra`; templates smaller than the largest lie in its middle."""
+    image = template.image
+    start = reach - image.shape[0] // 2
+    place = slice(start, start + image.shape[0])
+    canvas = np.zeros((3, side, side), np.float32)
+    canvas[:, place, place] = ((image - image.mean(axis=(0, 1)))
+                               / (image.size * max(template.contrast, _FLOOR))).transpose(2, 0, 1)
+    return tuple(cv2.dft(channel) for channel in canvas)
+
+
+def _contrast(image: np.ndarray, squares: np.ndarray, side: int) -> np.ndarray:
+    """Standard deviation over each (side, side) neighbourhood and its channels, grey levels.
+
+    Args:
+        image: (height, width, 3) float32.
+        squares: (height, width), the mean of its channels' squares.
+    """
     mean = cv2.blur(image, (side, side), borderType=cv2.BORDER_REPLICATE)
-    square_mean = cv2.blur(cv2.multiply(image, image), (side, side),
-                           borderType=cv2.BORDER_REPLICATE)
-    variance = cv2.transform(square_mean - cv2.multiply(mean, mean), _CHANNEL_MEAN)
-    return np.sqrt(np.maximum(variance, _FLOOR ** 2))
+    variance = cv2.blur(squares, (side, side), borderType=cv2.BORDER_REPLICATE)
+    variance -= cv2.transform(cv2.multiply(mean, mean), _CHANNEL_MEAN)
+    return cv2.sqrt(cv2.max(variance, _FLOOR ** 2))
 
 
 def _correlation(level: np.ndarray, templates: LevelTemplates) -> np.ndarray:
@@ -130,17 +160,21 @@ def _correlation(level: np.ndarray, templates: LevelTemplates) -> np.ndarray:
     if templates.shrink > 1:
         side = level.shape[0] // templates.shrink
         level = cv2.resize(level, (side, side), interpolation=cv2.INTER_AREA)
-    image = level.astype(np.float32)
-    contrast = {side: _contrast(image, side)
+    image = level.astype(np.float32) - np.float32(_GREY)
+    squares = cv2.transform(cv2.multiply(image, image), _CHANNEL_MEAN)
+    contrast = {side: _contrast(image, squares, side)
                 for side in {template.image.shape[0] for template in templates.variants}}
+    reach, height = templates.reach, image.shape[0]
+    beyond = templates.spectra[0][0].shape[0] - height - reach
+    padded = cv2.copyMakeBorder(image, reach, beyond, reach, beyond, cv2.BORDER_REPLICATE)
+    seen = [cv2.dft(channel) for channel in cv2.split(padded)]
     best = np.full(image.shape[:2], -1.0, np.float32)
-    for template in templates.variants:
-        side = template.image.shape[0]
-        half = side // 2
-        padded = cv2.copyMakeBorder(image, half, half, half, half, cv2.BORDER_REPLICATE)
-        cross = cv2.matchTemplate(padded, template.image, cv2.TM_CCOEFF)
-        scale = contrast[side] * (3 * side * side * max(template.contrast, _FLOOR))
-        np.maximum(best, cv2.divide(cross, scale), out=best)
+    for template, spectra in zip(templates.variants, templates.spectra):
+        product = cv2.mulSpectrums(seen[0], spectra[0], 0, conjB=True)
+        for channel in (1, 2):
+            product += cv2.mulSpectrums(seen[channel], spectra[channel], 0, conjB=True)
+        cross = cv2.idft(product, flags=cv2.DFT_SCALE)[:height, :height]
+        cv2.max(best, cv2.divide(cross, contrast[template.image.shape[0]]), dst=best)
     return np.clip(best, -1.0, 1.0)
 
 
