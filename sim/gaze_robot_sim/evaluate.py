@@ -18,7 +18,7 @@ from gaze_robot.errors import CheckpointError, ConfigError
 from gaze_robot.geometry import angle_between
 from gaze_robot.policy.actions import nearest_move
 from gaze_robot.policy.network import EyePolicy
-from gaze_robot.runtime.choose import choose
+from gaze_robot.runtime.choose import choose as pick
 from gaze_robot.runtime.exported import read_export
 from gaze_robot_sim.cores import available_cores
 from gaze_robot_sim.envs.search import SearchConfig
@@ -216,7 +216,7 @@ def evaluate_search(config: EvalSearchConfig) -> dict[str, Any]:
     cv2.setNumThreads(1)
     torch.set_num_threads(available_cores())
     exported = read_export(config.policy, policy)
-    runtime = choose(policy.perception, config.runtime or ('auto' if exported else 'torch'),
+    runtime = pick(policy.perception, config.runtime or ('auto' if exported else 'torch'),
                      exported, threads=available_cores()).runtime
     seconds = config.seconds or (3.0 if config.worlds == 'procedural' else 5.0)
     task = SearchConfig(episode_s=seconds, scene_uses=10 ** 9, discrete=policy.eye.discrete,
