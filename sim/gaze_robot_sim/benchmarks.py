@@ -3,11 +3,15 @@
 Views per second beside a plain renderer made of torch.nn.functional.grid_sample, in the same run
 and along the same path, and steps per second of the environments. Times are medians of rounds in
 which everything takes its turn, so that a machine that slows down slows all of it down.
+
+The plain renderer reads one tap per sample; `ratio_*` compares it with one tap of ours (samples=1),
+`ratio_default_samples_*` with exact means, of nine taps or more.
 """
 
 from collections.abc import Callable
 import contextlib
 from dataclasses import dataclass
+import functools
 import importlib.metadata
 import math
 from pathlib import Path
@@ -103,7 +107,7 @@ def bench_render(config: BenchRenderConfig) -> dict[str, Any]:
         name: importlib.metadata.version(name) for name in ('numpy', 'torch', 'gymnasium')
     } | {'opencv': cv2.__version__, 'python': platform.python_version()}, 'settings': {
         'rounds': config.rounds, 'views_per_round': config.views, 'seed': config.seed,
-        'levels': [64] * 3, 'fov_deg': FOV_DEG,
+        'levels': [64] * 3, 'fov_deg': FOV_DEG, 'samples': 1,
         'path': f'random, smooth, up to {_STEP_DEG:g} degrees per view; the same for both',
         'environment': f'Search-v0, {_EYES} eyes, 3 levels of 32x32, {_SCENES} rooms of width '
                        '512, samples 1, threads 2, random actions, resets included'}}
@@ -120,25 +124,28 @@ def _views(config: BenchRenderConfig) -> dict[str, float]:
                            interpolation=cv2.INTER_CUBIC)
         panorama, plain = Panorama(image), PlainRenderer(image, pattern)
 
-        def ours(panorama: Panorama = panorama) -> None:
+        def ours(samples: int, panorama: Panorama = panorama) -> None:
             for pan, tilt in path:
-                panorama.levels(pan, tilt, pattern)
+                panorama.levels(pan, tilt, pattern, samples)
 
         def theirs(plain: PlainRenderer = plain) -> None:
             for pan, tilt in path:
                 plain(pan, tilt)
         for threads in THREADS:
-            work['', width, threads] = _with_threads(threads, ours)
+            work['', width, threads] = _with_threads(threads, functools.partial(ours, 1))
+            work['default_samples_', width, threads] = _with_threads(
+                threads, functools.partial(ours, 0))
             work['plain_', width, threads] = _with_threads(threads, theirs)
     seconds = _timed(work, config.rounds, 'views')
     result = {}
     for threads in THREADS:
         for width in WIDTHS:
             name = f'{"" if width == WIDTHS[0] else f"{width}_"}{_in_words(threads)}'
-            mine, other = (seconds[kind, width, threads] for kind in ('', 'plain_'))
-            result[f'ratio_{name}'] = other / mine
-            result[f'views_per_s_{name}'] = config.views / mine
-            result[f'plain_views_per_s_{name}'] = config.views / other
+            other = seconds['plain_', width, threads]
+            for kind in ('', 'default_samples_'):
+                result[f'ratio_{kind}{name}'] = other / seconds[kind, width, threads]
+            for kind in ('', 'default_samples_', 'plain_'):
+                result[f'{kind}views_per_s_{name}'] = config.views / seconds[kind, width, threads]
     return dict(sorted(result.items(), key=lambda item: not item[0].startswith('ratio')))
 
 
