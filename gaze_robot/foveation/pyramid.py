@@ -105,13 +105,14 @@ class Foveator:
         if side > window and side * side > _MOSTLY_PADDING * crop.shape[0] * crop.shape[1]:
             sample = _average(crop, _cell_weights(top - y0, side, window, y1 - y0),
                               _cell_weights(left - x0, side, window, x1 - x0))
+        elif side % window == 0:
+            sample = _whole_cells(crop, y0 - top, x0 - left, side // window, window)
         else:
             if crop.shape[:2] != (side, side):
                 crop = cv2.copyMakeBorder(crop, y0 - top, top + side - y1, x0 - left,
                                           left + side - x1, cv2.BORDER_REPLICATE)
-            sample = crop.copy() if side == window else cv2.resize(
-                crop, (window, window),
-                interpolation=cv2.INTER_AREA if side > window else cv2.INTER_LINEAR)
+            sample = cv2.resize(crop, (window, window), interpolation=(
+                cv2.INTER_AREA if side > window else cv2.INTER_LINEAR))
         sample[~valid] = FILL
         return sample, valid
 
@@ -133,6 +134,28 @@ class Foveator:
         if fixation_px is None:
             self._axis_rays[cells] = tuple(rays)
         return tuple(rays)
+
+
+def _whole_cells(crop: np.ndarray, down: int, right: int, step: int, window: int) -> np.ndarray:
+    """Means of cells of step x step pixels: those that the crop touches, and `FILL`.
+
+    Args:
+        crop: the picture's part of the square.
+        down, right: where it begins in the square, pixels.
+        step: pixels across a cell.
+        window: cells across the square.
+    """
+    height, width = crop.shape[:2]
+    rows = slice(down // step, -(-(down + height) // step))
+    columns = slice(right // step, -(-(right + width) // step))
+    padding = (down - rows.start * step, rows.stop * step - down - height,
+               right - columns.start * step, columns.stop * step - right - width)
+    if any(padding):
+        crop = cv2.copyMakeBorder(crop, *padding, cv2.BORDER_REPLICATE)
+    sample = np.full((window, window, 3), FILL, np.uint8)
+    sample[rows, columns] = crop if step == 1 else cv2.resize(
+        crop, (columns.stop - columns.start, rows.stop - rows.start), interpolation=cv2.INTER_AREA)
+    return sample
 
 
 def _cell_weights(start: int, side: int, window: int, pixels: int) -> np.ndarray:
