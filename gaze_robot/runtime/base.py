@@ -39,7 +39,7 @@ class TorchRuntime:
     def __call__(self, levels: Sequence[np.ndarray], exemplar: np.ndarray, evidence: np.ndarray,
                  valid: np.ndarray, size: np.ndarray) -> dict[str, np.ndarray]:
         """See `Runtime`."""
-        device = self.network.encoder.embed.weight.device
+        device = next(self.network.parameters()).device
         with torch.inference_mode():
             out = self.network([torch.from_numpy(level).to(device) for level in levels],
                                *(torch.from_numpy(array).to(device)

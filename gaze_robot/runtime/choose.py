@@ -63,7 +63,7 @@ def choose(network: 'PerceptionNetwork', wanted: str = 'auto', exported: Exporte
         CheckpointError: the runtime asked for cannot compute this network, or nothing installed
             reads the exported file.
     """
-    on_cpu = network.encoder.embed.weight.device.type == 'cpu'
+    on_cpu = next(network.parameters()).device.type == 'cpu'
     _check_wanted(wanted, on_cpu)
     if wanted == 'torch' or not on_cpu:
         return Choice(TorchRuntime(network))
