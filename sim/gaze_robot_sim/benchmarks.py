@@ -4,8 +4,8 @@ Views per second beside a plain renderer made of torch.nn.functional.grid_sample
 and along the same path, and steps per second of the environments. Times are medians of rounds in
 which everything takes its turn, so that a machine that slows down slows all of it down.
 
-The plain renderer reads one tap per sample; `ratio_*` compares it with one tap of ours (samples=1),
-`ratio_default_samples_*` with exact means, of nine taps or more.
+The plain renderer reads one tap per sample; `ratio_*` compares it with one tap of ours
+(samples=1), `ratio_default_samples_*` with exact means, of nine taps or more.
 """
 
 from collections.abc import Callable

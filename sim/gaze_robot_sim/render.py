@@ -98,6 +98,7 @@ class Panorama:
 
                                 < 1/4   1/4 to 1/2   1/2 to 1   1 to 4   above   view takes
             samples=0            0.8       1.0          1.6        2.1     2.8       1
+            samples=2            0.6       1.7          2.7        3.3     5.2       0.3
             samples=0, brief     0.8       1.0          2.0        4.3     4.7       1.3
             samples=1            1.7       5.5         14         22       7.3       0.1
         """

@@ -54,9 +54,9 @@ class EyeConfig:
     random_cameras: bool = False
     """Another camera for every episode, in place of hfov_deg and aspect."""
 
-    samples: int = 0
-    """Taps along a side of each rendered sample; 0: as many as needed, 1: quick and rougher, more:
-    finer and slower (`Panorama.levels`)."""
+    samples: int = 2
+    """Taps along a side of each rendered sample; 0: as many as it takes to be exact, at a third of
+    the speed; 1: quick and rough (`Panorama.levels`)."""
 
     scenes: int = 8
     """Rooms in play at a time, in a world without end."""

@@ -108,7 +108,7 @@ class Glances(IterableDataset):
                 ) -> dict[str, np.ndarray]:
         direction, width, exemplar = self._thing(rng, panorama, objects)
         pan, tilt = self._gaze(rng, *(float(a) for a in pan_tilt_from_direction(direction)))
-        levels = panorama.levels(pan, tilt, self.pattern)
+        levels = panorama.levels(pan, tilt, self.pattern, samples=2)
         masks = self.pattern.inside_camera(*random_camera(rng))
         for level, mask in zip(levels, masks):
             level[~mask] = FILL
