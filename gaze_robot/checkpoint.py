@@ -99,6 +99,8 @@ def load_policy(path: str | Path = '', device: str = 'cpu') -> Policy:
     except (ConfigError, SafetensorError, KeyError, TypeError) as error:
         raise CheckpointError(f'{path} cannot be read: {error}') from error
     eye = None if meta.get('eye') is None else policy.eye
+    if any(name.startswith('perception.people.') for name in tensors):
+        policy.perception.add_people()                   # optional: see `train people`
     _load(policy.perception, tensors, 'perception.', path)
     if eye is not None:
         _load(eye, tensors, 'eye.', path)

@@ -29,6 +29,8 @@ from gaze_robot.gaze_target.evidence import (
     square,
     square_width_rad,
 )
+from gaze_robot.gaze_target.people import PeopleHead
+from gaze_robot.gaze_target.salience import cell_features, Salience
 from gaze_robot.gaze_target.search import SearchHead
 from gaze_robot.runtime import Runtime, TorchRuntime
 from gaze_robot.types import Exemplar
@@ -54,6 +56,11 @@ class PerceptionNetwork(nn.Module):
         self.encoder = FoveatedViT(encoder)
         self.cut = Cutter(front_end)
         self.search = SearchHead(encoder.width, front_end)
+        self.salience = Salience()
+        self.people: PeopleHead | None = None
+        self.sources: frozenset[str] = frozenset()
+        """What `forward` computes besides tokens and search; see `use_sources`."""
+
         self.layout = TokenLayout.of(front_end)
         self.budget: TokenBudget | None = None
 
@@ -70,6 +77,33 @@ class PerceptionNetwork(nn.Module):
             raise ConfigError(f'keep {keep}: only the encoder of this package can do with fewer '
                               'tokens; set model.keep to 1')
         self.budget = TokenBudget.of(self.front_end, keep, heads) if keep < 1 else None
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """The sources that these weights can feed besides search."""
+        return frozenset(('salience',) if self.people is None else ('salience', 'people'))
+
+    def use_sources(self, names: Iterable[str]) -> None:
+        """Compute these of `offers` from now on, and no other: what nobody uses costs nothing.
+
+        Raises:
+            ConfigError: one that these weights do not offer.
+        """
+        names = frozenset(names)
+        if 'people' in names and self.people is None:
+            raise ConfigError('sources.people is above 0 and these weights have no head for '
+                              'people; add one with `gaze-robot train people --policy DIR --out '
+                              'DIR`, or set sources.people to 0')
+        if names - self.offers:
+            raise ConfigError(f'sources are {", ".join(sorted(self.offers))}, got '
+                              f'{", ".join(sorted(names))}')
+        self.sources = names
+
+    def add_people(self) -> PeopleHead:
+        """Give it an untrained head for people, in place of one it may have."""
+        self.people = PeopleHead(self.encoder.config.width, self.front_end).to(
+            self.search.query.weight.device)
+        return self.people
 
     def encode(self, levels: Sequence[torch.Tensor]) -> torch.Tensor:
         """Tokens (B, N, D) of views, one (B, window, window, 3) uint8 tensor per level."""
@@ -97,10 +131,17 @@ class PerceptionNetwork(nn.Module):
             evidence, valid, size: see `SearchHead`.
 
         Returns:
-            tokens (B, N, D); search (B, L, C * C + 1), log-probabilities.
+            tokens (B, N, D); search (B, L, C * C + 1), log-probabilities; and of `sources`
+            salience (B, L, C, C) in [0, 1), people (B, L, C, C), probabilities.
         """
         tokens = self.encode(levels)
-        return {'tokens': tokens, 'search': self.search(tokens, exemplar, evidence, valid, size)}
+        out = {'tokens': tokens, 'search': self.search(tokens, exemplar, evidence, valid, size)}
+        features = cell_features(levels) if self.sources else None
+        if features is not None and 'salience' in self.sources:
+            out['salience'] = self.salience(features, valid)
+        if features is not None and 'people' in self.sources and self.people is not None:
+            out['people'] = self.people(tokens, features, valid).sigmoid()
+        return out
 
 
 def size_in_cells(width_rad: float, pattern: FoveationPattern) -> np.ndarray:
@@ -122,6 +163,13 @@ class Percept:
 
     absent: np.ndarray
     """(B, L) float32: probability that it is not in this level's view."""
+
+    salience: np.ndarray | None = None
+    """(B, L, CELLS, CELLS) float32 in [0, 1): how much this cell stands out of its level.
+    None: not in use, as below; see `PerceptionNetwork.use_sources`."""
+
+    people: np.ndarray | None = None
+    """(B, L, CELLS, CELLS) float32: probability that a head is here."""
 
 
 class Perception:
@@ -186,7 +234,7 @@ class Perception:
         absent = p[..., -1]
         idle = [row for row, eye in enumerate(eyes) if self._templates[eye] is None]
         heat[idle], absent[idle] = 0.0, 1.0
-        return Percept(out['tokens'], heat, absent)
+        return Percept(out['tokens'], heat, absent, out.get('salience'), out.get('people'))
 
     def evidence(self, levels: Sequence[np.ndarray], eyes: np.ndarray) -> np.ndarray:
         """Correlation evidence (B, L, CELLS, CELLS) float32."""

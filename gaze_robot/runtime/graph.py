@@ -100,7 +100,7 @@ def check(network: 'PerceptionNetwork', runtime: Session, batches: tuple[int, ..
         CheckpointError: the runtime does not compute this network.
     """
     inputs, outputs = input_names(network.pattern.levels), output_names(network)
-    if runtime.inputs != inputs or set(runtime.outputs) != set(outputs):
+    if runtime.inputs != inputs or not set(outputs) <= set(runtime.outputs):
         raise CheckpointError(
             f'the graph takes {runtime.inputs} and gives {runtime.outputs}, these weights take '
             f'{inputs} and give {outputs}; export again with `gaze-robot export`')

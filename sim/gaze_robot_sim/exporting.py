@@ -79,6 +79,7 @@ def export(config: ExportConfig) -> dict[str, Any]:
     """
     policy = load_policy(config.policy)
     network = policy.perception
+    network.use_sources(network.offers)                       # an export can feed them all
     plain = (to_onnx(network),)
     checker = next((name for name in READERS['onnx'] if available(name)), 'onnxruntime')
     parity = {checker: check(network, SESSIONS[checker](plain))}
