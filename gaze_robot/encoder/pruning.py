@@ -87,8 +87,8 @@ class Fusion:
         always = torch.zeros(score.shape[1], dtype=score.dtype, device=score.device)
         always[list(budget.protect)] = _ALWAYS
         order = (score + always).argsort(dim=1, descending=True)
-        kept, fused = order.split([budget.count(score.shape[1]),
-                                   score.shape[1] - budget.count(score.shape[1])], dim=1)
+        count = budget.count(int(score.shape[1]))
+        kept, fused = order[:, :count], order[:, count:]
         share = score.gather(1, fused) + 1e-9
         return cls(kept, fused, share / share.sum(dim=1, keepdim=True))
 

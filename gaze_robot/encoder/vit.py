@@ -108,7 +108,7 @@ class FoveatedViT(nn.Module):
         cos, sin = self._rotation(layout.position_rad)
         whole, fusion = x, None
         for index, block in enumerate(self.blocks):
-            limit = budget if budget and budget.spares(patches.shape[1], index) else None
+            limit = budget if budget and budget.spares(int(patches.shape[1]), index) else None
             x, attention = block(x, cos, sin, bool(limit or self.watch))
             if self.watch is not None:
                 self.watch.attention.append(attention)
