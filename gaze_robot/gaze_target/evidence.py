@@ -30,7 +30,9 @@ _FLOOR = 4.0
 _CHANNEL_MEAN = np.full((1, 3), 1 / 3, np.float32)
 
 _VARIANTS = ((1.0, 0.0), (0.88, 0.0), (1.14, 0.0), (1.0, -7.0), (1.0, 7.0))
-"""(scale, roll in degrees) tried in the fovea, where templates are cheap."""
+"""(scale, roll in degrees) tried near the fovea, where templates are cheap."""
+
+_NEAR_FOV_DEG = 30.0
 
 _STRETCHED = (1.35, 0.0)
 """Tried as well on levels wider than 60 degrees: at 35 degrees from the axis a flat picture
@@ -108,7 +110,8 @@ def make_templates(exemplar: Exemplar, pattern: FoveationPattern) -> tuple[Level
         shrink = 2 if side_px >= _HALVE_FROM_PX and window % (2 * CELLS) == 0 else 1
         while side_px / shrink > _MAX_TEMPLATE_PX and window % (2 * shrink * CELLS) == 0:
             shrink *= 2
-        variants: tuple[tuple[float, float], ...] = _VARIANTS if level == 0 else _VARIANTS[:1]
+        variants: tuple[tuple[float, float], ...] = (
+            _VARIANTS if pattern.fov_deg[level] < _NEAR_FOV_DEG else _VARIANTS[:1])
         if pattern.fov_deg[level] > 60:
             variants += (_STRETCHED,)
         per_level.append(LevelTemplates(shrink, tuple(
