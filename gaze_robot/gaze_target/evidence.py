@@ -76,6 +76,9 @@ class LevelTemplates:
     variants: tuple[Template, ...]
     """Empty where the exemplar is larger than the level."""
 
+    half_tangent: float
+    """Of the level."""
+
 
 def _template(image: np.ndarray, side_px: float, roll_deg: float) -> Template:
     """The square resampled to about side_px, turned, with its centre on a pixel: odd side."""
@@ -105,7 +108,7 @@ def make_templates(exemplar: Exemplar, pattern: FoveationPattern) -> tuple[Level
         window = pattern.window[level]
         side_px = tangent / (2 * pattern.half_tangent(level)) * window
         if side_px > 0.75 * window:
-            per_level.append(LevelTemplates(1, ()))
+            per_level.append(LevelTemplates(1, (), pattern.half_tangent(level)))
             continue
         shrink = 2 if side_px >= _HALVE_FROM_PX and window % (2 * CELLS) == 0 else 1
         while side_px / shrink > _MAX_TEMPLATE_PX and window % (2 * shrink * CELLS) == 0:
@@ -115,7 +118,8 @@ def make_templates(exemplar: Exemplar, pattern: FoveationPattern) -> tuple[Level
         if pattern.fov_deg[level] > 60:
             variants += (_STRETCHED,)
         per_level.append(LevelTemplates(shrink, tuple(
-            _template(image, side_px / shrink * scale, roll) for scale, roll in variants)))
+            _template(image, side_px / shrink * scale, roll) for scale, roll in variants),
+            pattern.half_tangent(level)))
     return tuple(per_level)
 
 
@@ -155,13 +159,28 @@ def correlate(levels: Sequence[np.ndarray], templates: Sequence[LevelTemplates])
         templates: of `make_templates`, for the same pattern.
 
     Returns:
-        (levels, CELLS, CELLS) float32 in [-1, 1]: the best correlation centred in each cell; 0 on
-        levels where the exemplar does not fit.
+        (levels, CELLS, CELLS) float32 in [-1, 1]: the best correlation centred in each cell. A
+        level too narrow for the exemplar gets the next wider level's, interpolated; 0 where there
+        is none.
     """
     evidence = np.zeros((len(levels), CELLS, CELLS), np.float32)
-    for row, level, level_templates in zip(evidence, levels, templates):
-        if level_templates.variants:
-            found = _correlation(level, level_templates)
+    wider: tuple[np.ndarray, float] | None = None
+    for which in reversed(range(len(levels))):
+        one = templates[which]
+        if one.variants:
+            found = _correlation(levels[which], one)
+            wider = found, one.half_tangent
             block = found.shape[0] // CELLS
-            row[:] = found.reshape(CELLS, block, CELLS, block).max(axis=(1, 3))
+            evidence[which] = found.reshape(CELLS, block, CELLS, block).max(axis=(1, 3))
+        elif wider is not None:
+            evidence[which] = _inner(wider[0], one.half_tangent / wider[1])
     return evidence
+
+
+def _inner(found: np.ndarray, share: float) -> np.ndarray:
+    """The middle `share` of a square map, (CELLS, CELLS), linearly between its pixels."""
+    step = found.shape[0] * share / CELLS
+    first = (found.shape[0] - 1) / 2 - step * (CELLS - 1) / 2
+    matrix = np.array([[step, 0, first], [0, step, first]])
+    return cv2.warpAffine(found, matrix, (CELLS, CELLS), borderMode=cv2.BORDER_REPLICATE,
+                          flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
