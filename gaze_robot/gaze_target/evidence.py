@@ -35,7 +35,9 @@ _GREY = 128.0
 """Taken off a level before sums of squares are: what is left of them after cancelling is exact."""
 
 _VARIANTS = ((1.0, 0.0), (0.88, 0.0), (1.14, 0.0), (1.0, -7.0), (1.0, 7.0))
-"""(scale, roll in degrees) tried in the fovea, where templates are cheap."""
+"""(scale, roll in degrees) tried near the fovea, where templates are cheap."""
+
+_NEAR_FOV_DEG = 30.0
 
 _STRETCHED = (1.35, 0.0)
 """Tried as well on levels wider than 60 degrees: at 35 degrees from the axis a flat picture
@@ -76,6 +78,9 @@ class LevelTemplates:
     shrink: int
     """The level is averaged down by this before matching."""
 
+    half_tangent: float
+    """Of the level."""
+
     variants: tuple[Template, ...] = ()
     """Empty where the exemplar is larger than the level."""
 
@@ -115,19 +120,21 @@ def make_templates(exemplar: Exemplar, pattern: FoveationPattern) -> tuple[Level
         window = pattern.window[level]
         side_px = tangent / (2 * pattern.half_tangent(level)) * window
         if side_px > 0.75 * window:
-            per_level.append(LevelTemplates(1))
+            per_level.append(LevelTemplates(1, pattern.half_tangent(level)))
             continue
         shrink = 2 if side_px >= _HALVE_FROM_PX and window % (2 * CELLS) == 0 else 1
         while side_px / shrink > _MAX_TEMPLATE_PX and window % (2 * shrink * CELLS) == 0:
             shrink *= 2
-        variants: tuple[tuple[float, float], ...] = _VARIANTS if level == 0 else _VARIANTS[:1]
+        variants: tuple[tuple[float, float], ...] = (
+            _VARIANTS if pattern.fov_deg[level] < _NEAR_FOV_DEG else _VARIANTS[:1])
         if pattern.fov_deg[level] > 60:
             variants += (_STRETCHED,)
         made = tuple(_template(image, side_px / shrink * scale, roll) for scale, roll in variants)
         reach = max(template.image.shape[0] for template in made) // 2
         side = cv2.getOptimalDFTSize(window // shrink + 2 * reach)
-        per_level.append(LevelTemplates(shrink, made, reach, tuple(
-            _spectra(template, reach, side) for template in made)))
+        per_level.append(LevelTemplates(
+            shrink, pattern.half_tangent(level), made, reach,
+            tuple(_spectra(template, reach, side) for template in made)))
     return tuple(per_level)
 
 
@@ -186,13 +193,28 @@ def correlate(levels: Sequence[np.ndarray], templates: Sequence[LevelTemplates])
         templates: of `make_templates`, for the same pattern.
 
     Returns:
-        (levels, CELLS, CELLS) float32 in [-1, 1]: the best correlation centred in each cell; 0 on
-        levels where the exemplar does not fit.
+        (levels, CELLS, CELLS) float32 in [-1, 1]: the best correlation centred in each cell. A
+        level too narrow for the exemplar gets the next wider level's, interpolated; 0 where there
+        is none.
     """
     evidence = np.zeros((len(levels), CELLS, CELLS), np.float32)
-    for row, level, level_templates in zip(evidence, levels, templates):
-        if level_templates.variants:
-            found = _correlation(level, level_templates)
+    wider: tuple[np.ndarray, float] | None = None
+    for which in reversed(range(len(levels))):
+        one = templates[which]
+        if one.variants:
+            found = _correlation(levels[which], one)
+            wider = found, one.half_tangent
             block = found.shape[0] // CELLS
-            row[:] = found.reshape(CELLS, block, CELLS, block).max(axis=(1, 3))
+            evidence[which] = found.reshape(CELLS, block, CELLS, block).max(axis=(1, 3))
+        elif wider is not None:
+            evidence[which] = _inner(wider[0], one.half_tangent / wider[1])
     return evidence
+
+
+def _inner(found: np.ndarray, share: float) -> np.ndarray:
+    """The middle `share` of a square map, (CELLS, CELLS), linearly between its pixels."""
+    step = found.shape[0] * share / CELLS
+    first = (found.shape[0] - 1) / 2 - step * (CELLS - 1) / 2
+    matrix = np.array([[step, 0, first], [0, step, first]])
+    return cv2.warpAffine(found, matrix, (CELLS, CELLS), borderMode=cv2.BORDER_REPLICATE,
+                          flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
