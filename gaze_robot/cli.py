@@ -70,6 +70,22 @@ COMMANDS = {
         'write perception as a graph for ONNX Runtime or OpenVINO, checked against torch',
         'gaze-robot export --out runs/exported',
         'gaze_robot_sim.exporting', 'ExportConfig', 'export'),
+    'weights list': Command(
+        'name the pretrained weights there are: licence, size, whether they are here',
+        'gaze-robot weights list',
+        'gaze_robot.backbones.commands', 'ListConfig', 'list_weights'),
+    'weights pull': Command(
+        'download pretrained weights after showing their licence, checked by hash, resumable',
+        'gaze-robot weights pull dinov2-small',
+        'gaze_robot.backbones.commands', 'PullConfig', 'pull_weights'),
+    'weights verify': Command(
+        'hash pretrained weights again: is what is here still what was published',
+        'gaze-robot weights verify dinov2-small',
+        'gaze_robot.backbones.commands', 'VerifyConfig', 'verify_weights'),
+    'bench encoder': Command(
+        'measure what foveation saves: tokens and time beside a uniform view as sharp',
+        'gaze-robot bench encoder --json encoder.json',
+        'gaze_robot_sim.benchmark_encoder', 'BenchEncoderConfig', 'bench_encoder'),
     'bench render': Command(
         'measure how fast eyes see on this machine, beside a plain renderer',
         'gaze-robot bench render --json bench.json',
@@ -142,7 +158,8 @@ def _run(name: str, argv: list[str]) -> int:
             help='Write the result here.', metavar='FILE')], None)])
     parsed: Any = tyro.cli(
         options, args=argv, prog=f'gaze-robot {name}',
-        description=f'{_capital(command.summary)}.\n\nExample:\n  {command.example}')
+        description=f'{_capital(command.summary)}.\n\nExample:\n  {command.example}',
+        config=(tyro.conf.PositionalRequiredArgs,))
     work: Callable[[Any], dict[str, Any]] = getattr(module, command.function)
     _check_writable(parsed.json)
     result = _plain(work(parsed.config))

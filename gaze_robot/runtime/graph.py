@@ -4,6 +4,7 @@ ONNX Runtime and OpenVINO both read it. Writing it takes a quarter of a second f
 network, so nothing is cached: it is made anew from the weights wherever it is needed.
 """
 
+from collections.abc import Sequence
 import io
 from typing import Any, TYPE_CHECKING
 import warnings
@@ -56,15 +57,29 @@ def to_onnx(network: 'PerceptionNetwork') -> bytes:
         CheckpointError: torch cannot write this network.
     """
     levels, *rest = sample_inputs(network, _TRACED)
-    flat = tuple(torch.from_numpy(array) for array in (*levels, *rest))
-    inputs, outputs = input_names(len(levels)), output_names(network)
+    return trace(_Flat(network), (*levels, *rest), input_names(len(levels)),
+                 output_names(network))
+
+
+def trace(module: nn.Module, arrays: Sequence[np.ndarray], inputs: list[str],
+          outputs: list[str]) -> bytes:
+    """Write any module of tensors in, tensors out as ONNX; the first axis of each stays free.
+
+    Args:
+        arrays: an example of every input.
+        inputs, outputs: their names.
+
+    Raises:
+        MissingDependencyError, CheckpointError: see `to_onnx`.
+    """
     require('onnx')
+    flat = tuple(torch.from_numpy(array) for array in arrays)
     file: Any = io.BytesIO()
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter('ignore')          # that it traces, and that it is the older one
             torch.onnx.export(
-                _Flat(network).eval(), flat, file, dynamo=False, opset_version=OPSET,
+                module.eval(), flat, file, dynamo=False, opset_version=OPSET,
                 input_names=inputs, output_names=outputs,
                 dynamic_axes={name: {0: 'batch'} for name in inputs + outputs})
     except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:

@@ -51,8 +51,12 @@ class OnnxRuntime:
     def __call__(self, levels: Sequence[np.ndarray], exemplar: np.ndarray, evidence: np.ndarray,
                  valid: np.ndarray, size: np.ndarray) -> dict[str, np.ndarray]:
         """See `Runtime`."""
-        given = dict(zip(self.inputs, (*levels, exemplar, evidence, valid, size)))
-        return dict(zip(self.outputs, self._session.run(self.outputs, given)))
+        return self.run((*levels, exemplar, evidence, valid, size))
+
+    def run(self, arrays: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """Outputs by name; arrays in the order of `inputs`."""
+        found = self._session.run(self.outputs, dict(zip(self.inputs, arrays)))
+        return dict(zip(self.outputs, found))
 
 
 class OpenVinoRuntime:
@@ -81,9 +85,12 @@ class OpenVinoRuntime:
     def __call__(self, levels: Sequence[np.ndarray], exemplar: np.ndarray, evidence: np.ndarray,
                  valid: np.ndarray, size: np.ndarray) -> dict[str, np.ndarray]:
         """See `Runtime`."""
-        given = [np.ascontiguousarray(array)
-                 for array in (*levels, exemplar, evidence, valid, size)]
-        found = self._request.infer(dict(enumerate(given)), share_inputs=True)
+        return self.run((*levels, exemplar, evidence, valid, size))
+
+    def run(self, arrays: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """See `OnnxRuntime.run`."""
+        given = {index: np.ascontiguousarray(array) for index, array in enumerate(arrays)}
+        found = self._request.infer(given, share_inputs=True)
         return {name: found[index] for index, name in enumerate(self.outputs)}
 
 

@@ -103,7 +103,7 @@ def bench_render(config: BenchRenderConfig) -> dict[str, Any]:
     finally:
         torch.set_num_threads(before[0])
         cv2.setNumThreads(before[1])
-    return {**result, 'machine': _machine(), 'versions': {
+    return {**result, 'machine': machine(), 'versions': {
         name: importlib.metadata.version(name) for name in ('numpy', 'torch', 'gymnasium')
     } | {'opencv': cv2.__version__, 'python': platform.python_version()}, 'settings': {
         'rounds': config.rounds, 'views_per_round': config.views, 'seed': config.seed,
@@ -226,7 +226,8 @@ def _in_words(threads: int) -> str:
     return f'{threads}_thread{"s" * (threads > 1)}'
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
+    """Processor and cores, to stand beside figures."""
     info = Path('/proc/cpuinfo')
     names = [line.split(':', 1)[1].strip() for line in info.read_text().splitlines()
              if line.startswith('model name')] if info.exists() else []

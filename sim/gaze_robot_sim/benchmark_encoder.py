@@ -1,0 +1,226 @@
+"""What foveation saves: `gaze-robot bench encoder`.
+
+The encoder over a foveated view, and the same weights over one uniform view as sharp as the fovea
+and as wide as the widest level. Medians of rounds in which everything takes its turn, so that a
+machine that slows down slows all of it down.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+import math
+import time
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+from tqdm import tqdm
+
+from gaze_robot.checkpoint import load_policy
+from gaze_robot.encoder import EncoderConfig, FoveatedViT, patchify, TokenLayout
+from gaze_robot.errors import ConfigError
+from gaze_robot.foveation import FoveationPattern
+from gaze_robot.optional import available
+from gaze_robot.perception import PerceptionNetwork
+from gaze_robot.runtime.graph import trace
+from gaze_robot.runtime.sessions import SESSIONS
+from gaze_robot_sim.benchmark_stages import measure_stages
+from gaze_robot_sim.benchmarks import machine
+from gaze_robot_sim.cores import available_cores
+
+_THREADS = 2
+_CAMERA = (1280, 720)
+_VIT_S = EncoderConfig(width=384, depth=12, heads=6, registers=4, patch=14)
+"""The sizes of ViT-S/14, with weights nobody trained: time does not depend on them."""
+_CROPS, _CROP_PX = 4, 224
+
+
+@dataclass(frozen=True)
+class BenchEncoderConfig:
+    """Compare the foveated encoder with a uniform one that is as sharp and sees as much."""
+
+    policy: str = ''
+    """Checkpoint folder; empty: the one shipped."""
+
+    rounds: int = 15
+    """How often everything is timed; medians are reported."""
+
+    pictures: int = 200
+    """Camera pictures for the times from camera to policy."""
+
+    quick: bool = False
+    """Leave out ViT-S over 1792 x 1792 samples, which takes about a minute."""
+
+    seed: int = 0
+    """Of pictures and rooms."""
+
+    def __post_init__(self) -> None:
+        if self.rounds < 1 or self.pictures < 1 or self.seed < 0:
+            raise ConfigError('rounds and pictures are at least 1 and seed is not negative, got '
+                              f'{self.rounds}, {self.pictures} and {self.seed}')
+
+
+def bench_encoder(config: BenchEncoderConfig) -> dict[str, Any]:
+    """Measure on two cores; progress goes to stderr.
+
+    Returns:
+        token_reduction (a fraction of 1) and speedup (how many times quicker, in the runtime in
+        which the foveated encoder is quickest); tokens, flops, runtimes, vit_s; perception_ms and
+        stages_ms of the whole eye on one core, as gaze_node runs it; machine.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be read.
+    """
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    threads = min(_THREADS, available_cores())
+    try:
+        torch.set_num_threads(threads)
+        cv2.setNumThreads(threads)
+        network = load_policy(config.policy).perception
+        result = compare(network, config.rounds, threads, config.seed)
+        result['vit_s'] = None if config.quick else vit_s(config.rounds, config.seed)
+        torch.set_num_threads(1)
+        cv2.setNumThreads(1)
+        stages, runtime = measure_stages(config.policy, _CAMERA, config.pictures, config.seed)
+    finally:
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])
+    table = {name: percentiles(values) for name, values in stages.items()}
+    return {**result, 'perception_ms': table.pop('sum'), 'stages_ms': table,
+            'perception_runtime': runtime, 'machine': {**machine(), 'threads': threads}}
+
+
+def percentiles(values: list[float]) -> dict[str, float]:
+    """Median and 95th percentile."""
+    return {'p50': float(np.median(values)), 'p95': float(np.percentile(values, 95))}
+
+
+def uniform_pattern(pattern: FoveationPattern) -> FoveationPattern:
+    """One level as wide as the widest and as sharp, at its centre, as the sharpest."""
+    side, widest = pattern.token_side, pattern.levels - 1
+    samples = pattern.window[0] * pattern.half_tangent(widest) / pattern.half_tangent(0)
+    return FoveationPattern((pattern.fov_deg[widest],), (round(samples / side) * side,), (side,))
+
+
+class Encode(nn.Module):
+    """Views to tokens, without heads."""
+
+    def __init__(self, network: PerceptionNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, *levels: torch.Tensor) -> torch.Tensor:
+        """See `PerceptionNetwork.encode`."""
+        return self.network.encode(levels)
+
+
+def compare(network: PerceptionNetwork, rounds: int, threads: int, seed: int) -> dict[str, Any]:
+    """Tokens, FLOPs and milliseconds of both, per runtime."""
+    pattern = network.pattern
+    plain = PerceptionNetwork(uniform_pattern(pattern), network.encoder.config).eval()
+    plain.encoder.load_state_dict(network.encoder.state_dict())
+    rng = np.random.default_rng(seed)
+    work: dict[tuple[str, str], Callable[[], Any]] = {}
+    counts: dict[str, dict[str, float]] = {'tokens': {}, 'flops': {}}
+    for kind, made in (('foveated', network), ('uniform', plain)):
+        views = [rng.integers(0, 256, (1, side, side, 3), np.uint8)
+                 for side in made.pattern.window]
+        encode, tensors = Encode(made).eval(), [torch.from_numpy(view) for view in views]
+        counts['tokens'][kind] = made.front_end.tokens
+        counts['flops'][kind] = _flops(encode, tensors)
+        work['torch', kind] = _in_torch(encode, tensors)
+        if not available('onnx'):
+            continue
+        graph = trace(encode, views, [f'level_{level}' for level in range(len(views))],
+                      ['tokens'])
+        for name, session in SESSIONS.items():
+            if available(name):
+                work[name, kind] = _in_session(session((graph,), threads, 1), views)
+    ms = _medians(work, rounds)
+    runtimes = {name: {'foveated_ms': ms[name, 'foveated'], 'uniform_ms': ms[name, 'uniform'],
+                       'speedup': ms[name, 'uniform'] / ms[name, 'foveated']}
+                for name in dict.fromkeys(name for name, _ in work)}
+    quickest = min(runtimes, key=lambda name: runtimes[name]['foveated_ms'])
+    tokens = counts['tokens']
+    return {'token_reduction': 1 - tokens['foveated'] / tokens['uniform'],
+            'speedup': runtimes[quickest]['speedup'], 'speedup_runtime': quickest,
+            'pixels_per_degree': 1 / math.degrees(
+                2 * pattern.half_tangent(0) / pattern.window[0]),
+            'fov_deg': pattern.fov_deg[-1], **counts, 'runtimes': runtimes}
+
+
+def vit_s(rounds: int, seed: int, crops: int = _CROPS, crop_px: int = _CROP_PX,
+          config: EncoderConfig = _VIT_S) -> dict[str, Any]:
+    """A ViT-S over nested crops, each twice as wide as the last, and over all of it sharply.
+
+    Crops go through as a batch, as pretrained backbones take them. The large view is seen once.
+    """
+    torch.manual_seed(seed)
+    encoder = FoveatedViT(config).eval()
+    spent: dict[str, float] = {}
+    flops, tokens = {}, {}
+    uniform_px = crop_px * 2 ** (crops - 1)
+    for kind, batch, side, times in (('crops', crops, crop_px, rounds),
+                                     ('uniform', 1, uniform_px, 1)):
+        pattern = FoveationPattern((90.0,), (side,), (config.patch,))
+        layout = TokenLayout.of_pattern(pattern)
+        view = torch.randint(0, 256, (batch, side, side, 3), dtype=torch.uint8)
+
+        def see(view: torch.Tensor = view, layout: TokenLayout = layout) -> torch.Tensor:
+            with torch.inference_mode():
+                return encoder(patchify([view], [config.patch]), layout)
+        tokens[kind] = batch * pattern.tokens
+        if kind == 'crops':
+            see()
+        starts = []
+        for _ in tqdm(range(times), desc=f'ViT-S, {kind}', unit='round'):
+            start_s = time.perf_counter()
+            see()
+            starts.append(1e3 * (time.perf_counter() - start_s))
+        spent[kind] = float(np.median(starts))
+        flops[kind] = _block_flops(config, batch, pattern.tokens)
+    return {'speedup': spent['uniform'] / spent['crops'], 'crops_ms': spent['crops'],
+            'uniform_ms': spent['uniform'], 'tokens': tokens, 'flops': flops,
+            'views': f'{crops} crops of {crop_px} against {uniform_px} x {uniform_px}'}
+
+
+def _block_flops(config: EncoderConfig, batch: int, tokens: int) -> float:
+    """Products of matrices of a plain vision transformer: 12 N D^2 + 2 N^2 D multiply-adds a block
+    (Kaplan et al., 2020, table 1, with the context as long as the sequence).
+    """
+    count, width = tokens + config.registers, config.width
+    embed = tokens * 3 * config.patch ** 2 * width
+    return 2.0 * batch * (embed + config.depth * (12 * count * width ** 2
+                                                  + 2 * count ** 2 * width))
+
+
+def _flops(module: nn.Module, tensors: list[torch.Tensor]) -> float:
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        module(*tensors)
+    return float(counter.get_total_flops())
+
+
+def _in_torch(module: nn.Module, tensors: list[torch.Tensor]) -> Callable[[], Any]:
+    def run() -> Any:
+        with torch.inference_mode():
+            return module(*tensors)
+    return run
+
+
+def _in_session(session: Any, views: list[np.ndarray]) -> Callable[[], Any]:
+    return lambda: session.run(views)
+
+
+def _medians(work: dict[tuple[str, str], Callable[[], Any]], rounds: int
+             ) -> dict[tuple[str, str], float]:
+    """Milliseconds of each; all take turns, after one round of warming up."""
+    spent: dict[tuple[str, str], list[float]] = {name: [] for name in work}
+    for number in tqdm(range(rounds + 1), desc='encoder', unit='round'):
+        for name, one in work.items():
+            start_s = time.perf_counter()
+            one()
+            if number:
+                spent[name].append(1e3 * (time.perf_counter() - start_s))
+    return {name: float(np.median(values)) for name, values in spent.items()}
