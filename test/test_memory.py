@@ -11,7 +11,8 @@ from gaze_robot.geometry import angle_between, direction_from_pan_tilt
 from gaze_robot.policy.memory import GazeMemory, KEEP_S, PAN_BINS, TILT_BINS
 from gaze_robot.types import PanTiltLimits
 
-PATTERN = FoveationPattern()
+PATTERN = FoveationPattern(tuple(2 * math.degrees(math.atan(t)) for t in (0.2, 0.4, 1.0)),
+                           (64, 64, 128), (16, 16, 32))
 FOVEA, COARSEST = 3, 1
 ONE = np.zeros(1, int)
 

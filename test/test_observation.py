@@ -15,7 +15,8 @@ from gaze_robot.policy.memory import BIN_DEG
 from gaze_robot.policy.observation import Observer, peaks, turn_to, vector_size
 from gaze_robot.types import PanTiltLimits
 
-PATTERN = FoveationPattern()
+PATTERN = FoveationPattern(tuple(2 * math.degrees(math.atan(t)) for t in (0.2, 0.4, 1.0)),
+                           (64, 64, 128), (16, 16, 32))
 LIMITS = PanTiltLimits()
 
 
