@@ -45,10 +45,10 @@ class _Block(nn.Module):
                 ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Mix and transform tokens; returns the attention, (B, heads, N, N), too if `show`."""
         batch, count, width = x.shape
-        q, k, v = (self.qkv(self.norm1(x))
-                   .view(batch, count, 3, self.heads, width // self.heads)
-                   .permute(2, 0, 3, 1, 4).unbind(0))                  # (B, heads, N, D / heads)
-        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        qkv = (self.qkv(self.norm1(x)).view(batch, count, 3, self.heads, width // self.heads)
+               .permute(2, 0, 3, 1, 4))                            # (3, B, heads, N, D / heads)
+        q, k = rotate(qkv[:2], cos, sin)
+        v = qkv[2]
         attention = None
         if show:
             attention = (q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])).softmax(dim=-1)

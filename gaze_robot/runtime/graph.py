@@ -21,7 +21,7 @@ from gaze_robot.runtime.sessions import Session
 if TYPE_CHECKING:
     from gaze_robot.perception import PerceptionNetwork
 
-OPSET = 18
+OPSET = 20
 TOLERANCE = 1e-4
 """Largest difference from torch that float32 may make, relative where values exceed 1."""
 
