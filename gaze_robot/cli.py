@@ -46,6 +46,10 @@ COMMANDS = {
         'pretrain the foveated encoder on procedural pictures',
         'gaze-robot train encoder --seed 1 --out runs/encoder',
         'gaze_robot_sim.training.encoder', 'TrainEncoderConfig', 'train_encoder'),
+    'train people': Command(
+        'add a head for people to a policy; it learns from drawn figures only',
+        'gaze-robot train people --policy runs/search --out runs/people --seed 0',
+        'gaze_robot_sim.training.people', 'TrainPeopleConfig', 'train_people'),
     'eval search': Command(
         'measure searching, beside a random policy and a raster scan',
         'gaze-robot eval search --worlds procedural --n 200 --seed 1 --json eval.json',

@@ -1,8 +1,7 @@
 """People source: where heads are, cell by cell, from the tokens of the one pass.
 
 It is trained on drawn figures only (`gaze-robot train people`) and is coarse: good enough to say
-where a closer look is worth it, no face detector, and no estimate of where somebody looks. Trust it
-on photographs as far as its figures there go (sim/README.md).
+where a closer look may be worth it, no face detector, and no estimate of where somebody looks.
 
 B batch   N tokens   D width   L levels   C cells across a level
 """

@@ -19,6 +19,9 @@ class Canvas:
     def __init__(self, width: int) -> None:
         self.width, self.height = width, width // 2
         self.image = np.zeros((self.height, self.width, 3), np.uint8)
+        self.heads: list[tuple[np.ndarray, float]] = []
+        """Of the people drawn: (3,) direction of the middle, half its height in radians."""
+
         self.pan = ((0.5 - (np.arange(width) + 0.5) / width) * 2 * np.pi).astype(np.float32)
         self.tilt = (((np.arange(self.height) + 0.5) / self.height - 0.5)
                      * np.pi).astype(np.float32)

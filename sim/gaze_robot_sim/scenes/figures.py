@@ -135,6 +135,9 @@ def stand(rng: np.random.Generator, canvas: Canvas, place: np.ndarray, eye_m: fl
                           int(min(512, max(32, tall_px))))
     aside = np.array([-place[1], place[0]]) / distance * height_m * ASPECT / 2
     canvas.wall(place + aside, place - aside, -eye_m, height_m - eye_m, picture)
+    head = np.array([*place, height_m * (1 - HEAD_CENTRE[1]) - eye_m])
+    away = float(np.linalg.norm(head))
+    canvas.heads.append((head / away, math.atan(HEAD_HIGH / 2 * height_m / away)))
 
 
 def gaze_towards(person: np.ndarray, target: np.ndarray) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 """Rooms, streets and clutter made from a seed: pictures all around with things to look for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -39,6 +39,10 @@ class Room:
     kind: str
     """indoor, outdoor or clutter."""
 
+    heads: list[tuple[np.ndarray, float]] = field(default_factory=list)
+    """Of people who stand there: (3,) direction of the middle, half the height in radians; what
+    was drawn later may hide some."""
+
 
 def make_room(rng: np.random.Generator, width: int = 1024) -> Room:
     """Make a place: indoor (60 %), outdoor (25 %) or clutter (15 %), with 12 to 30 things.
@@ -57,7 +61,7 @@ def make_room(rng: np.random.Generator, width: int = 1024) -> Room:
     {'indoor': settings.draw_indoor, 'outdoor': settings.draw_outdoor,
      'clutter': settings.draw_clutter}[kind](rng, canvas)
     objects = _place_things(rng, canvas)
-    return Room(photograph(rng, canvas.image), objects, kind)
+    return Room(photograph(rng, canvas.image), objects, kind, canvas.heads)
 
 
 def _place_things(rng: np.random.Generator, canvas: Canvas) -> list[RoomObject]:
