@@ -9,12 +9,14 @@ from gaze_robot.errors import MissingDependencyError
 _ROS = ('source /opt/ros/<distro>/setup.bash, or without a ROS installation: '
         "pip install -e '.[ros]'")
 _SIM = "pip install -e '.[sim]'"
+_BACKBONES = "pip install -e '.[backbones]'"
 _RUNTIMES = "pip install -e '.[runtimes]'"
 
 INSTALL = {
     'cv2': "pip install 'opencv-python-headless<5', or with apt: python3-opencv",
     'gaze_robot_sim': 'pip install -e . in a checkout, or colcon build',
     'gymnasium': _SIM,
+    'huggingface_hub': _BACKBONES,
     'matplotlib': _SIM,
     'numpy': 'pip install numpy, or with apt: python3-numpy',
     'onnx': _RUNTIMES,
@@ -29,6 +31,7 @@ INSTALL = {
     'tensorboard': _SIM,
     'torch': 'pip install torch',
     'tqdm': _SIM,
+    'transformers': _BACKBONES,
     'tyro': 'pip install tyro',
     'yaml': 'pip install PyYAML, or with apt: python3-yaml',
     **dict.fromkeys((
