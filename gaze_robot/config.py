@@ -102,6 +102,10 @@ class GazeConfig(HeadConfig):
                                   choices=('auto', 'torch', 'onnxruntime', 'openvino'))
     """What computes it; 'auto': on a CPU the fastest that is installed, on a GPU torch."""
 
+    model_keep: float = _setting(1.0, name='model.keep', min=0.1, max=1.0)
+    """Share of the tokens that go through all of the encoder; the others are fused early. Those of
+    the sharpest level always do."""
+
     processing_rate: float = _setting(30.0, min=0.1, max=240.0)
     """Pictures processed per second at most, Hz; the newest waiting one is taken."""
 
@@ -128,6 +132,10 @@ class GazeConfig(HeadConfig):
 
     debug_rate: float = _setting(5.0, min=0.1, max=60.0)
     """Debug pictures per second at most, Hz; none are drawn while nobody subscribes."""
+
+    debug_explain: str = _setting('off', choices=('off', 'relevance', 'rollout'))
+    """What debug pictures show beside the camera's: the tokens that the search goes by, judged by
+    gradients or by attention alone. One more pass through the network for each of them."""
 
     fixed_frame: str = 'base_link'
     """Frame of published targets; `frame_prefix` is put before it."""

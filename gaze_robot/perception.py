@@ -33,6 +33,7 @@ from gaze_robot.gaze_target.people import PeopleHead
 from gaze_robot.gaze_target.salience import cell_features, Salience
 from gaze_robot.gaze_target.search import SearchHead
 from gaze_robot.runtime import Runtime, TorchRuntime
+from gaze_robot.runtime.base import Inputs
 from gaze_robot.types import Exemplar
 
 
@@ -226,15 +227,18 @@ class Perception:
             valid: (B, L, CELLS, CELLS) bool, False outside the picture.
             eyes: (B,) whose views these are.
         """
-        evidence = self.evidence(levels, eyes)
-        out = self.runtime(levels, self._exemplar[eyes].numpy(), evidence, valid,
-                           self._size[eyes].numpy())
+        out = self.runtime(*self.inputs(levels, valid, eyes))
         p = np.exp(out['search'])
-        heat = p[..., :-1].reshape(evidence.shape)
+        heat = p[..., :-1].reshape(valid.shape)
         absent = p[..., -1]
         idle = [row for row, eye in enumerate(eyes) if self._templates[eye] is None]
         heat[idle], absent[idle] = 0.0, 1.0
         return Percept(out['tokens'], heat, absent, out.get('salience'), out.get('people'))
+
+    def inputs(self, levels: Sequence[np.ndarray], valid: np.ndarray, eyes: np.ndarray) -> Inputs:
+        """What the network is given for these views; see `__call__`."""
+        return (levels, self._exemplar[eyes].numpy(), self.evidence(levels, eyes), valid,
+                self._size[eyes].numpy())
 
     def evidence(self, levels: Sequence[np.ndarray], eyes: np.ndarray) -> np.ndarray:
         """Correlation evidence (B, L, CELLS, CELLS) float32."""

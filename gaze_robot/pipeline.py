@@ -12,6 +12,7 @@ from gaze_robot.config import GazeConfig
 from gaze_robot.drivers.kinematic import advance
 from gaze_robot.electronic_eye import nearest_visible, picture_limits
 from gaze_robot.errors import CheckpointError, CommandError, ConfigError
+from gaze_robot.explain import best_place, explain, Explanation, watching
 from gaze_robot.foveation import Foveator
 from gaze_robot.geometry import (
     angle_between,
@@ -62,6 +63,10 @@ class GazePipeline:
         self.pattern = policy.perception.pattern
         self.policy, self._eye = policy, policy.eye
         self.runtime = Choice(TorchRuntime(policy.perception)) if runtime is None else runtime
+        policy.perception.keep_tokens(self.config.model_keep)
+        if self.config.debug_explain != 'off':
+            with watching(policy.perception.encoder):      # refuses now what it cannot explain
+                pass
         self._perception = Perception(policy.perception, runtime=self.runtime.runtime)
         self._foveator: Foveator | None = None
         self._eye_limits = self.limits
@@ -90,6 +95,7 @@ class GazePipeline:
             raise ConfigError('model.device is cuda and torch sees no GPU; use auto or cpu')
         device = 'cuda' if wanted != 'cpu' and torch.cuda.is_available() else 'cpu'
         policy = load_policy(path, device)
+        policy.perception.keep_tokens(config.model_keep)
         return cls(policy, limits, config, choose(
             policy.perception, config.model_runtime, read_export(path, policy), batch=1))
 
@@ -149,6 +155,22 @@ class GazePipeline:
         """
         with torch.inference_mode():
             return self._step(frame, pose)
+
+    def explain(self, view: FoveatedView, method: str = 'relevance') -> Explanation | None:
+        """Share of each token of a view in the best place for what is looked for.
+
+        One more pass through the network, in torch; None while nothing is looked for.
+
+        Raises:
+            ConfigError: see `explain.explain`.
+        """
+        if not self._searches:
+            return None
+        inputs = self._perception.inputs([level[None] for level in view.levels],
+                                         valid_cells(view.valid)[None], _EYE)
+        network = self.policy.perception
+        shares = explain(network, inputs, best_place('search'), method)[0]
+        return Explanation(network.front_end, view.levels, shares)
 
     def _step(self, frame: Frame, pose: PanTiltState) -> GazeResult:
         clock = _Clock()

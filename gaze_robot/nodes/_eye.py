@@ -16,9 +16,16 @@ from gaze_robot.exemplars import distinctive_patch, exemplar_from_picture, load_
 from gaze_robot.foveation import FoveationPattern, Foveator
 from gaze_robot.geometry import direction_from_pan_tilt, optical_ray
 from gaze_robot.nodes._intake import choose_lens, Lens
-from gaze_robot.types import Exemplar, Frame, GazeResult, PanTiltState
+from gaze_robot.types import Exemplar, FoveatedView, Frame, GazeResult, PanTiltState
 
 INFO_PATIENCE_S = 1.0
+
+
+class Reasons(Protocol):
+    """What the eye needs of `gaze_robot.explain.Explanation`."""
+
+    def beside(self, picture: np.ndarray) -> np.ndarray:
+        """Draw them on the right of a debug picture."""
 
 
 class Pipeline(Protocol):
@@ -37,6 +44,9 @@ class Pipeline(Protocol):
 
     def reset(self) -> None:
         """Forget past glances."""
+
+    def explain(self, view: FoveatedView, method: str) -> Reasons | None:
+        """Where in a view the search's best place comes from; None while nothing is looked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,9 +155,17 @@ class Eye:
         debug = None
         if picture.draw:
             drawing = time.perf_counter()
-            debug = draw_glance(frame, result, boxes, self.config)
+            debug = self._draw(frame, result, boxes)
             stages['draw'] = (time.perf_counter() - drawing) * 1e3
         return Glance(picture, frame, result, boxes, tuple(filter(None, remarks)), stages, debug)
+
+    def _draw(self, frame: Frame, result: GazeResult, boxes: tuple[Box, ...]) -> np.ndarray:
+        """The debug picture, with its reasons if they are asked for."""
+        picture = draw_glance(frame, result, boxes, self.config)
+        if self.config.debug_explain == 'off':
+            return picture
+        explanation = self.pipeline.explain(result.view, self.config.debug_explain)
+        return picture if explanation is None else explanation.beside(picture)
 
     def _lens_remark(self, picture: Picture, lens: Lens) -> str:
         """What to say of the lens; a camera_info may come a little after the first picture."""
