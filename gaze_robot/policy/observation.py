@@ -48,18 +48,16 @@ def peaks(percept: Percept, pattern: FoveationPattern) -> Peak:
     batch, levels = heat.shape[:2]
     best = heat.reshape(batch, levels, -1).argmax(axis=2)
     row, column = np.divmod(best, CELLS)
-    weight_sum = np.full((batch, levels), 1e-9)
-    x, y = np.zeros((batch, levels)), np.zeros((batch, levels))
-    eye, level = np.arange(batch)[:, None], np.arange(levels)[None]
-    for down in (-1, 0, 1):
-        for right in (-1, 0, 1):
-            r, c = row + down, column + right
-            inside = (r >= 0) & (r < CELLS) & (c >= 0) & (c < CELLS)
-            weight = np.where(inside, heat[eye, level, np.clip(r, 0, CELLS - 1),
-                                           np.clip(c, 0, CELLS - 1)], 0.0)
-            weight_sum += weight
-            x += weight * (c + 0.5)
-            y += weight * (r + 0.5)
+    framed = np.zeros((batch, levels, CELLS + 2, CELLS + 2))              # no weight outside
+    framed[..., 1:-1, 1:-1] = heat
+    eye, level = np.arange(batch)[:, None, None, None], np.arange(levels)[None, :, None, None]
+    weight = framed[eye, level, row[..., None, None] + np.arange(3)[:, None],
+                    column[..., None, None] + np.arange(3)]                  # (B, L, 3, 3)
+    down, right = weight.sum(axis=3), weight.sum(axis=2)
+    weight_sum = down.sum(axis=2) + 1e-9
+    around = np.arange(-1, 2) + 0.5
+    x = right @ around + column * right.sum(axis=2)
+    y = down @ around + row * down.sum(axis=2)
     half = np.array([pattern.half_tangent(level) for level in range(levels)])
     x = np.where(weight_sum > 1e-6, x / weight_sum, column + 0.5) / CELLS * 2 - 1
     y = np.where(weight_sum > 1e-6, y / weight_sum, row + 0.5) / CELLS * 2 - 1
