@@ -68,6 +68,7 @@ class RingsFrontEnd(FrontEnd):
         self._token = np.full(everything.tokens, -1)
         self._token[self.kept] = np.arange(len(self.kept))
         self._everything = everything
+        self._edge = self.pattern.half_tangent(self.pattern.levels - 1)
 
     def patches(self, levels: Sequence[np.ndarray]) -> np.ndarray:
         """See `FrontEnd`."""
@@ -78,8 +79,14 @@ class RingsFrontEnd(FrontEnd):
     def locate(self, x: np.ndarray, y: np.ndarray
                ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """See `FrontEnd`."""
+        x, y = np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float))
         token, row, column = self._everything.locate(x, y)
-        return np.where(token < 0, -1, self._token[token]), row, column
+        token[token >= 0] = self._token[token[token >= 0]]
+        border = (token < 0) & (np.maximum(np.abs(x), np.abs(y)) < self._edge)
+        if border.any():                             # of a hole, to the last bit: what fills it
+            token[border], row[border], column[border] = self.locate(
+                x[border] * (1 - 1e-9), y[border] * (1 - 1e-9))
+        return token, row, column
 
     def sample(self, image: np.ndarray, camera: CameraModel,
                fixation_px: tuple[float, float] | None = None) -> tuple[np.ndarray, np.ndarray]:
