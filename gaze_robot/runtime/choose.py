@@ -70,6 +70,9 @@ def choose(network: 'PerceptionNetwork', wanted: str = 'auto', exported: Exporte
     free = wanted == 'auto' and exported is None              # torch is as good as any
     names = exported.readers(wanted) if exported else tuple(SESSIONS) if free else (wanted,)
     names = tuple(name for name in names if available(name))
+    if exported is not None and network.budget is not None:
+        raise ConfigError(f'{exported.path} is an export with all tokens: set model.keep to 1, or '
+                          'model.runtime to torch')
     if exported is not None and not names:
         raise ConfigError(f'{exported.path} is an export, and no runtime that reads it is '
                           f'installed: {EXTRA}; or set model.runtime to torch')

@@ -139,17 +139,21 @@ def _openvino(graph: bytes) -> tuple[bytes, ...]:
         return path.read_bytes(), path.with_suffix('.bin').read_bytes()
 
 
-def moved(network: PerceptionNetwork, runtime: Runtime, views: int, seed: int
-          ) -> dict[str, float]:
+def moved(network: PerceptionNetwork, runtime: Runtime, views: int, seed: int,
+          reference: Runtime | None = None) -> dict[str, float | None]:
     """How far a runtime's search peaks lie from torch's, on views of rooms near their targets.
 
+    Args:
+        reference: what to compare with; torch if None.
+
     Returns:
-        share of levels' peaks in another cell, and degrees moved (median and 95th percentile, of
-        peaks that torch is sure of); largest change of a peak's probability; share of views whose
-        surest level changes.
+        of the peaks that torch is sure of the share in another cell, and the degrees they moved,
+        None where there are none; the largest change of any peak's probability; the share of
+        views whose surest level changes.
     """
     rng = np.random.default_rng(seed)
-    ours, theirs = (Perception(network, runtime=one) for one in (TorchRuntime(network), runtime))
+    ours, theirs = (Perception(network, runtime=one)
+                    for one in (reference or TorchRuntime(network), runtime))
     cells, degrees, change, level = [], [], [], []
     with closing(ProceduralWorld(_UNSEEN + seed, _ROOMS)) as world:
         for view in tqdm(range(views), desc='views', unit='view'):
@@ -172,11 +176,11 @@ def moved(network: PerceptionNetwork, runtime: Runtime, views: int, seed: int
             degrees.append(np.degrees(off)[sure])
             change.append(np.abs(a.probability - b.probability).max())
             level.append(a.nearby.argmax() != b.nearby.argmax())
-    far = np.concatenate(degrees)
+    far, elsewhere = np.concatenate(degrees), np.concatenate(cells)
     return {'views': views, 'sure_peaks': len(far),
-            'share_of_peaks_in_another_cell': float(np.mean(np.concatenate(cells))),
-            'moved_deg_median': float(np.median(far)),
-            'moved_deg_p95': float(np.percentile(far, 95)),
+            'share_of_peaks_in_another_cell': float(elsewhere.mean()) if len(far) else None,
+            'moved_deg_median': float(np.median(far)) if len(far) else None,
+            'moved_deg_p95': float(np.percentile(far, 95)) if len(far) else None,
             'largest_change_of_probability': float(np.max(change)),
             'share_of_views_with_another_surest_level': float(np.mean(level))}
 
