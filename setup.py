@@ -54,6 +54,8 @@ setup(
         ],
         # Faster on a CPU than torch; gaze_node takes the fastest of those that are there.
         'runtimes': ['onnx>=1.16', 'onnxruntime>=1.18', 'openvino>=2024.4'],
+        # DINOv2 and DINOv3, and `gaze-robot weights`.
+        'backbones': ['torch>=2.8', 'transformers>=5.20', 'huggingface_hub>=1.31'],
         # Never beside a ROS installation: there rclpy comes from the installation.
         'ros': ['ros-jazzy-rclpy[fastrtps]', 'ros-jazzy-common-interfaces'],
         # Without an extra named test that has pytest, colcon test runs nothing and passes.
