@@ -86,6 +86,10 @@ COMMANDS = {
         'hash pretrained weights again: is what is here still what was published',
         'gaze-robot weights verify dinov2-small',
         'gaze_robot.backbones.commands', 'VerifyConfig', 'verify_weights'),
+    'explain': Command(
+        'draw which parts of a picture the search, or the move chosen, comes from',
+        'gaze-robot explain room.png --exemplar thing.png --out explain.png',
+        'gaze_robot.explain.command', 'ExplainConfig', 'run_explain'),
     'bench encoder': Command(
         'measure what foveation saves: tokens and time beside a uniform view as sharp',
         'gaze-robot bench encoder --json encoder.json',
