@@ -14,7 +14,7 @@ import torch
 from gaze_robot.checkpoint import load_policy, make_policy, META, Policy, save_policy, WEIGHTS
 from gaze_robot.encoder import EncoderConfig
 from gaze_robot.errors import CheckpointError
-from gaze_robot.foveation import FoveationPattern
+from gaze_robot.foveation import FoveationPattern, PyramidFrontEnd
 
 PATTERN = FoveationPattern((20.0, 45.0, 90.0), (16, 16, 32), (8, 8, 16))
 ENCODER = EncoderConfig(width=16, depth=1, heads=2, registers=2, patch=8)
@@ -191,6 +191,29 @@ def test_model_descriptions_that_make_no_sense_are_refused(folder, section, valu
         """Written without the second copy of the description."""
     rewrite(folder, same, **{section: value})
     with pytest.raises(CheckpointError, match='cannot be read'):
+        load_policy(folder)
+
+
+def test_checkpoint_from_before_front_ends_could_be_chosen_is_a_pyramid(folder):
+    meta = json.loads((folder / META).read_text())
+    del meta['front_end']
+    save_file(load_file(folder / WEIGHTS), folder / WEIGHTS, metadata={'model': json.dumps(
+        {name: meta[name] for name in ('pattern', 'encoder', 'eye')})})
+    (folder / META).write_text(json.dumps(meta))
+    rewrite_sha(folder)
+    assert isinstance(load_policy(folder).perception.front_end, PyramidFrontEnd)
+
+
+@pytest.mark.parametrize('front_end, reason', [
+    ({'name': 'spiral', 'config': {}}, "no front end 'spiral'"),
+    ({'name': 'rings', 'config': {'rings': 3}}, "no parameter 'rings'"),
+    ({'name': 'rings', 'config': {}}, 'these rings sample levels of'),
+    ({'name': 'log_polar'}, 'holds a name and a config'), (['rings'], 'holds a name and a config'),
+    ({'name': 'log_polar', 'config': []}, 'holds a name and a config'),
+    ({'name': 'log_polar', 'config': {'wedges': 0}}, 'must be at least 1')], ids=str)
+def test_front_ends_that_cannot_be_made_are_refused(folder, front_end, reason):
+    rewrite(folder, lambda tensors: None, front_end=front_end)      # without the second copy
+    with pytest.raises(CheckpointError, match=reason):
         load_policy(folder)
 
 
