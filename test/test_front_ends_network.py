@@ -191,7 +191,8 @@ def test_pipeline_decides_with_every_front_end(eye):
     image = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
     made.look_for(Exemplar(image[40:64, 60:84].copy(), math.radians(9)))
     for step in range(3):
-        result = made.step(Frame(image, step / 30, camera), PanTiltState(0.0, 0.0, stamp_s=step / 30))
+        result = made.step(Frame(image, step / 30, camera),
+                           PanTiltState(0.0, 0.0, stamp_s=step / 30))
         assert np.isfinite(dataclasses.astuple(result.command)).all()
         assert len(result.heatmaps) == eye.pattern.levels
     assert result.mode != 'idle'
