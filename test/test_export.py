@@ -152,6 +152,7 @@ def test_weights_trained_on_are_other_weights(folder):
 def test_a_graph_that_differs_is_not_kept(checkpoint, tmp_path, monkeypatch):
     """As if the exporter had a fault: it writes other weights than it is given."""
     other = load_policy(save(tmp_path / 'other', seed=7)).perception
+    other.use_sources(other.offers)
     real = graphs.to_onnx
     monkeypatch.setattr('gaze_robot_sim.exporting.to_onnx', lambda _: real(other))
     with pytest.raises(CheckpointError, match='otherwise than torch'):

@@ -240,3 +240,13 @@ def test_onnxruntime_waits_without_spinning():
     options = OnnxRuntime((to_onnx(network()),), threads=2)._session.get_session_options()
     assert options.get_session_config_entry('session.intra_op.allow_spinning') == '0'
     assert options.intra_op_num_threads == 2
+
+
+@pytest.mark.parametrize('front_end', sorted(FRONT_ENDS))
+def test_a_token_budget_and_all_heads_are_in_the_graph(session, front_end):
+    made = network(front_end)
+    made.add_people().eval()
+    made.use_sources(made.offers)
+    made.keep_tokens(0.6)
+    found = check(made, session((to_onnx(made),)))
+    assert found.keys() == {'tokens', 'search', 'salience', 'people'}

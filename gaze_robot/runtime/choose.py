@@ -77,7 +77,7 @@ def choose(network: 'PerceptionNetwork', wanted: str = 'auto', exported: Exporte
         raise ConfigError(f'{exported.path} is an export, and no runtime that reads it is '
                           f'installed: {EXTRA}; or set model.runtime to torch')
     key = (network.encoder.config, network.pattern, network.front_end.name, network.budget,
-           threads, batch, names)
+           network.sources, threads, batch, names)
     if free and key in _FASTEST:
         names = (_FASTEST[key],)
     candidates: dict[str, Runtime] = {'torch': TorchRuntime(network)} if free else {}
