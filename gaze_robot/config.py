@@ -124,6 +124,13 @@ class GazeConfig(HeadConfig):
     sources_search: float = _setting(1.0, name='sources.search', min=0.0, max=100.0)
     """Whether to search for a target shown as a picture: 0 is off, anything above it on."""
 
+    sources_people: float = _setting(0.0, name='sources.people', min=0.0, max=100.0)
+    """Weight of people in where to look while nothing is searched for. It needs weights with a
+    head for them: `gaze-robot train people`."""
+
+    sources_salience: float = _setting(0.0, name='sources.salience', min=0.0, max=100.0)
+    """Weight of what stands out in where to look while nothing is searched for."""
+
     confidence_threshold: float = _setting(0.5, min=0.0, max=1.0)
     """Least probability at which a candidate counts as the target."""
 
@@ -152,6 +159,12 @@ class GazeConfig(HeadConfig):
 
     eye: str = _setting('head', choices=('head', 'picture'))
     """'head': the head turns; 'picture': nothing turns, the fixation moves inside the picture."""
+
+    @property
+    def other_sources(self) -> dict[str, float]:
+        """Weights of the sources besides search, those that are on."""
+        weights = {'people': self.sources_people, 'salience': self.sources_salience}
+        return {name: weight for name, weight in weights.items() if weight > 0}
 
 
 @dataclass(frozen=True)

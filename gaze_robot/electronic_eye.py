@@ -5,13 +5,14 @@ import math
 import numpy as np
 
 from gaze_robot.camera import CameraModel
+from gaze_robot.drivers.kinematic import advance
 from gaze_robot.geometry import (
     base_ray,
     direction_from_pan_tilt,
     optical_ray,
     pan_tilt_from_direction,
 )
-from gaze_robot.types import PanTiltLimits
+from gaze_robot.types import PanTiltLimits, PanTiltState
 
 
 def picture_limits(camera: CameraModel, limits: PanTiltLimits) -> PanTiltLimits:
@@ -39,3 +40,14 @@ def nearest_visible(camera: CameraModel, pan_tilt_rad: np.ndarray) -> tuple[floa
         return float(pan_tilt_rad[0]), float(pan_tilt_rad[1])
     pan, tilt = pan_tilt_from_direction(base_ray(camera.unproject(inside), 0.0, 0.0))
     return float(pan), float(tilt)
+
+
+def moved(pose: PanTiltState, goal: np.ndarray, camera: CameraModel, limits: PanTiltLimits,
+          dt_s: float, stamp_s: float) -> PanTiltState:
+    """The eye's pose after it moved towards a goal (2,), like a head but inside the picture."""
+    position, velocity = advance(
+        np.array([pose.pan_rad, pose.tilt_rad]), np.array([pose.pan_rad_s, pose.tilt_rad_s]),
+        np.array(nearest_visible(camera, goal)), limits,
+        min(dt_s, 0.1) if dt_s > 0 else 1.0 / 30.0)
+    pan, tilt = nearest_visible(camera, position)
+    return PanTiltState(pan, tilt, float(velocity[0]), float(velocity[1]), stamp_s)

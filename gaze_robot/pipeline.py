@@ -1,7 +1,6 @@
 """One picture to one decision: what runs on the robot, and nothing else does."""
 
 import math
-import time
 
 import numpy as np
 import torch
@@ -9,17 +8,12 @@ import torch
 from gaze_robot.camera import CameraModel
 from gaze_robot.checkpoint import load_policy, Policy
 from gaze_robot.config import GazeConfig
-from gaze_robot.drivers.kinematic import advance
-from gaze_robot.electronic_eye import nearest_visible, picture_limits
+from gaze_robot.electronic_eye import moved, picture_limits
 from gaze_robot.errors import CheckpointError, CommandError, ConfigError
 from gaze_robot.explain import best_place, explain, Explanation, watching
 from gaze_robot.foveation import Foveator
-from gaze_robot.geometry import (
-    angle_between,
-    base_ray,
-    direction_from_pan_tilt,
-    optical_ray,
-)
+from gaze_robot.gaze_target.priority import error_rad, Fixation, Priority, search_target
+from gaze_robot.geometry import direction_from_pan_tilt, optical_ray
 from gaze_robot.perception import Perception, valid_cells
 from gaze_robot.policy.actions import move
 from gaze_robot.policy.controller import Controller, ControllerConfig, Settling
@@ -27,6 +21,7 @@ from gaze_robot.policy.observation import Observer, Peak
 from gaze_robot.runtime import TorchRuntime
 from gaze_robot.runtime.choose import Choice, choose
 from gaze_robot.runtime.exported import read_export
+from gaze_robot.stages import Clock
 from gaze_robot.types import (
     Exemplar,
     FoveatedView,
@@ -39,9 +34,6 @@ from gaze_robot.types import (
 )
 
 _EYE = np.zeros(1, int)
-_NEARLY = 0.8
-"""A sharper level is believed if it is this share as sure as the surest."""
-
 _STRAIGHT = PanTiltState(0.0, 0.0)
 
 
@@ -64,6 +56,8 @@ class GazePipeline:
         self.policy, self._eye = policy, policy.eye
         self.runtime = Choice(TorchRuntime(policy.perception)) if runtime is None else runtime
         policy.perception.keep_tokens(self.config.model_keep)
+        policy.perception.use_sources(self.config.other_sources)
+        self._priority = Priority(self.pattern, self.config.other_sources)
         if self.config.debug_explain != 'off':
             with watching(policy.perception.encoder):      # refuses now what it cannot explain
                 pass
@@ -87,7 +81,7 @@ class GazePipeline:
 
         Raises:
             CheckpointError: see `load_policy` and `read_export`.
-            ConfigError: cuda or a runtime is asked for and not there.
+            ConfigError: cuda, a runtime or a source is asked for and not there.
         """
         config = GazeConfig() if config is None else config
         wanted = config.model_device
@@ -96,6 +90,7 @@ class GazePipeline:
         device = 'cuda' if wanted != 'cpu' and torch.cuda.is_available() else 'cpu'
         policy = load_policy(path, device)
         policy.perception.keep_tokens(config.model_keep)
+        policy.perception.use_sources(config.other_sources)
         return cls(policy, limits, config, choose(
             policy.perception, config.model_runtime, read_export(path, policy), batch=1))
 
@@ -116,6 +111,7 @@ class GazePipeline:
         self._searching.reset()
         self._following.reset()
         self._settling.reset()
+        self._priority.reset()
         self._observer.limits = self._eye_limits
         self._started_s: float | None = None
         self._last_s: float | None = None
@@ -173,7 +169,7 @@ class GazePipeline:
         return Explanation(network.front_end, view.levels, shares)
 
     def _step(self, frame: Frame, pose: PanTiltState) -> GazeResult:
-        clock = _Clock()
+        clock = Clock()
         dt_s = self._tick(frame.stamp_s)
         foveator = self._foveator_for(frame.camera)
         fixation_px = None
@@ -191,27 +187,34 @@ class GazePipeline:
         speed = np.array([[pose.pan_rad_s, pose.tilt_rad_s]])
         now = np.array([frame.stamp_s - (self._started_s or 0.0)])
         vector, peak = self._observer.observe(percept, valid, where, speed, now, _EYE)
-        target = self._target(peak, pose)
-        if target is not None and target.confidence < self.config.confidence_threshold:
-            target = None
+        maps = {name: getattr(percept, name)[0] for name in self._priority.weights}
+        fixation, heat = None, percept.heat[0]
+        if self._explores:
+            fixation, heat = self._priority.step(maps, valid[0], pose, self._eye_limits,
+                                                 frame.stamp_s)
+        target = self._target(peak, pose, fixation)
         if target is not None:
             self._sure_s = frame.stamp_s
-        on_target = self._settling.step(_error_rad(target, pose), dt_s)
-        direction, controller = self._decide(percept.tokens, vector, where, pose)
+        on_target = self._settling.step(error_rad(target, pose), dt_s)
+        others = self._priority.candidates(maps, valid[0], pose, self.config.confidence_threshold,
+                                           target)
+        direction, controller = self._decide(percept.tokens, vector, where, pose, fixation)
         clock.lap('decide')
         command, mode = controller.step(direction, pose, dt_s)
         if self.config.eye == 'picture':
-            self._move_inside(np.array([command.pan_rad, command.tilt_rad]), pose, dt_s,
-                              frame.stamp_s, frame.camera)
+            self._inside = moved(pose, np.array([command.pan_rad, command.tilt_rad]), frame.camera,
+                                 self._eye_limits, dt_s, frame.stamp_s)
         clock.lap('control')
-        return self._result(frame, pose, command, mode, direction, target, on_target, view,
-                            percept.heat[0], clock.stages_ms)
+        return self._result(frame, pose, command, mode, direction, target, on_target, view, heat,
+                            others, clock.stages_ms)
 
     def _decide(self, tokens: np.ndarray, vector: np.ndarray, where: np.ndarray,
-                pose: PanTiltState) -> tuple[np.ndarray, Controller]:
+                pose: PanTiltState, fixation: Fixation | None) -> tuple[np.ndarray, Controller]:
         """Where to look next, base frame, and who moves the head there."""
         if self._look_at is not None:
             return self._look_at, self._following
+        if fixation is not None:
+            return fixation.direction, self._searching
         if not self._searches:
             return direction_from_pan_tilt(pose.pan_rad, pose.tilt_rad), self._searching
         if self._lost:
@@ -230,6 +233,11 @@ class GazePipeline:
         return self._exemplar is not None and self.config.sources_search > 0
 
     @property
+    def _explores(self) -> bool:
+        """Sources other than search have the eye."""
+        return bool(self._priority.weights) and self._look_at is None and not self._searches
+
+    @property
     def _lost(self) -> bool:
         """A target that had been found is gone for longer than `target_timeout`, and the
         configuration says not to search for it again.
@@ -238,30 +246,28 @@ class GazePipeline:
                 and self._last_s is not None
                 and self._last_s - self._sure_s > self.config.target_timeout)
 
-    def _target(self, peak: Peak, pose: PanTiltState) -> GazeTarget | None:
-        """The most probable place: in view if a sharp enough level shows it, else remembered."""
+    def _target(self, peak: Peak, pose: PanTiltState, fixation: Fixation | None
+                ) -> GazeTarget | None:
+        """What the winning source proposes; None where it is too unsure."""
         if self._look_at is not None:
             return GazeTarget(self._look_at, 1.0, True, 'look_at')
-        if not self._searches:
+        if fixation is not None:
+            target = GazeTarget(fixation.direction, fixation.confidence, True, fixation.source)
+        elif self._searches:
+            place = self._observer.memory.candidates(_EYE, 1)[0]
+            target = search_target(peak.nearby[0], peak.offset_rad[0], (
+                float(place.pan_rad[0]), float(place.tilt_rad[0]), float(place.score[0])), pose)
+        else:
             return None
-        near = peak.nearby[0]
-        level = int((near >= _NEARLY * near.max()).argmax())      # the sharpest of the surest
-        confidence = float(near[level])
-        left, down = peak.offset_rad[0, level]
-        ray = np.array([-math.tan(left), math.tan(down), 1.0])
-        place = self._observer.memory.candidates(_EYE, 1)[0]
-        remembered = float(place.score[0])
-        if remembered > confidence:
-            return GazeTarget(direction_from_pan_tilt(float(place.pan_rad[0]),
-                                                      float(place.tilt_rad[0])),
-                              min(1.0, remembered), False)
-        return GazeTarget(base_ray(ray / np.linalg.norm(ray), pose.pan_rad, pose.tilt_rad),
-                          confidence, True)
+        sure = target.source == 'salience' or (              # which is no probability
+            target.confidence >= self.config.confidence_threshold)
+        return target if sure else None
 
     def _result(self, frame: Frame, pose: PanTiltState, command: PanTiltCommand, mode: str,
                 direction: np.ndarray, target: GazeTarget | None, on_target: bool,
-                view: FoveatedView, heat: np.ndarray, stages_ms: dict[str, float]) -> GazeResult:
-        if self._look_at is None and not self._searches:
+                view: FoveatedView, heat: np.ndarray, others: list[GazeTarget],
+                stages_ms: dict[str, float]) -> GazeResult:
+        if self._look_at is None and not self._searches and not self._explores:
             mode = 'idle'
         elif target is None:
             mode = 'search'
@@ -269,7 +275,7 @@ class GazePipeline:
         return GazeResult(
             frame.stamp_s, optical_ray(direction, camera_pose.pan_rad, camera_pose.tilt_rad),
             command, pose, mode, on_target, target, view,
-            tuple(heat) if self._searches else (), stages_ms)
+            tuple(heat) if self._searches or self._explores else (), tuple(others), stages_ms)
 
     def _tick(self, stamp_s: float) -> float:
         """Seconds since the previous frame; a clock that jumps back starts the search anew."""
@@ -289,34 +295,3 @@ class GazePipeline:
                 self._observer.limits = self._eye_limits
                 self._inside = _STRAIGHT
         return self._foveator
-
-    def _move_inside(self, goal: np.ndarray, pose: PanTiltState, dt_s: float, stamp_s: float,
-                     camera: CameraModel) -> None:
-        """The electronic eye moves like a head, inside the picture."""
-        position, velocity = advance(
-            np.array([pose.pan_rad, pose.tilt_rad]), np.array([pose.pan_rad_s, pose.tilt_rad_s]),
-            np.array(nearest_visible(camera, goal)), self._eye_limits,
-            min(dt_s, 0.1) if dt_s > 0 else 1.0 / 30.0)
-        pan, tilt = nearest_visible(camera, position)
-        self._inside = PanTiltState(pan, tilt, float(velocity[0]), float(velocity[1]), stamp_s)
-
-
-def _error_rad(target: GazeTarget | None, pose: PanTiltState) -> float | None:
-    """Angle between gaze and target; None where no target is in view."""
-    if target is None or not target.in_view:
-        return None
-    gaze = direction_from_pan_tilt(pose.pan_rad, pose.tilt_rad)
-    return float(angle_between(gaze, target.direction))
-
-
-class _Clock:
-    """Milliseconds per stage."""
-
-    def __init__(self) -> None:
-        self.stages_ms: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.stages_ms[stage] = (now - self._last) * 1e3
-        self._last = now

@@ -67,15 +67,19 @@ class PanTiltLimits:
     max_position: tuple[float, float] = (3.14, 1.05)
     max_velocity: tuple[float, float] = (3.14, 3.14)
     max_acceleration: tuple[float, float] = (30.0, 30.0)
+    max_jerk: tuple[float, float] = (1500.0, 1500.0)
+    """For heads that are given setpoints; others decide on their own how smoothly they start."""
 
     def __post_init__(self) -> None:
-        rows = (self.min_position, self.max_position, self.max_velocity, self.max_acceleration)
+        rows = (self.min_position, self.max_position, self.max_velocity, self.max_acceleration,
+                self.max_jerk)
         if not all(len(row) == 2 and all(math.isfinite(v) for v in row) for row in rows):
             raise CommandError(f'limits are finite pairs (pan, tilt), got {self}')
         if any(low >= high for low, high in zip(self.min_position, self.max_position)):
             raise CommandError(f'min_position must be below max_position, got {self}')
-        if any(value <= 0 for value in (*self.max_velocity, *self.max_acceleration)):
-            raise CommandError(f'max_velocity and max_acceleration must be positive, got {self}')
+        if any(value <= 0 for row in rows[2:] for value in row):
+            raise CommandError('max_velocity, max_acceleration and max_jerk must be positive, got '
+                               f'{self}')
 
     def clip(self, command: PanTiltCommand) -> PanTiltCommand:
         """The nearest command inside the limits; at a limit, no speed that leads out of it."""
@@ -170,7 +174,11 @@ class GazeResult:
 
     view: FoveatedView
     heatmaps: tuple[np.ndarray, ...] = ()
-    """One (cells, cells) float32 probability map per level; empty when idle."""
+    """One (cells, cells) float32 priority map per level, in search a probability; empty when idle.
+    """
+
+    candidates: tuple[GazeTarget, ...] = ()
+    """Other places that sources besides search propose."""
 
     stages_ms: dict[str, float] = field(default_factory=dict)
     """Milliseconds per stage."""

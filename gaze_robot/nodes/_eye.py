@@ -221,6 +221,8 @@ def draw_glance(frame: Frame, result: GazeResult, boxes: tuple[Box, ...], config
     target, text = None, result.mode
     if result.target is not None:
         target = target_pixel(frame.camera, result.target.direction, camera_pose(result, config))
+        found_by = result.target.source
+        text += f'  {found_by}' * (found_by != 'search')
         text += f'  confidence {result.target.confidence:.2f}'
     return eye_picture(frame.image, boxes, result.heatmaps, target,
                        text + ('  on target' if result.on_target else ''), width)

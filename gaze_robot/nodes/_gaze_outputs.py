@@ -75,7 +75,7 @@ class GazeOutputs:
                 due_s(result, self.config.limits, 1 / self.config.control_rate)))
             commanded = True
         self._fixation.publish(point_from_ray(result.fixation, header))
-        targets = [] if result.target is None else [result.target]
+        targets = [*filter(None, [result.target]), *result.candidates]
         if result.target is not None:
             self._target.publish(point_from_ray(result.target.direction, fixed))
         self._targets.publish(cloud_from_targets(targets, fixed))

@@ -130,7 +130,8 @@ def label_heads(heads: Sequence[Head], hidden: Sequence[Head], pan_rad: float, t
 
 def _open(room: Room) -> tuple[Panorama, list[Head], list[Head]]:
     """The picture, the heads in it, and those that a thing may hide."""
-    seen, hidden = [], []
+    seen: list[Head] = []
+    hidden: list[Head] = []
     for direction, half_rad in room.heads:
         covered = any(direction @ thing.direction > math.cos(0.7 * thing.width_rad + half_rad)
                       for thing in room.objects)

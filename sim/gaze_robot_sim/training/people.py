@@ -50,10 +50,10 @@ class TrainPeopleConfig:
     resume: bool = False
     """Go on from the run directory's last epoch."""
 
-    views: int = 6000
+    views: int = 8000
     """Glances to learn from."""
 
-    epochs: int = 10
+    epochs: int = 16
     """How often each is shown."""
 
     exam: int = 800
@@ -141,7 +141,7 @@ class PeopleTrainer:
         self.config, self.network, self.out = config, network, Path(config.out)
         torch.manual_seed(config.seed)
         self.head = network.add_people()
-        torch.nn.init.constant_(self.head.judge[-1].bias, _RARE)
+        torch.nn.init.constant_(self.head.judge[-1].get_parameter('bias'), _RARE)
         self.optimizer = torch.optim.AdamW(self.head.parameters(), lr=config.learning_rate,
                                            weight_decay=0.01)
         self.epoch = 0
