@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.attention import sdpa_kernel, SDPBackend
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
@@ -22,6 +23,7 @@ from gaze_robot.checkpoint import load_policy
 from gaze_robot.encoder import EncoderConfig, FoveatedViT, patchify, TokenLayout
 from gaze_robot.errors import ConfigError
 from gaze_robot.foveation import FoveationPattern
+from gaze_robot.gaze_target.evidence import CELLS
 from gaze_robot.optional import available
 from gaze_robot.perception import PerceptionNetwork
 from gaze_robot.runtime.graph import trace
@@ -101,10 +103,13 @@ def percentiles(values: list[float]) -> dict[str, float]:
 
 
 def uniform_pattern(pattern: FoveationPattern) -> FoveationPattern:
-    """One level as wide as the widest and as sharp, at its centre, as the sharpest."""
+    """One level as wide as the widest and as sharp, at its centre, as the sharpest; rounded to
+    whole tokens and heatmap cells.
+    """
     side, widest = pattern.token_side, pattern.levels - 1
     samples = pattern.window[0] * pattern.half_tangent(widest) / pattern.half_tangent(0)
-    return FoveationPattern((pattern.fov_deg[widest],), (round(samples / side) * side,), (side,))
+    whole = math.lcm(side, CELLS)
+    return FoveationPattern((pattern.fov_deg[widest],), (round(samples / whole) * whole,), (side,))
 
 
 class Encode(nn.Module):
@@ -200,7 +205,9 @@ def _block_flops(config: EncoderConfig, batch: int, tokens: int) -> float:
 
 
 def _flops(module: nn.Module, tensors: list[torch.Tensor]) -> float:
-    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+    """Counted on the plain form of attention: the counter overlooks the fused one of CPUs."""
+    with torch.inference_mode(), sdpa_kernel(SDPBackend.MATH), \
+            FlopCounterMode(display=False) as counter:
         module(*tensors)
     return float(counter.get_total_flops())
 

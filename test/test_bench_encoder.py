@@ -1,0 +1,98 @@
+"""The benchmark of the encoder: it compares what is comparable, and its figures add up."""
+
+import json
+import math
+import time
+
+import pytest
+import torch
+
+from gaze_robot import cli
+from gaze_robot.checkpoint import make_policy, save_policy
+from gaze_robot.encoder import EncoderConfig
+from gaze_robot.errors import ConfigError
+from gaze_robot.foveation import FoveationPattern
+from gaze_robot.optional import available
+from gaze_robot_sim import benchmark_encoder
+from gaze_robot_sim.benchmark_encoder import BenchEncoderConfig, uniform_pattern, vit_s
+
+PATTERN = FoveationPattern((20.0, 45.0, 90.0), (16, 16, 32), (8, 8, 16))
+ENCODER = EncoderConfig(width=16, depth=1, heads=2, registers=2, patch=8)
+
+
+@pytest.fixture(scope='module')
+def result(tmp_path_factory):
+    """What the command writes, with a small model nobody trained."""
+    folder = tmp_path_factory.mktemp('bench')
+    torch.manual_seed(0)
+    save_policy(folder / 'policy', make_policy(PATTERN, ENCODER))
+    assert cli.main(['bench', 'encoder', '--policy', str(folder / 'policy'), '--quick',
+                     '--rounds', '2', '--pictures', '5', '--json', str(folder / 'out.json')]) == 0
+    return json.loads((folder / 'out.json').read_text())
+
+
+@pytest.mark.parametrize('pattern', [PATTERN, FoveationPattern()], ids=['small', 'default'])
+def test_the_uniform_view_is_as_sharp_and_as_wide(pattern):
+    uniform = uniform_pattern(pattern)
+    assert uniform.levels == 1
+    assert uniform.fov_deg[0] == pytest.approx(pattern.fov_deg[-1])
+    samples = [one.window[0] / math.tan(math.radians(one.fov_deg[0] / 2))
+               for one in (pattern, uniform)]                      # per unit of tangent, half
+    assert samples[1] == pytest.approx(samples[0], rel=0.1)        # rounded to whole tokens
+    assert uniform.patch == (pattern.token_side,)
+
+
+def test_the_default_pattern_saves_what_is_promised():
+    """By counting: at least 94 % of the tokens."""
+    pattern = FoveationPattern()
+    assert 1 - pattern.tokens / uniform_pattern(pattern).tokens >= 0.94
+
+
+def test_keys_and_their_sums(result):
+    assert {'token_reduction', 'speedup', 'perception_ms', 'runtimes', 'machine'} <= result.keys()
+    tokens = result['tokens']
+    assert tokens['foveated'] == 4 + 4 + 4
+    assert result['token_reduction'] == pytest.approx(1 - 12 / tokens['uniform'])
+    assert set(result['runtimes']) == {'torch', *(name for name in ('onnxruntime', 'openvino')
+                                                  if available(name) and available('onnx'))}
+    quickest = result['runtimes'][result['speedup_runtime']]
+    assert quickest['foveated_ms'] == min(
+        one['foveated_ms'] for one in result['runtimes'].values())
+    assert result['speedup'] == pytest.approx(quickest['uniform_ms'] / quickest['foveated_ms'])
+    assert result['vit_s'] is None
+    stages = result['stages_ms']
+    assert {'foveate', 'perceive', 'decide'} <= stages.keys()
+    assert 0 < result['perception_ms']['p50'] <= result['perception_ms']['p95']
+    assert result['perception_ms']['p50'] >= max(
+        one['p50'] for name, one in stages.items() if not name.startswith('('))
+
+
+def test_flops_are_those_of_the_layers(result):
+    """Counted by hand for the foveated view: products of matrices only."""
+    width, tokens, patch = 16, 12, 8
+    rows = tokens + 2
+    by_hand = 2 * (tokens * 3 * patch ** 2 * width + tokens * 3 * width
+                   + rows * 12 * width ** 2 + 2 * rows ** 2 * width)
+    assert result['flops']['foveated'] == pytest.approx(by_hand, rel=0.02)
+
+
+def test_time_is_that_of_one_call():
+    """Work of 2 ms and of 6 ms, told apart and measured."""
+    found = benchmark_encoder._medians({
+        ('a', 'short'): lambda: time.sleep(2e-3), ('a', 'long'): lambda: time.sleep(6e-3)}, 3)
+    assert 2 <= found['a', 'short'] < 6 <= found['a', 'long'] < 20
+
+
+def test_the_larger_view_of_vit_s_covers_all_crops_sharply():
+    small = EncoderConfig(width=16, depth=1, heads=2, registers=2, patch=14)
+    found = vit_s(2, 0, crops=3, crop_px=28, config=small)
+    assert found['tokens'] == {'crops': 3 * 4, 'uniform': (28 * 4 // 14) ** 2}
+    assert found['views'] == '3 crops of 28 against 112 x 112'
+    assert found['speedup'] == pytest.approx(found['uniform_ms'] / found['crops_ms'])
+    assert found['flops']['uniform'] > found['flops']['crops']
+
+
+@pytest.mark.parametrize('values', [{'rounds': 0}, {'pictures': 0}, {'seed': -1}], ids=str)
+def test_impossible_options_are_refused(values):
+    with pytest.raises(ConfigError):
+        BenchEncoderConfig(**values)
