@@ -157,9 +157,9 @@ def _contrast(image: np.ndarray, squares: np.ndarray, side: int) -> np.ndarray:
         squares: (height, width), the mean of its channels' squares.
     """
     mean = cv2.blur(image, (side, side), borderType=cv2.BORDER_REPLICATE)
-    variance = cv2.blur(squares, (side, side), borderType=cv2.BORDER_REPLICATE)
-    variance -= cv2.transform(cv2.multiply(mean, mean), _CHANNEL_MEAN)
-    return cv2.sqrt(cv2.max(variance, _FLOOR ** 2))
+    variance = cv2.subtract(cv2.blur(squares, (side, side), borderType=cv2.BORDER_REPLICATE),
+                            cv2.transform(cv2.multiply(mean, mean), _CHANNEL_MEAN))
+    return np.sqrt(np.maximum(variance, _FLOOR ** 2))
 
 
 def _correlation(level: np.ndarray, templates: LevelTemplates) -> np.ndarray:
@@ -179,7 +179,8 @@ def _correlation(level: np.ndarray, templates: LevelTemplates) -> np.ndarray:
     for template, spectra in zip(templates.variants, templates.spectra):
         product = cv2.mulSpectrums(seen[0], spectra[0], 0, conjB=True)
         for channel in (1, 2):
-            product += cv2.mulSpectrums(seen[channel], spectra[channel], 0, conjB=True)
+            product = cv2.add(product, cv2.mulSpectrums(seen[channel], spectra[channel], 0,
+                                                        conjB=True))
         cross = cv2.idft(product, flags=cv2.DFT_SCALE)[:height, :height]
         cv2.max(best, cv2.divide(cross, contrast[template.image.shape[0]]), dst=best)
     return np.clip(best, -1.0, 1.0)

@@ -83,7 +83,7 @@ def export(config: ExportConfig) -> dict[str, Any]:
     plain = (to_onnx(network),)
     checker = next((name for name in READERS['onnx'] if available(name)), 'onnxruntime')
     parity = {checker: check(network, SESSIONS[checker](plain))}
-    graph = plain
+    graph: tuple[bytes, ...] = plain
     if config.format == 'openvino':
         graph = _openvino(plain[0])
         parity = {'openvino': check(network, SESSIONS['openvino'](graph))}
