@@ -16,12 +16,12 @@ from gaze_robot.errors import CheckpointError, ConfigError, ImageError
 from gaze_robot.exemplars import exemplar_from_picture
 from gaze_robot.explain.attention import METHODS
 from gaze_robot.explain.drawing import Explanation, figure
-from gaze_robot.explain.explainer import best_place, chosen_action, explain, Score
+from gaze_robot.explain.explainer import best_place, chosen_action, explain, Score, values
 from gaze_robot.foveation import Foveator
 from gaze_robot.perception import Percept, Perception, valid_cells
 from gaze_robot.policy.actions import move
 from gaze_robot.policy.observation import Observer
-from gaze_robot.types import FoveatedView, PanTiltLimits
+from gaze_robot.types import PanTiltLimits
 
 _EYE = np.zeros(1, int)
 
@@ -108,11 +108,14 @@ def run_explain(config: ExplainConfig) -> dict[str, Any]:
     levels = [level[None] for level in view.levels]
     percept = perception(levels, valid, _EYE)
     score, answer = _answer(config, policy, percept, valid)
-    shares = explain(network, perception.inputs(levels, valid, _EYE), score, config.method)[0]
+    inputs = perception.inputs(levels, valid, _EYE)
+    shares = explain(network, inputs, score, config.method)[0]
+    answer |= {'score': float(values(network, inputs, score)[0]),
+               'score_on_grey': float(values(network, inputs, score, grey=True)[0])}
     explanation = Explanation(network.front_end, view.levels, shares)
     said = _draw_answer(config, image, foveator, fixation, percept)
     path = _write(config.out, figure(explanation, said, _title(config, answer), _notes(
-        explanation, view)))
+        explanation, answer)))
     return {'head': config.head, 'method': config.method, **answer, 'out': path,
             **{f'top_{i + 1}': _words(row) for i, row in enumerate(explanation.top())},
             'shares': shares}
@@ -158,13 +161,15 @@ def _answer(config: ExplainConfig, policy: Policy, percept: Percept, valid: np.n
 
 
 def _title(config: ExplainConfig, answer: dict[str, Any]) -> str:
-    said = {'search': 'best place, probability {probability:.2f}',
-            'policy': 'turns {pan_left_deg:+.0f} deg left, {tilt_down_deg:+.0f} deg down'}
-    return f'{config.head}: {said.get(config.head, "strongest cell").format(**answer)}' \
-           f'   ({config.method})'
+    said = 'the most probable cell'
+    if config.head == 'search':
+        said += f', {answer["probability"]:.2f}'
+    elif config.head == 'policy':
+        said = f'turn {_place(-answer["pan_left_deg"], answer["tilt_down_deg"])}'
+    return f'{config.head}: {said}   (method: {config.method})'
 
 
-def _notes(explanation: Explanation, view: FoveatedView) -> list[str]:
+def _notes(explanation: Explanation, answer: dict[str, Any]) -> list[str]:
     """The legend: the largest shares, and how they fall to coarse and sharp tokens."""
     sizes = np.round(np.degrees(explanation.front_end.sample_rad)
                      * explanation.front_end.token_side, 1)
@@ -174,14 +179,20 @@ def _notes(explanation: Explanation, view: FoveatedView) -> list[str]:
     if len(groups) <= 6:
         lines.append('by width of token: ' + '; '.join(
             f'{size:g} deg: {share:.0%} ({count} tokens)' for size, share, count in groups))
+    lines.append(f'score (log-odds or log-probability) {answer["score"]:.2f}; were the tokens all '
+                 f'grey, and the correlation with the exemplar as it is: '
+                 f'{answer["score_on_grey"]:.2f}')
     return lines
 
 
 def _words(row: dict[str, float]) -> str:
-    right, down = row['right_deg'], row['down_deg']
-    return (f'{row["share"]:.1%} {row["width_deg"]:.1f} deg wide, '
-            f'{abs(right):.1f} deg {"right" if right >= 0 else "left"}, '
-            f'{abs(down):.1f} deg {"down" if down >= 0 else "up"}')
+    place = _place(row['right_deg'], row['down_deg'])
+    return f'{row["share"]:.1%} {row["width_deg"]:.1f} deg wide, {place}'
+
+
+def _place(right_deg: float, down_deg: float) -> str:
+    return (f'{abs(right_deg):.1f} deg {"right" if right_deg >= 0 else "left"}, '
+            f'{abs(down_deg):.1f} deg {"down" if down_deg >= 0 else "up"}')
 
 
 def _draw_answer(config: ExplainConfig, image: np.ndarray, foveator: Foveator,

@@ -12,7 +12,7 @@ import numpy as np
 from gaze_robot.draw import PANEL, QUIET_COLOUR, write
 from gaze_robot.foveation import FrontEnd
 
-_DIM = 0.45
+_DIM = 0.7
 _GAP = 12
 
 
@@ -38,7 +38,7 @@ class Explanation:
         value = np.nan_to_num(self.front_end.paint(self.shares, side)) / max(
             1e-12, float(self.shares.max()))
         glow = heat_colours(value)
-        opacity = (0.15 + 0.65 * value)[..., None]
+        opacity = (0.1 + 0.6 * value)[..., None]
         return (grey * _DIM * (1 - opacity) + glow * opacity).astype(np.uint8)
 
     def beside(self, picture: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from gaze_robot.explain.attention import (
     rollout,
     watching,
 )
+from gaze_robot.foveation import FILL
 from gaze_robot.perception import PerceptionNetwork
 from gaze_robot.policy.network import EyePolicy
 from gaze_robot.runtime.base import Inputs
@@ -57,6 +58,18 @@ def explain(network: PerceptionNetwork, inputs: Inputs, score: Score, method: st
                  rollout(watch) if method == 'rollout' else attention_received(watch))
     shares = found.detach().double().cpu().numpy()
     return shares / shares.sum(axis=1, keepdims=True)
+
+
+def values(network: PerceptionNetwork, inputs: Inputs, score: Score, grey: bool = False
+           ) -> np.ndarray:
+    """The score itself, (B,), of these inputs, or of the same with views of one grey."""
+    levels, *rest = inputs
+    device = network.encoder.embed.weight.device
+    with torch.inference_mode():
+        return score(network(
+            [torch.full_like(level, FILL) if grey else level
+             for level in (torch.from_numpy(level).to(device) for level in levels)],
+            *(torch.from_numpy(array).to(device) for array in rest))).cpu().numpy()
 
 
 def best_place(head: str = 'search') -> Score:
