@@ -56,9 +56,7 @@ class IntegralFoveator(Foveator):
         if side < window or not valid.any():
             return self._sample(image, level, fixation_px)
         cells = np.arange(window + 1) * side / window
-        rows = _read(table, top + cells, axis=0)                   # (window + 1, width + 1, 3)
-        corners = _read(rows, left + cells, axis=1)                # (window + 1, window + 1, 3)
-        sums = np.diff(np.diff(corners, axis=0), axis=1)
+        sums = np.diff(np.diff(_read(table, top + cells, left + cells), axis=0), axis=1)
         sample = _rounded(sums, side / window)
         sample[~valid] = FILL
         return sample, valid
@@ -73,12 +71,18 @@ def integral(image: np.ndarray) -> np.ndarray:
     return cv2.integral(np.ascontiguousarray(image), sdepth=cv2.CV_32S if small else cv2.CV_64F)
 
 
-def _read(table: np.ndarray, edges: np.ndarray, axis: int) -> np.ndarray:
-    """Sums up to edges that may cut a pixel or leave the picture, where its border repeats."""
-    pixel = np.clip(np.floor(edges).astype(int), 0, table.shape[axis] - 2)
-    share = (edges - pixel).reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
-    before = np.take(table, pixel, axis=axis).astype(np.float64)
-    return before + share * (np.take(table, pixel + 1, axis=axis) - before)
+def _read(table: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Sums above and left of (R,) x (C,) edges: (R, C, 3) float64.
+
+    Edges may cut a pixel, or leave the picture, where its border repeats.
+    """
+    (top, down), (left, right) = (
+        (pixel, edges - pixel) for edges, size in zip((rows, columns), table.shape)
+        for pixel in [np.clip(np.floor(edges).astype(int), 0, size - 2)])
+    corners = table[np.stack([top, top + 1])[:, None, :, None],
+                    np.stack([left, left + 1])[None, :, None, :]].astype(np.float64)
+    beside = corners[:, 0] + right[:, None] * (corners[:, 1] - corners[:, 0])    # (2, R, C, 3)
+    return beside[0] + down[:, None, None] * (beside[1] - beside[0])
 
 
 def _rounded(sums: np.ndarray, stride: float) -> np.ndarray:
