@@ -43,7 +43,7 @@ _SURE = 0.5
 class ExportConfig:
     """Write a checkpoint's perception as a graph for ONNX Runtime or OpenVINO."""
 
-    out: Path
+    out: Path = Path('runs/exported')
     """Folder to write: a checkpoint that brings its graph; --policy and model.path take it."""
 
     policy: str = ''
