@@ -4,6 +4,7 @@ import json
 import math
 import time
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,8 +14,11 @@ from gaze_robot.encoder import EncoderConfig
 from gaze_robot.errors import ConfigError
 from gaze_robot.foveation import FoveationPattern
 from gaze_robot.optional import available
+from gaze_robot.perception import PerceptionNetwork
+from gaze_robot.runtime.base import sample_inputs, TorchRuntime
 from gaze_robot_sim import benchmark_encoder
 from gaze_robot_sim.benchmark_encoder import BenchEncoderConfig, uniform_pattern, vit_s
+from gaze_robot_sim.benchmark_search import search_beside_uniform, with_pattern
 
 PATTERN = FoveationPattern((20.0, 45.0, 90.0), (16, 16, 32), (8, 8, 16))
 ENCODER = EncoderConfig(width=16, depth=1, heads=2, registers=2, patch=8)
@@ -96,3 +100,34 @@ def test_the_larger_view_of_vit_s_covers_all_crops_sharply():
 def test_impossible_options_are_refused(values):
     with pytest.raises(ConfigError):
         BenchEncoderConfig(**values)
+
+
+def test_the_same_weights_over_the_same_pattern_answer_the_same():
+    torch.manual_seed(0)
+    network = PerceptionNetwork(PATTERN, ENCODER).eval()
+    inputs = sample_inputs(network, 2)
+    ours, theirs = (TorchRuntime(one)(*inputs)
+                    for one in (network, with_pattern(network, PATTERN)))
+    for name, value in ours.items():
+        np.testing.assert_array_equal(theirs[name], value)
+
+
+def test_parts_of_tokens_are_compared_by_their_mean():
+    """Where tokens are as fine as cells there is one part, by the mean of the weights of all."""
+    torch.manual_seed(0)
+    network = PerceptionNetwork(PATTERN, ENCODER).eval()
+    fine = with_pattern(network, FoveationPattern((90.0,), (128,), (8,)))
+    tokens = torch.randn(1, 5, ENCODER.width)
+    parts = network.search.view(tokens).reshape(1, 5, network.search.subdivision ** 2, -1)
+    np.testing.assert_allclose(fine.search.view(tokens).detach().numpy(),
+                               parts.mean(dim=2).detach().numpy(), atol=1e-6)
+
+
+@pytest.mark.slow
+def test_searching_beside_a_uniform_view():
+    torch.manual_seed(0)
+    network = PerceptionNetwork(PATTERN, ENCODER).eval()
+    found = search_beside_uniform(network, uniform_pattern(PATTERN), 2, 0)
+    assert found['foveated']['n'] == found['uniform']['n'] == 2
+    assert found['difference'] == pytest.approx(
+        found['foveated']['success_rate'] - found['uniform']['success_rate'])

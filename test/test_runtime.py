@@ -162,6 +162,17 @@ def test_an_unknown_runtime_is_refused():
         choose(network(), 'tensorrt')
 
 
+@pytest.mark.parametrize('wanted', ['auto', 'torch'])
+def test_away_from_the_cpu_torch_computes(wanted):
+    """The device without memory stands for a GPU: nothing is computed on it here."""
+    assert choose(network().to('meta'), wanted).runtime.name == 'torch'
+
+
+def test_a_runtime_of_cpus_is_refused_elsewhere(session):
+    with pytest.raises(ConfigError, match=r'set model\.device to cpu, or model\.runtime to torch'):
+        choose(network().to('meta'), session.name)
+
+
 @pytest.mark.parametrize('error', [
     MissingDependencyError('onnx is needed here', name='onnx'),
     CheckpointError('this network cannot be exported')], ids=['no onnx', 'no export'])

@@ -28,6 +28,7 @@ from gaze_robot.optional import available
 from gaze_robot.perception import PerceptionNetwork
 from gaze_robot.runtime.graph import trace
 from gaze_robot.runtime.sessions import SESSIONS
+from gaze_robot_sim.benchmark_search import search_beside_uniform
 from gaze_robot_sim.benchmark_stages import measure_stages
 from gaze_robot_sim.benchmarks import machine
 from gaze_robot_sim.cores import available_cores
@@ -56,13 +57,17 @@ class BenchEncoderConfig:
     quick: bool = False
     """Leave out ViT-S over 1792 x 1792 samples, which takes about a minute."""
 
+    search: int = 0
+    """Searches in rooms with the same weights behind both views; 0: none, they take minutes."""
+
     seed: int = 0
     """Of pictures and rooms."""
 
     def __post_init__(self) -> None:
-        if self.rounds < 1 or self.pictures < 1 or self.seed < 0:
-            raise ConfigError('rounds and pictures are at least 1 and seed is not negative, got '
-                              f'{self.rounds}, {self.pictures} and {self.seed}')
+        if self.rounds < 1 or self.pictures < 1 or self.search < 0 or self.seed < 0:
+            raise ConfigError('rounds and pictures are at least 1, search and seed not negative, '
+                              f'got {self.rounds}, {self.pictures}, {self.search} and '
+                              f'{self.seed}')
 
 
 def bench_encoder(config: BenchEncoderConfig) -> dict[str, Any]:
@@ -87,12 +92,16 @@ def bench_encoder(config: BenchEncoderConfig) -> dict[str, Any]:
         large = None if config.quick else vit_s(config.rounds, config.seed)
         torch.set_num_threads(1)
         result = compare(network, config.rounds, 1, config.seed)
+        searches = search_beside_uniform(
+            network, uniform_pattern(network.pattern), config.search, config.seed
+        ) if config.search else None
+        torch.set_num_threads(1)
         stages, runtime = measure_stages(config.policy, _CAMERA, config.pictures, config.seed)
     finally:
         torch.set_num_threads(before[0])
         cv2.setNumThreads(before[1])
     table = {name: percentiles(values) for name, values in stages.items()}
-    return {**result, f'runtimes_{threads}_threads': several, 'vit_s': large,
+    return {**result, f'runtimes_{threads}_threads': several, 'vit_s': large, 'search': searches,
             'perception_ms': table.pop('sum'), 'perception_runtime': runtime, 'stages_ms': table,
             'machine': machine()}
 
