@@ -149,3 +149,16 @@ def test_self_test_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_shipped_weights_look_at_a_picture() -> None:
     row = doctor.self_test(seed=1)
     assert row.state == OK, row.found
+
+
+@pytest.mark.parametrize('found, state, said', [
+    ((), LESS, 'onnxruntime or openvino, faster on a CPU'),
+    (('onnxruntime',), LESS, 'torch, onnxruntime; missing: onnx'),
+    (('onnx', 'openvino'), OK, 'torch, openvino')], ids=str)
+def test_runtimes_beside_torch(monkeypatch: pytest.MonkeyPatch, found: tuple[str, ...],
+                               state: str, said: str) -> None:
+    monkeypatch.setattr(doctor, 'available', lambda name: name in found)
+    row = doctor.check_runtimes()
+    assert row.state == state
+    assert said in row.found
+    assert ('[runtimes]' in row.fix) == (state == LESS)
