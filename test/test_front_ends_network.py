@@ -30,7 +30,7 @@ from gaze_robot_sim.scenes.procedural import ProceduralWorld
 from gaze_robot_sim.scenes.rooms import make_room
 from gaze_robot_sim.training.encoder import EncoderTrainer, train_encoder, TrainEncoderConfig
 from gaze_robot_sim.training.glances import Glances, open_pictures
-from gaze_robot_sim.training.search import origin, TrainSearchConfig
+from gaze_robot_sim.training.search import origin, train_search, TrainSearchConfig
 
 PATTERN = FoveationPattern((20.0, 45.0, 90.0), (16, 16, 32), (8, 8, 16))
 UNIFORM = FoveationPattern((90.0,), (320,), (8,))
@@ -216,8 +216,11 @@ def tiny(out, **changes):
 def test_training_ends_saves_and_loads(name, tmp_path, panoramas):
     scores = train_encoder(tiny(tmp_path, front_end=name, pictures=str(panoramas)))
     assert math.isfinite(scores['loss/unseen'])
+    assert scores['pictures'] == 2
     policy = load_policy(tmp_path)
     assert policy.perception.front_end.name == name
+    assert policy.meta['config']['front_end'] == name
+    assert str(panoramas) not in json.dumps(policy.meta)
 
 
 def test_runs_are_not_resumed_with_another_front_end(tmp_path):
@@ -226,6 +229,13 @@ def test_runs_are_not_resumed_with_another_front_end(tmp_path):
     assert EncoderTrainer(tiny(tmp_path, resume=True), EYES['log_polar'], ENCODER).step == 2
     with pytest.raises(CheckpointError, match='of another network'):
         EncoderTrainer(tiny(tmp_path, resume=True), LogPolarFrontEnd(PATTERN, 3, 5), ENCODER)
+
+
+def test_searches_are_not_resumed_with_another_front_end(tmp_path):
+    torch.manual_seed(0)
+    save_policy(tmp_path / 'encoder' / 'policy', make_policy(EYES['log_polar'], ENCODER))
+    with pytest.raises(CheckpointError, match='begun with --front-end log_polar; resume it with'):
+        train_search(TrainSearchConfig(str(tmp_path), resume=True, front_end='rings'))
 
 
 # --- the user's own pictures

@@ -5,6 +5,7 @@ the label is the cell it is in, per level, or "not in view". No photograph and n
 needed; the user's own panoramas can join the rooms.
 """
 
+import dataclasses
 from dataclasses import dataclass
 import math
 from pathlib import Path
@@ -192,7 +193,7 @@ class EncoderTrainer:
             return
         try:
             state = torch.load(path, weights_only=True)
-            if state.get('eye', self._eye()) != self._eye():        # weights fit several front ends
+            if state.get('eye', self._eye()) != self._eye():    # whose weights fit this one
                 raise ValueError('another front end')
             self.network.load_state_dict(state['network'])
             self.optimizer.load_state_dict(state['optimizer'])
@@ -206,7 +207,13 @@ class EncoderTrainer:
 
 def train_encoder(config: TrainEncoderConfig) -> dict[str, Any]:
     """Pretrain, and leave a checkpoint folder (without an eye) in `config.out`/policy."""
-    network, scores = EncoderTrainer(config).run()
+    trainer = EncoderTrainer(config)
+    network, scores = trainer.run()
+    settings = {name: value for name, value in dataclasses.asdict(config).items()
+                if name not in ('out', 'resume', 'pictures')}       # no paths of this machine
+    if trainer.pictures is not None:
+        scores['pictures'] = trainer.pictures.count
     save_policy(Path(config.out) / 'policy', Policy(network, None, {
-        'seed': config.seed, 'command': 'gaze-robot train encoder', 'metrics': scores}))
+        'seed': config.seed, 'command': 'gaze-robot train encoder', 'config': settings,
+        'metrics': scores}))
     return {'out': config.out, **scores}

@@ -236,6 +236,10 @@ def _perception(config: TrainSearchConfig, out: Path) -> tuple[PerceptionNetwork
         out / 'encoder' / 'policy' / 'meta.json').is_file() else '')
     if given:
         policy = load_policy(given)
+        name = policy.perception.front_end.name
+        if not config.encoder and name != config.front_end:
+            raise CheckpointError(f'{out} was begun with --front-end {name}; resume it with that, '
+                                  'or choose another --out')
         return policy.perception, dict(policy.meta.get('metrics', {}))
     network, scores = EncoderTrainer(TrainEncoderConfig(
         config.encoder_samples, seed=config.seed, out=str(out / 'encoder'), resume=config.resume,
