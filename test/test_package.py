@@ -154,7 +154,8 @@ def parse_only(words: list[str]) -> None:
         del options[at:at + 2]
     command = cli.COMMANDS[name]
     module = importlib.import_module(command.module)
-    tyro.cli(getattr(module, command.config), args=options)
+    tyro.cli(getattr(module, command.config), args=options,
+             config=(tyro.conf.PositionalRequiredArgs,))
 
 
 def test_documents_show_commands() -> None:

@@ -7,7 +7,7 @@ from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
-from gaze_robot.errors import CheckpointError, ConfigError, MissingDependencyError
+from gaze_robot.errors import CheckpointError, ConfigError
 from gaze_robot.optional import available
 from gaze_robot.runtime.base import Runtime, sample_inputs, TorchRuntime
 from gaze_robot.runtime.exported import Exported
@@ -117,8 +117,8 @@ def _add_sessions(candidates: dict[str, Runtime], network: 'PerceptionNetwork',
             session = SESSIONS[name](graph, threads, batch)
             check(network, session, (batch,) if batch else (1, 3),
                   math.inf if exported and exported.int8 else TOLERANCE)
-        except (CheckpointError, MissingDependencyError) as error:
-            remarks.append(str(error))
+        except (CheckpointError, ImportError, OSError, RuntimeError) as error:   # or broken
+            remarks.append(f'{name}: {" ".join(str(error).split())}')
             if not graph:                                     # nor will the next one get one
                 break
         else:
