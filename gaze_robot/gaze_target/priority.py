@@ -78,6 +78,7 @@ class Priority:
         """Forget where the eye has been."""
         self._fixation: Fixation | None = None
         self._chosen_s = 0.0
+        self._expected = 0.0                            # the priority of the place chosen
         self._arrived_s: float | None = None
         self._left: list[tuple[np.ndarray, float]] = []
 
@@ -149,9 +150,12 @@ class Priority:
             self._fixation = None
 
     def _correct(self, near: np.ndarray, rays: np.ndarray, maps: Mapping[str, np.ndarray]) -> None:
-        """Once there, the sharpest level that shows it nearly as clearly says where it is."""
+        """Once there, the sharpest level that shows it nearly as clearly says where it is.
+
+        Where nothing is left of what was expected, the eye stays.
+        """
         peaks = near.max(axis=(1, 2))
-        if peaks.max() > _NOTHING:
+        if peaks.max() > 0.5 * self._expected:
             level = int((peaks >= _NEARLY * peaks.max()).argmax())
             self._fixation = self._at(level, near, rays, maps)
 
@@ -161,6 +165,7 @@ class Priority:
             level = int(priority.max(axis=(1, 2)).argmax())
             self._fixation = self._at(level, priority, rays, maps)
             self._chosen_s, self._arrived_s = now_s, None
+            self._expected = float(priority.max())
 
     def _at(self, level: int, priority: np.ndarray, rays: np.ndarray,
             maps: Mapping[str, np.ndarray]) -> Fixation:
