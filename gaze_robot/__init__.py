@@ -12,7 +12,8 @@ A map, in reading order; nothing here is imported until you import it:
     foveation           picture + fixation -> a view sharp in the middle, coarse around
     encoder             foveated view -> features
     gaze_target         features -> where to look, how sure, and whether it is in view at all
-    policy              features, target, pose and memory -> fixation; controller: -> command
+    policy              features, target, pose and memory -> fixation
+    control             fixation -> saccade or pursuit; latency, setpoints inside the limits
     drivers             heads that can be pointed, behind one five-method protocol
     nodes               the ROS 2 face; the only place that imports rclpy
     config, checkpoint  settings and weights, both refused when they do not fit

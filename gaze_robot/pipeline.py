@@ -8,6 +8,7 @@ import torch
 from gaze_robot.camera import CameraModel
 from gaze_robot.checkpoint import load_policy, Policy
 from gaze_robot.config import GazeConfig
+from gaze_robot.control.controller import Controller, ControllerConfig, Settling
 from gaze_robot.electronic_eye import moved, picture_limits
 from gaze_robot.errors import CheckpointError, CommandError, ConfigError
 from gaze_robot.explain import best_place, explain, Explanation, watching
@@ -16,7 +17,6 @@ from gaze_robot.gaze_target.priority import error_rad, Fixation, Priority, searc
 from gaze_robot.geometry import direction_from_pan_tilt, optical_ray
 from gaze_robot.perception import Perception, valid_cells
 from gaze_robot.policy.actions import move
-from gaze_robot.policy.controller import Controller, ControllerConfig, Settling
 from gaze_robot.policy.observation import Observer, Peak
 from gaze_robot.runtime import TorchRuntime
 from gaze_robot.runtime.choose import Choice, choose
@@ -65,7 +65,7 @@ class GazePipeline:
         self._foveator: Foveator | None = None
         self._eye_limits = self.limits
         self._searching = Controller(self.limits, ControllerConfig(
-            deadband_rad=self.config.deadband, pursuit_gain=0.0))
+            deadband_rad=self.config.deadband, pursuit_gain=0.0, suppress_above_rad_s=0.0))
         self._following = Controller(self.limits, ControllerConfig(
             deadband_rad=self.config.deadband))
         self._settling = Settling(self._searching.config)

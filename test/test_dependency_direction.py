@@ -13,7 +13,7 @@ CORE, SIM = ROOT / 'gaze_robot', ROOT / 'sim' / 'gaze_robot_sim'
 
 NUMPY_ONLY = {
     'types.py', 'errors.py', 'geometry.py', 'camera.py', 'config.py', 'schema.py', 'optional.py',
-    'doctor.py', 'cli.py', 'policy/controller.py', 'policy/actions.py'}
+    'doctor.py', 'cli.py', 'policy/actions.py'}
 TIES_BOTH = {'cli.py', 'bringup.py'}
 """The only core files that may name the simulator, and only inside functions."""
 
@@ -87,7 +87,7 @@ def test_what_ties_both_together_imports_lazily() -> None:
 
 def test_drivers_and_the_small_modules_do_without_torch() -> None:
     assert not wrong(CORE, {'torch', 'safetensors'},
-                     lambda name: name in NUMPY_ONLY or name.startswith('drivers/'))
+                     lambda name: name in NUMPY_ONLY or name.startswith(('drivers/', 'control/')))
 
 
 def test_the_head_does_without_torch() -> None:
@@ -115,7 +115,7 @@ def test_the_simulator_never_imports_the_nodes() -> None:
 
 @pytest.mark.parametrize('module', [
     'gaze_robot', 'gaze_robot.types', 'gaze_robot.config', 'gaze_robot.cli', 'gaze_robot.doctor',
-    'gaze_robot.drivers', 'gaze_robot.policy.controller', 'gaze_robot.policy.actions'])
+    'gaze_robot.drivers', 'gaze_robot.control.controller', 'gaze_robot.policy.actions'])
 def test_importing_it_loads_nothing_heavy(module: str) -> None:
     """Seen in a fresh interpreter, so that what a package's __init__ drags in counts too."""
     code = (f'import sys, {module}\n'

@@ -8,11 +8,11 @@ from std_msgs.msg import Header
 
 from gaze_robot.camera import CameraModel
 from gaze_robot.config import GazeConfig
+from gaze_robot.control.poses import PoseBuffer
 from gaze_robot.nodes import _messages
 from gaze_robot.nodes._encodings import ENCODINGS
 from gaze_robot.nodes._eye import Picture
 from gaze_robot.nodes._intake import Intake, undecodable
-from gaze_robot.policy.controller import PoseBuffer
 from gaze_robot.types import PanTiltState
 
 POSE_WITHIN_S = 0.1

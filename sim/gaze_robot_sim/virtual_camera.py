@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gaze_robot.camera import CameraModel
+from gaze_robot.control.poses import PoseBuffer
 from gaze_robot.geometry import direction_from_pan_tilt
-from gaze_robot.policy.controller import PoseBuffer
 from gaze_robot.types import PanTiltState
 from gaze_robot_sim.dynamics import EyeDynamics
 from gaze_robot_sim.motion import exposure_poses
