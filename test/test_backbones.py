@@ -13,9 +13,11 @@ transformers = pytest.importorskip('transformers', reason="pip install -e '.[bac
 from gaze_robot.backbones.adapt import MEAN, patch_embedding, STD  # noqa: E402
 from gaze_robot.backbones.backbone import Backbone, BackboneConfig, load_backbone  # noqa: E402
 from gaze_robot.backbones.loading import read_model  # noqa: E402
-from gaze_robot.encoder import patchify, TokenLayout  # noqa: E402
+from gaze_robot.encoder import EncoderConfig, patchify, TokenLayout  # noqa: E402
 from gaze_robot.errors import CheckpointError, ConfigError  # noqa: E402
 from gaze_robot.foveation import FoveationPattern, FRONT_ENDS  # noqa: E402
+from gaze_robot.gaze_target.evidence import CELLS, EXEMPLAR_PX  # noqa: E402
+from gaze_robot.perception import PerceptionNetwork  # noqa: E402
 
 KINDS = {'dinov2': ('Dinov2', 14), 'dinov2_with_registers': ('Dinov2WithRegisters', 14),
          'dinov3_vit': ('DINOv3ViT', 16)}
@@ -147,6 +149,27 @@ def test_a_ramp_embeds_nearly_alike_at_14_and_16_samples() -> None:
         answers.append(float(weight @ patch.reshape(-1) + offset))
     assert answers[0] == pytest.approx(answers[1], rel=0.02)
     assert abs(answers[0]) > 1.0
+
+
+def test_takes_the_place_of_the_small_encoder() -> None:
+    """Perception reads views and exemplars through it; the heads see its tokens."""
+    pattern = FoveationPattern()
+    network = PerceptionNetwork(pattern, EncoderConfig(width=WIDTH, heads=2)).eval()
+    network.encoder = Backbone(make_model('dinov2_with_registers'), BackboneConfig(),
+                               half_tangent(pattern))
+    assert network.encoder.config.width == WIDTH
+    rng = np.random.default_rng(9)
+    levels = [rng.integers(0, 256, (1, window, window, 3), np.uint8)
+              for window in pattern.window]
+    picture = torch.from_numpy(rng.integers(0, 256, (1, EXEMPLAR_PX, EXEMPLAR_PX, 3), np.uint8))
+    cells = (1, pattern.levels, CELLS, CELLS)
+    with torch.no_grad():
+        exemplar = network.encode_exemplar(picture, torch.tensor([0.2]))
+        tokens = network.encode([torch.from_numpy(level) for level in levels])
+        heat = network.search(tokens, exemplar, torch.zeros(cells), torch.ones(cells).bool(),
+                              torch.zeros(1, pattern.levels))
+    assert tokens.shape == (1, pattern.tokens, WIDTH)
+    assert heat.exp().sum(dim=-1).numpy() == pytest.approx(1, abs=1e-4)
 
 
 def test_layers_are_given_side_by_side() -> None:

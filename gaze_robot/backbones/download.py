@@ -35,27 +35,22 @@ def pull(row: Weights, endpoint: str | None = None) -> list[str]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         here = check(row, folder)
-        needed = [file for file in row.files if here[file.name] not in ('ok', 'unknown')]
-        for file in needed:
-            _get(row, file, folder, endpoint)
+        got = [file.name for file in row.files
+               if here[file.name] != 'ok' and _get(row, file, folder, endpoint)]
         write_record(row, folder)
     except OSError as error:
         raise CheckpointError(f'{folder} cannot be written: {error}') from error
-    return [file.name for file in needed]
+    return got
 
 
-def _get(row: Weights, file: File, folder: Path, endpoint: str | None) -> None:
-    """Download one file, from where an earlier attempt ended."""
-    hub = require('huggingface_hub')
-    errors = require('huggingface_hub.errors')
-    part = folder / (file.name + '.part')
+def _get(row: Weights, file: File, folder: Path, endpoint: str | None) -> bool:
+    """Download one file, from where an earlier attempt ended; False: it was here already."""
+    hub, errors = require('huggingface_hub'), require('huggingface_hub.errors')
+    path, part = folder / file.name, folder / (file.name + '.part')
     try:
         url, headers, size, announced = _source(hub, row, file, endpoint)
-        if _SHA256.fullmatch(announced) and announced != (file.sha256 or announced):
-            raise CheckpointError(
-                f'{url} is announced with sha256 {announced[:12]}, published is '
-                f'{file.sha256[:12] if file.sha256 else ""}: not the file that this version of '
-                'gaze_robot knows; nothing was downloaded')
+        if path.is_file() and _wrong(path, file, announced) is None:
+            return False
         done = part.stat().st_size if part.is_file() else 0
         if size is not None and done > size:
             part.unlink()
@@ -71,12 +66,18 @@ def _get(row: Weights, file: File, folder: Path, endpoint: str | None) -> None:
             'again') from error
     except (errors.HTTPError, OSError) as error:
         raise CheckpointError(_failed(row, file, error, part)) from error
-    _accept(part, folder / file.name, file, announced)
+    wrong = _wrong(part, file, announced)
+    if wrong is not None:
+        part.unlink()
+        raise CheckpointError(f'{file.name} of {row.name} arrived damaged: {wrong}; it was not '
+                              'kept, pull again')
+    part.replace(path)
+    return True
 
 
 def _source(hub: Any, row: Weights, file: File, endpoint: str | None
             ) -> tuple[str, dict[str, str] | None, int | None, str]:
-    """Address, headers, size in bytes and hash as announced, '' or None where it is not."""
+    """Address, headers, size in bytes and hash as announced; None or '' where they are not."""
     if file.url:
         return file.url, None, None, ''
     url = hub.hf_hub_url(row.repo, file.name, revision=row.revision, endpoint=endpoint)
@@ -84,22 +85,22 @@ def _source(hub: Any, row: Weights, file: File, endpoint: str | None
     return url, require('huggingface_hub.utils').build_hf_headers(), about.size, about.etag or ''
 
 
-def _accept(part: Path, path: Path, file: File, announced: str) -> None:
-    """Give a finished download its name, or throw it away.
+def _wrong(path: Path, file: File, announced: str) -> str | None:
+    """Which hash a file has and which it should have; None if it is as it should be.
 
-    The hub announces the sha256 of large files and the git blob's sha1 of small ones.
+    The published sha256 decides; without one, what the hub announces: the sha256 of large files,
+    the sha1 of the git blob of small ones.
     """
-    actual = sha256_of(part)
-    wanted = file.sha256 or (announced if _SHA256.fullmatch(announced) else actual)
-    if _SHA1.fullmatch(announced):
-        content = part.read_bytes()
-        blob = hashlib.sha1(b'blob %d\0' % len(content) + content, usedforsecurity=False)
-        wanted = wanted if blob.hexdigest() == announced else announced
-    if actual != wanted:
-        part.unlink()
-        raise CheckpointError(f'{path.name} arrived damaged: hash {actual[:12]}, '
-                              f'{wanted[:12]} was announced; it was not kept, pull again')
-    part.replace(path)
+    actual, wanted = sha256_of(path), file.sha256
+    if wanted is None and _SHA256.fullmatch(announced):
+        wanted = announced
+    if wanted is None and _SHA1.fullmatch(announced):
+        content, wanted = path.read_bytes(), announced
+        actual = hashlib.sha1(b'blob %d\0' % len(content) + content,
+                              usedforsecurity=False).hexdigest()
+    if wanted in (None, actual):
+        return None
+    return f'its hash is {actual[:12]}, not {str(wanted)[:12]}'
 
 
 def _failed(row: Weights, file: File, error: Exception, part: Path) -> str:
