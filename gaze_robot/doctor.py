@@ -6,6 +6,7 @@ top, and a broken one is a row, not a crash.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -112,11 +113,6 @@ def check_opencv() -> Row:
     return row
 
 
-def check_yaml() -> Row:
-    """PyYAML, for parameter files."""
-    return _library('PyYAML', 'yaml', needed=True)
-
-
 def check_tyro() -> Row:
     """The command line's own options."""
     return _library('tyro', 'tyro', needed=False,
@@ -133,20 +129,14 @@ def check_torch() -> Row:
     return Row('torch', OK, f'{row.found}, runs on {device}, {torch.get_num_threads()} threads')
 
 
-def check_safetensors() -> Row:
-    """safetensors, which reads the weights."""
-    return _library('safetensors', 'safetensors', needed=True)
-
-
 def check_runtimes() -> Row:
     """What computes the network faster than torch does on a CPU."""
-    found = [name for name in ('onnxruntime', 'openvino') if available(name)]
-    if not found or not available('onnx'):
-        return Row('runtimes', LESS, f'torch{"".join(f", {name}" for name in found)}; missing: '
-                   f'{"onnx" if found else "onnxruntime or openvino, faster on a CPU"}',
-                   INSTALL['onnxruntime'])
-    return Row('runtimes', OK, ', '.join(['torch', *(f'{name} {_version(name)}'
-                                                     for name in found)]))
+    found = [f'{name} {_version(name)}' for name in ('onnxruntime', 'openvino') if available(name)]
+    if found and available('onnx'):
+        return Row('runtimes', OK, ', '.join(['torch', *found]))
+    missing = 'onnx' if found else 'onnxruntime or openvino, faster on a CPU'
+    return Row('runtimes', LESS, f'{", ".join(["torch", *found])}; missing: {missing}',
+               INSTALL['onnx'])
 
 
 def check_training() -> Row:
@@ -275,9 +265,11 @@ def check_weights(folder: Path = Path(__file__).parent / 'weights' / 'search') -
 
 
 CHECKS: tuple[Callable[[], Row], ...] = (
-    check_python, check_numpy, check_opencv, check_yaml, check_tyro, check_torch,
-    check_safetensors, check_runtimes, check_training, check_rclpy, check_rmw, check_messages,
-    check_cv_bridge, check_profile, check_shared_memory, check_launch, check_weights)
+    check_python, check_numpy, check_opencv,
+    functools.partial(_library, 'PyYAML', 'yaml', needed=True), check_tyro, check_torch,
+    functools.partial(_library, 'safetensors', 'safetensors', needed=True), check_runtimes,
+    check_training, check_rclpy, check_rmw, check_messages, check_cv_bridge, check_profile,
+    check_shared_memory, check_launch, check_weights)
 
 
 def self_test(seed: int) -> Row:
