@@ -95,7 +95,8 @@ def test_tokens_sit_where_the_camera_puts_their_patches():
 
 def test_coarseness_is_that_of_the_samples_the_encoder_reads():
     """In pixels of a camera with a focal length of 320: 2, 4 and 10 per embedded sample."""
-    layout = TokenLayout.of_pattern(FoveationPattern())
+    fov = tuple(2 * math.degrees(math.atan(half)) for half in (0.2, 0.4, 1.0))
+    layout = TokenLayout.of_pattern(FoveationPattern(fov, (64, 64, 128), (16, 16, 32)))
     degrees = np.exp(layout.log_scale.numpy()).reshape(3, 16)
     np.testing.assert_allclose(degrees, degrees[:, :1].repeat(16, axis=1))
     np.testing.assert_allclose(degrees[:, 0], np.degrees(np.array([2, 4, 10]) / 320), rtol=1e-5)
