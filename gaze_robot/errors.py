@@ -52,3 +52,7 @@ class DriverTimeoutError(DriverError):
             f'{device} did not answer within {waited_s:.2f} s; is it powered and connected?')
         self.device = device
         self.waited_s = waited_s
+
+
+class DriverProtocolError(DriverError):
+    """An answer of the head cannot be right: broken checksum, wrong length, nonsense."""

@@ -9,11 +9,14 @@ from gaze_robot.errors import MissingDependencyError
 _ROS = ('source /opt/ros/<distro>/setup.bash, or without a ROS installation: '
         "pip install -e '.[ros]'")
 _SIM = "pip install -e '.[sim]'"
+_HARDWARE = "pip install -e '.[hardware]'"
 _BACKBONES = "pip install -e '.[backbones]'"
 _RUNTIMES = "pip install -e '.[runtimes]'"
 
 INSTALL = {
+    'serial': f'{_HARDWARE}, or with apt: python3-serial',
     'cv2': "pip install 'opencv-python-headless<5', or with apt: python3-opencv",
+    'dynamixel_sdk': f'{_HARDWARE}, or with apt: ros-$ROS_DISTRO-dynamixel-sdk',
     'gaze_robot_sim': 'pip install -e . in a checkout, or colcon build',
     'gymnasium': _SIM,
     'huggingface_hub': _BACKBONES,

@@ -35,8 +35,25 @@ class PanTiltDriver(Protocol):
     def stop(self) -> None:
         """Hold still as fast as is safe. Never raises; works from any state."""
 
+    def set_torque(self, on: bool) -> None:
+        """Power the motors, or let them go limp.
+
+        Connecting leaves them as they are, and `command` is refused with DriverError until they
+        are powered. A head without such a switch is always ready and ignores this.
+
+        Raises:
+            DriverConnectionError: not connected.
+            DriverError: the head refused.
+        """
+
+    def health(self) -> dict[str, float | str]:
+        """What a person should see in the diagnostics: temperature, voltage, counts of bus errors.
+
+        Never raises; may be empty.
+        """
+
     def disconnect(self) -> None:
-        """Stop, release the link. Idempotent."""
+        """Stop, release the link. Idempotent; motors keep the power they have."""
 
     def __enter__(self: Self) -> Self:
         """Connect."""

@@ -31,6 +31,13 @@ class DriverContract:
         """A driver that is not connected, on hardware or a fake wire."""
         raise TypeError(f'{type(self).__name__} must define make_driver()')
 
+    @contextlib.contextmanager
+    def ready(self) -> Iterator[PanTiltDriver]:
+        """A head that is connected and powered; disconnected at the end."""
+        with self.make_driver() as driver:
+            driver.set_torque(True)
+            yield driver
+
     def wait(self, driver: PanTiltDriver, seconds: float) -> None:
         """Let the head live for a while; fakes turn their clock instead."""
         time.sleep(seconds)
@@ -78,8 +85,31 @@ class DriverContract:
         with refuses(DriverConnectionError):
             driver.read()
 
-    def test_goal_inside_the_limits_is_sent_as_it_is_and_reached(self) -> None:
+    def test_connecting_moves_nothing(self) -> None:
         with self.make_driver() as driver:
+            first, *_, last = self.watch(driver, 10 * self.sample_s)
+            assert abs(last.pan_rad - first.pan_rad) <= self.tolerance_rad
+            assert abs(last.tilt_rad - first.tilt_rad) <= self.tolerance_rad
+
+    def test_switching_the_power_on_moves_nothing(self) -> None:
+        with self.make_driver() as driver:
+            first = driver.read()
+            driver.set_torque(True)
+            *_, last = self.watch(driver, 10 * self.sample_s)
+            assert abs(last.pan_rad - first.pan_rad) <= self.tolerance_rad
+            assert abs(last.tilt_rad - first.tilt_rad) <= self.tolerance_rad
+
+    def test_health_is_text_and_numbers_from_any_state(self) -> None:
+        driver = self.make_driver()
+        found = [driver.health()]
+        with driver:
+            found.append(driver.health())
+        found.append(driver.health())
+        for values in found:
+            assert all(isinstance(value, (str, float, int)) for value in values.values())
+
+    def test_goal_inside_the_limits_is_sent_as_it_is_and_reached(self) -> None:
+        with self.ready() as driver:
             goal = inside(driver)
             assert driver.command(goal) == goal
             end = self.watch(driver, travel_s(driver))[-1]
@@ -87,7 +117,7 @@ class DriverContract:
             assert abs(end.tilt_rad - goal.tilt_rad) <= self.tolerance_rad
 
     def test_goal_beyond_a_limit_is_clipped_and_reported(self) -> None:
-        with self.make_driver() as driver:
+        with self.ready() as driver:
             limits = driver.limits
             for sign, bound in ((1, limits.max_position), (-1, limits.min_position)):
                 sent = driver.command(PanTiltCommand(99.0 * sign, 99.0 * sign, 99.0, -99.0))
@@ -96,7 +126,7 @@ class DriverContract:
                 assert abs(sent.tilt_rad_s) <= limits.max_velocity[1]
 
     def test_head_never_leaves_its_limits(self) -> None:
-        with self.make_driver() as driver:
+        with self.ready() as driver:
             limits, states = driver.limits, []
             for sign in (1, -1, 1):
                 driver.command(PanTiltCommand(99.0 * sign, -99.0 * sign, 99.0 * sign, 0.0))
@@ -107,7 +137,7 @@ class DriverContract:
                     assert position <= limits.max_position[axis] + self.tolerance_rad
 
     def test_goal_that_is_not_finite_is_refused_and_moves_nothing(self) -> None:
-        with self.make_driver() as driver:
+        with self.ready() as driver:
             before = driver.read()
             for value in (math.nan, math.inf, -math.inf):
                 with refuses(CommandError):
@@ -117,7 +147,7 @@ class DriverContract:
             assert abs(after.tilt_rad - before.tilt_rad) <= self.tolerance_rad
 
     def test_stop_brings_a_moving_head_to_rest_short_of_its_goal(self) -> None:
-        with self.make_driver() as driver:
+        with self.ready() as driver:
             limits = driver.limits
             driver.command(PanTiltCommand(limits.max_position[0], 0.0))
             self.wait(driver, 0.2 * limits.max_position[0] / limits.max_velocity[0])
@@ -128,12 +158,12 @@ class DriverContract:
             assert last.pan_rad < limits.max_position[0] - self.tolerance_rad
 
     def test_stamps_grow(self) -> None:
-        with self.make_driver() as driver:
+        with self.ready() as driver:
             stamps = [state.stamp_s for state in self.watch(driver, 5 * self.sample_s)]
             assert all(first < second for first, second in zip(stamps, stamps[1:]))
 
     def test_positive_pan_and_tilt_go_where_they_say(self) -> None:
-        with self.make_driver() as driver:
+        with self.ready() as driver:
             before, goal = driver.read(), inside(driver)
             driver.command(goal)
             after = self.watch(driver, travel_s(driver))[-1]

@@ -187,6 +187,14 @@ class KinematicDriver:
         self._goal = self._position + self._velocity * np.abs(self._velocity) / (2 * strength)
         self._drift = np.zeros(2)
 
+    def set_torque(self, on: bool) -> None:
+        """Nothing to switch; raises DriverConnectionError when not connected."""
+        self._require_connection()
+
+    def health(self) -> dict[str, float | str]:
+        """Nothing that could go wrong."""
+        return {}
+
     def disconnect(self) -> None:
         """Stop and obey no more."""
         if self._connected:

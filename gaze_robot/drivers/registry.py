@@ -10,6 +10,10 @@ from gaze_robot.errors import ConfigError
 
 DRIVERS = {
     'sim': ('gaze_robot.drivers.kinematic', 'KinematicDriver'),
+    'dynamixel': ('gaze_robot.drivers.dynamixel', 'DynamixelDriver'),
+    'feetech': ('gaze_robot.drivers.feetech', 'FeetechDriver'),
+    'pelco_d': ('gaze_robot.drivers.pelco_d', 'PelcoDDriver'),
+    'onvif': ('gaze_robot.drivers.onvif', 'OnvifDriver'),
 }
 """Backend name -> (module, class); a module is imported when its backend is asked for."""
 
