@@ -207,12 +207,15 @@ def test_a_gate_says_what_to_do(hub: Hub) -> None:
         pull(row(), hub.address)
 
 
-def test_without_a_network_one_line_says_how_to_do_it_by_hand(store: Path) -> None:
-    with socket.socket() as unused:
+def test_without_a_network_one_line_says_how_to_do_it_by_hand(
+        store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TABLE, 'toy', row())
+    with socket.socket() as unused:                  # bound, not listening
         unused.bind(('127.0.0.1', 0))
         address = f'http://127.0.0.1:{unused.getsockname()[1]}'
         with pytest.raises(CheckpointError) as error:
             pull(row(), address)
+    assert commands.verify_weights(commands.VerifyConfig(()))['verified'] == 0
     text = str(error.value)
     assert 'config.json of toy could not be downloaded' in text
     assert f'someone/toy/tree/{REVISION}' in text

@@ -79,7 +79,7 @@ def verify_weights(config: VerifyConfig) -> dict[str, Any]:
         CheckpointError: a file is missing, truncated or altered; the text names it.
     """
     rows = ([row_of(name) for name in config.names]
-            or [row for row in TABLE.values() if (store_folder() / row.name).is_dir()])
+            or [row for row in TABLE.values() if any((store_folder() / row.name).glob('*'))])
     result: dict[str, Any] = {'folder': str(store_folder()), 'verified': len(rows)}
     wrong = []
     for row in rows:
