@@ -24,6 +24,7 @@ def _setting(default: Any, **metadata: Any) -> Any:
 
 _POSITION = {'min': -12.6, 'max': 12.6}
 _VELOCITY, _ACCELERATION = {'min': 1e-3, 'max': 50.0}, {'min': 1e-3, 'max': 1000.0}
+_JERK = {'min': 0.1, 'max': 1e5}
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,9 @@ class HeadConfig:
         30.0, name='limits.pan.max_acceleration', **_ACCELERATION)
     """Strongest pan acceleration, rad/s^2."""
 
+    limits_pan_max_jerk: float = _setting(1500.0, name='limits.pan.max_jerk', **_JERK)
+    """Quickest change of pan acceleration, rad/s^3, of heads that are sent setpoints (servos)."""
+
     limits_tilt_min_position: float = _setting(
         -1.05, name='limits.tilt.min_position', **_POSITION)
     """Highest tilt (positive looks down), radians."""
@@ -62,6 +66,9 @@ class HeadConfig:
     limits_tilt_max_acceleration: float = _setting(
         30.0, name='limits.tilt.max_acceleration', **_ACCELERATION)
     """Strongest tilt acceleration, rad/s^2."""
+
+    limits_tilt_max_jerk: float = _setting(1500.0, name='limits.tilt.max_jerk', **_JERK)
+    """The same of tilt, rad/s^3."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -79,7 +86,8 @@ class HeadConfig:
         """The limits as drivers and controller take them, (pan, tilt)."""
         return PanTiltLimits(*(
             (getattr(self, f'limits_pan_{row}'), getattr(self, f'limits_tilt_{row}'))
-            for row in ('min_position', 'max_position', 'max_velocity', 'max_acceleration')))
+            for row in ('min_position', 'max_position', 'max_velocity', 'max_acceleration',
+                        'max_jerk')))
 
 
 @dataclass(frozen=True)
@@ -133,6 +141,10 @@ class GazeConfig(HeadConfig):
 
     confidence_threshold: float = _setting(0.5, min=0.0, max=1.0)
     """Least probability at which a candidate counts as the target."""
+
+    dead_time: float = _setting(0.0, min=0.0, max=0.5)
+    """From sending a command until the head begins to follow, seconds; moving targets are led by
+    this and by the age of their picture."""
 
     deadband: float = _setting(0.003, min=0.0, max=0.5)
     """Errors smaller than this are not corrected, radians."""

@@ -163,8 +163,10 @@ def test_limits_come_in_the_order_of_the_axes():
         'limits.pan.min_position': -1.0, 'limits.pan.max_position': 1.5,
         'limits.tilt.min_position': -0.5, 'limits.tilt.max_position': 0.25,
         'limits.pan.max_velocity': 2, 'limits.tilt.max_velocity': 1,
-        'limits.pan.max_acceleration': 20, 'limits.tilt.max_acceleration': 10})
-    assert config.limits == PanTiltLimits((-1.0, -0.5), (1.5, 0.25), (2.0, 1.0), (20.0, 10.0))
+        'limits.pan.max_acceleration': 20, 'limits.tilt.max_acceleration': 10,
+        'limits.pan.max_jerk': 900, 'limits.tilt.max_jerk': 800})
+    assert config.limits == PanTiltLimits((-1.0, -0.5), (1.5, 0.25), (2.0, 1.0), (20.0, 10.0),
+                                          (900.0, 800.0))
 
 
 def test_default_limits_are_those_of_the_type():

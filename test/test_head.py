@@ -8,7 +8,8 @@ import pytest
 from gaze_robot.config import PanTiltConfig
 from gaze_robot.drivers.kinematic import advance, KinematicDriver
 from gaze_robot.errors import DriverConnectionError, DriverError
-from gaze_robot.nodes._head import Head, LONGEST_S, Mount, RefusedError
+from gaze_robot.nodes._head import Head, LONGEST_S, RefusedError
+from gaze_robot.nodes._mount import Mount
 from gaze_robot.nodes._trajectory import goal_at, least_time_s
 from gaze_robot.types import PanTiltCommand, PanTiltLimits, PanTiltState
 

@@ -9,6 +9,7 @@ from trajectory_msgs.msg import JointTrajectory
 from visualization_msgs.msg import MarkerArray
 
 from gaze_robot.config import GazeConfig
+from gaze_robot.control.latency import ahead
 from gaze_robot.draw import crop_box, priority_map
 from gaze_robot.nodes import _qos
 from gaze_robot.nodes._eye import Glance
@@ -20,8 +21,8 @@ from gaze_robot.nodes._messages import (
     point_from_ray,
     trajectory_from_command,
 )
-from gaze_robot.nodes._trajectory import least_time_s
-from gaze_robot.types import GazeResult, PanTiltLimits
+from gaze_robot.nodes._trajectory import brought_forward, least_time_s
+from gaze_robot.types import GazeResult, PanTiltCommand
 
 
 class GazeOutputs:
@@ -70,9 +71,8 @@ class GazeOutputs:
         fixed = Header(stamp=header.stamp, frame_id=self._fixed_frame)
         commanded = self.config.eye == 'picture'        # there, the fixation is the command
         if self.config.eye == 'head' and self._commands.allows(now_s):
-            self._trajectory.publish(trajectory_from_command(
-                result.command, self.config.joints,
-                due_s(result, self.config.limits, 1 / self.config.control_rate)))
+            command, in_s = due(result, self.config, now_s)
+            self._trajectory.publish(trajectory_from_command(command, self.config.joints, in_s))
             commanded = True
         self._fixation.publish(point_from_ray(result.fixation, header))
         targets = [*filter(None, [result.target]), *result.candidates]
@@ -104,9 +104,17 @@ class GazeOutputs:
                 self._debug_jpeg.publish(jpeg_message(glance.debug, header))
 
 
-def due_s(result: GazeResult, limits: PanTiltLimits, period_s: float) -> float:
-    """Seconds to give a head for a command: the least its limits allow, at least a period."""
-    return max(least_time_s(result.pose, result.command, limits), period_s)
+def due(result: GazeResult, config: GazeConfig, now_s: float) -> tuple[PanTiltCommand, float]:
+    """The command to send now, led by the picture's age and the head's dead time, and when.
+
+    Returns:
+        (where the head should be by then, inside the limits; seconds from now: the least that the
+        limits allow, at least a period).
+    """
+    limits = config.limits
+    now = ahead(result.command, now_s - result.stamp_s + config.dead_time, limits)
+    in_s = max(least_time_s(result.pose, now, limits), 1 / config.control_rate)
+    return limits.clip(brought_forward(now, -in_s)), in_s
 
 
 def _heard(*publishers: Publisher) -> bool:

@@ -5,51 +5,20 @@ Whatever arrives, the head leaves here with a finite goal inside its limits or d
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-
-import numpy as np
 
 from gaze_robot.config import PanTiltConfig
 from gaze_robot.drivers.base import PanTiltDriver
 from gaze_robot.errors import CommandError, DriverError
-from gaze_robot.nodes._trajectory import goal_at, least_time_s, Point
+from gaze_robot.nodes._drive import CENTRE, Drive
+from gaze_robot.nodes._mount import Mount
+from gaze_robot.nodes._trajectory import brought_forward, goal_at, least_time_s, Point
 from gaze_robot.types import PanTiltCommand, PanTiltLimits, PanTiltState
-
-CENTRE = PanTiltCommand(0.0, 0.0)
 
 LONGEST_S = 10.0
 """No trajectory may end later than this from now: its sender may have died meanwhile."""
 
 PROMPT_S = 0.3
 """A single goal due this soon after the least time for its move means: as fast as you can."""
-
-
-@dataclass(frozen=True)
-class Mount:
-    """How the motors sit in the head: motor angle = offset + direction * joint angle."""
-
-    direction: tuple[int, int] = (1, 1)
-    offset: tuple[float, float] = (0.0, 0.0)
-
-    def to_motor(self, goal: PanTiltCommand) -> PanTiltCommand:
-        """A goal in joint angles as the driver takes it."""
-        (pan, tilt), (pan_zero, tilt_zero) = self.direction, self.offset
-        return PanTiltCommand(pan_zero + pan * goal.pan_rad, tilt_zero + tilt * goal.tilt_rad,
-                              pan * goal.pan_rad_s, tilt * goal.tilt_rad_s)
-
-    def to_joint(self, pose: PanTiltState) -> PanTiltState:
-        """A driver's reading in joint angles."""
-        (pan, tilt), (pan_zero, tilt_zero) = self.direction, self.offset
-        return PanTiltState(pan * (pose.pan_rad - pan_zero), tilt * (pose.tilt_rad - tilt_zero),
-                            pan * pose.pan_rad_s, tilt * pose.tilt_rad_s, pose.stamp_s)
-
-    def limits(self, joint: PanTiltLimits) -> PanTiltLimits:
-        """Joint limits as limits of the motors."""
-        ends = np.array([joint.min_position, joint.max_position]) * self.direction + self.offset
-        low, high = ends.min(axis=0), ends.max(axis=0)
-        return replace(joint, min_position=(float(low[0]), float(low[1])),
-                       max_position=(float(high[0]), float(high[1])))
-
 
 class RefusedError(CommandError):
     """A sound command that the head must not follow now."""
@@ -77,25 +46,31 @@ class Head:
         self._clock = clock
         self.limits = config.limits
         self.command_timeout_s = config.command_timeout
-        self._mount = Mount(config.direction, config.offset)
-        self._zero = CENTRE
-        self._driver = make_driver(self._mount.limits(config.limits))
+        mount = Mount(config.direction, config.offset)
+        self._drive = Drive(make_driver(mount.limits(config.limits)), config.limits, mount, clock)
         self.stopped = False
         """Run-stopped: refuses every command until released."""
         self.enabled = config.enabled_at_start
         """The torque switch, a gate for commands and no more: while off, all are refused."""
-        self.fault = ''
-        """Why the driver failed; '' while it works."""
         self.refused: Counter[str] = Counter()
-        self.accepted = self.limit_hits = self.timeouts = self.driver_errors = 0
+        self.accepted = self.limit_hits = self.timeouts = 0
         self._points: list[Point] = []
         self._start_s = self._expires_s = 0.0
         self._last_command_s: float | None = None
-        self.pose = PanTiltState(0.0, 0.0)
-        """Where the head was when last read, joint angles."""
-        self._driver.connect()
-        self.pose = self._read()
+        self._drive.connect()
+        self._drive.read()
+        self._power()
         self._check_driver()
+
+    @property
+    def pose(self) -> PanTiltState:
+        """Where the head was when last read, joint angles."""
+        return self._drive.pose
+
+    @property
+    def fault(self) -> str:
+        """Why the driver failed; '' while it works."""
+        return self._drive.fault
 
     def accept(self, points: Sequence[Point], stamp_s: float | None = None) -> None:
         """Follow a trajectory from now on; an empty one means hold.
@@ -103,7 +78,8 @@ class Head:
         Args:
             points: in order of time; the head moves evenly from where it is to the first and on.
                 A single point due about as soon as the head can be there is not paced but gone to
-                as fast as the limits allow, and the time-out runs from now.
+                as fast as the limits allow, and the time-out runs from now. If it has a speed, it
+                is a place that moves, and is there when it is due.
             stamp_s: when it starts; None: now.
 
         Raises:
@@ -123,7 +99,7 @@ class Head:
             raise RefusedError('too long', f'the trajectory ends {end_s - now_s:.1f} s from now; '
                                f'{LONGEST_S:g} s is the most, send the rest later')
         if points:
-            self.pose = self._read()
+            self._drive.read()
             self._check_ready()
         self.accepted += 1
         self._last_command_s = now_s
@@ -132,12 +108,14 @@ class Head:
             return
         kept = [(at, self._clip(goal)) for at, goal in points]
         if len(kept) == 1 and start_s <= now_s and self._is_prompt(kept[0][1], end_s - now_s):
-            kept, end_s = [(0.0, kept[0][1])], start_s
+            due_in_s = max(end_s - now_s, 0.0)
+            kept = [(0.0, self._drive.clip(brought_forward(points[0][1], due_in_s))[0])]
+            end_s = start_s
         if kept[0][0] > 0:
             kept.insert(0, (0.0, PanTiltCommand(self.pose.pan_rad, self.pose.tilt_rad)))
         self._points, self._start_s = kept, start_s
         self._expires_s = max(end_s, now_s) + self.command_timeout_s
-        self._send(goal_at(self._points, now_s - start_s))
+        self._drive.aim(goal_at(self._points, now_s - start_s))
 
     def tick(self) -> PanTiltState:
         """Move on and read: call this at the rate of the joint states."""
@@ -148,9 +126,9 @@ class Head:
             self.timeouts += 1
             self._hold()
         elif len(self._points) > 1:
-            self._send(goal_at(self._points, now_s - self._start_s))
-        self.pose = self._read()
-        return self.pose
+            self._drive.aim(goal_at(self._points, now_s - self._start_s))
+        self._drive.stream()
+        return self._drive.read()
 
     def run_stop(self, engage: bool) -> None:
         """Stop and refuse every command until released."""
@@ -158,9 +136,15 @@ class Head:
         self._hold()
 
     def enable(self, on: bool) -> None:
-        """Obey commands, or hold still and refuse them; the motors' current is left as it is."""
-        self.enabled = on
+        """Power the motors and obey commands; or hold still and refuse them, under power.
+
+        Raises:
+            DriverError: the motors could not be powered; commands stay refused.
+        """
         self._hold()
+        self.enabled = on
+        self._power()
+        self._check_driver()
 
     def stop(self) -> None:
         """Hold still now; the next command moves the head again."""
@@ -175,7 +159,7 @@ class Head:
         """
         self._check_ready()
         self._points, self._expires_s = [(0.0, CENTRE)], float('inf')
-        self._send(CENTRE)
+        self._drive.aim(CENTRE)
         self._check_driver()
 
     def reset(self) -> None:
@@ -186,13 +170,13 @@ class Head:
         """
         self._hold()
         self.refused.clear()
-        self.accepted = self.limit_hits = self.timeouts = self.driver_errors = 0
-        self._zero = CENTRE
+        self.accepted = self.limit_hits = self.timeouts = 0
+        self._drive.errors = self._drive.stalls = 0
+        self._drive.zero = CENTRE
         if self.fault:
-            self._driver.disconnect()
-            self._driver.connect()
-            self.fault = ''
-        self.pose = self._read()
+            self._drive.reopen()
+        self._drive.read()
+        self._power()
         self._check_driver()
 
     def set_zero(self) -> None:
@@ -202,18 +186,17 @@ class Head:
             DriverError: the head cannot be read; its zero stays.
         """
         self._hold()
-        pose = self._read()
+        pose = self._drive.read()
         self._check_driver()
-        self._zero = PanTiltCommand(self._zero.pan_rad + pose.pan_rad,
-                                    self._zero.tilt_rad + pose.tilt_rad)
-        self.pose = self._read()
+        self._drive.zero = PanTiltCommand(self._drive.zero.pan_rad + pose.pan_rad,
+                                          self._drive.zero.tilt_rad + pose.tilt_rad)
+        self._drive.read()
         self._check_driver()
 
     def close(self) -> None:
         """Stop and release the link. Never raises."""
         self._points = []
-        self._driver.stop()
-        self._driver.disconnect()
+        self._drive.close()
 
     @property
     def command_age_s(self) -> float | None:
@@ -229,8 +212,10 @@ class Head:
             'commands refused': str(sum(self.refused.values())),
             **{f'refused: {reason}': str(count) for reason, count in self.refused.items()},
             'limit hits': str(self.limit_hits), 'command timeouts': str(self.timeouts),
-            'bus errors': str(self.driver_errors), 'torque': 'on' if self.enabled else 'off',
-            'pan rad': f'{self.pose.pan_rad:.4f}', 'tilt rad': f'{self.pose.tilt_rad:.4f}'}
+            'blocked': str(self._drive.stalls),
+            'bus errors': str(self._drive.errors), 'torque': 'on' if self.enabled else 'off',
+            'pan rad': f'{self.pose.pan_rad:.4f}', 'tilt rad': f'{self.pose.tilt_rad:.4f}',
+            **self._drive.health()}
         if self.fault:
             return f'fault: {self.fault}', values
         if self.stopped:
@@ -259,41 +244,16 @@ class Head:
         return within_s <= PROMPT_S + max(least_time_s(self.pose, goal, limits)
                                           for limits in (self.limits, PanTiltLimits()))
 
+    def _power(self) -> None:
+        """Power the motors once the head may move; whoever switches it off leaves them powered."""
+        if self.enabled:
+            self._drive.power(True)
+
     def _clip(self, goal: PanTiltCommand) -> PanTiltCommand:
-        """Into the limits, which count from the mechanical zero, in soft-zeroed angles."""
-        absolute = replace(goal, pan_rad=goal.pan_rad + self._zero.pan_rad,
-                           tilt_rad=goal.tilt_rad + self._zero.tilt_rad)
-        clipped = self.limits.clip(absolute)
-        if (clipped.pan_rad, clipped.tilt_rad) != (absolute.pan_rad, absolute.tilt_rad):
-            self.limit_hits += 1
-        return replace(clipped, pan_rad=clipped.pan_rad - self._zero.pan_rad,
-                       tilt_rad=clipped.tilt_rad - self._zero.tilt_rad)
-
-    def _send(self, goal: PanTiltCommand) -> None:
-        if self.fault:
-            return
-        zeroed = replace(goal, pan_rad=goal.pan_rad + self._zero.pan_rad,
-                         tilt_rad=goal.tilt_rad + self._zero.tilt_rad)
-        try:
-            self._driver.command(self._mount.to_motor(self.limits.clip(zeroed)))
-        except DriverError as error:
-            self._fail(error)
-
-    def _read(self) -> PanTiltState:
-        try:
-            pose = self._mount.to_joint(self._driver.read())
-        except DriverError as error:
-            self._fail(error)
-            return self.pose
-        return replace(pose, pan_rad=pose.pan_rad - self._zero.pan_rad,
-                       tilt_rad=pose.tilt_rad - self._zero.tilt_rad)
+        goal, hit = self._drive.clip(goal)
+        self.limit_hits += hit
+        return goal
 
     def _hold(self) -> None:
         self._points = []
-        self._driver.stop()
-
-    def _fail(self, error: DriverError) -> None:
-        self.driver_errors += 1
-        self.fault = str(error)
-        self._points = []
-        self._driver.stop()
+        self._drive.hold()

@@ -26,6 +26,12 @@ def goal_at(points: Sequence[Point], elapsed_s: float) -> PanTiltCommand:
     return points[-1][1]
 
 
+def brought_forward(goal: PanTiltCommand, due_in_s: float) -> PanTiltCommand:
+    """Where a goal that moves at its own speed is now, if it is due in `due_in_s` seconds."""
+    return replace(goal, pan_rad=goal.pan_rad - due_in_s * goal.pan_rad_s,
+                   tilt_rad=goal.tilt_rad - due_in_s * goal.tilt_rad_s)
+
+
 def least_time_s(pose: PanTiltState, goal: PanTiltCommand, limits: PanTiltLimits) -> float:
     """Seconds a head needs at least from `pose` to rest at `goal`: its slower axis.
 

@@ -38,8 +38,8 @@ class PanTiltNode(ManagedNode):
     sent it may be gone by then. A single point due about as soon as the head can be there
     (`_head.PROMPT_S`) is gone to as fast as the limits allow.
 
-    ~/torque_enable is a gate in software: off, the head holds still and every command is refused,
-    while the motors stay powered.
+    ~/torque_enable is a gate in software: on, it powers the motors; off, the head holds still and
+    every command is refused, while the motors stay powered.
 
     Motion, ticks and time-outs run on a clock that neither pauses nor steps; the node's own clock,
     /clock with use_sim_time, only stamps messages and dates the stamps of commands.
@@ -186,7 +186,10 @@ class PanTiltNode(ManagedNode):
 
 def _switch(action: Callable[[bool], str]) -> Callable[..., SetBool.Response]:
     def serve(request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        response.success, response.message = True, action(request.data)
+        try:
+            response.success, response.message = True, action(request.data)
+        except GazeRobotError as error:
+            response.success, response.message = False, str(error)
         return response
     return serve
 
