@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip('torch', reason='explanations need torch')
-torch.set_num_threads(1)                        # small work: more threads wait for each other
 
 from gaze_robot.checkpoint import load_policy, make_policy  # noqa: E402
 from gaze_robot.cli import main  # noqa: E402
@@ -26,6 +25,15 @@ from gaze_robot.types import PanTiltState  # noqa: E402
 PATTERN = FoveationPattern((20.0, 45.0, 90.0), (16, 16, 32), (8, 8, 16))
 TINY = EncoderConfig(width=16, depth=3, heads=2, registers=2, patch=8)
 TOKENS = 12
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Work this small: more threads wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope='module')
