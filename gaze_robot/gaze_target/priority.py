@@ -14,6 +14,7 @@ import math
 
 import numpy as np
 
+from gaze_robot.config import GazeConfig
 from gaze_robot.foveation import FoveationPattern
 from gaze_robot.gaze_target.evidence import CELLS
 from gaze_robot.geometry import (
@@ -199,6 +200,12 @@ class Priority:
                 found.append(GazeTarget(rays[best], float(min(1.0, shown[best])), True, name))
                 shown[rays @ rays[best] > math.cos(_APART_RAD)] = 0.0
         return found
+
+
+def source_weights(config: GazeConfig) -> dict[str, float]:
+    """Weights of the sources besides search, those that are on."""
+    weights = {'people': config.sources_people, 'salience': config.sources_salience}
+    return {name: weight for name, weight in weights.items() if weight > 0}
 
 
 def search_target(near: np.ndarray, offset_rad: np.ndarray, remembered: tuple[float, ...],
