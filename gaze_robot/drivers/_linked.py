@@ -35,6 +35,9 @@ class LinkedDriver:
     kind = 'head'
     """Name in messages."""
 
+    streams = False
+    """Whether it is sent setpoints at every tick of the head loop, or goals."""
+
     has_torque = False
     """Whether the motors' power can be switched."""
 

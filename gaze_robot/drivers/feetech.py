@@ -32,7 +32,7 @@ ERRORS = {0: 'input voltage', 1: 'angle sensor', 2: 'overheating', 3: 'too much 
 class FeetechDriver(LinkedDriver):
     """A pan and a tilt servo. Motor angle 0 is the middle of the servo's turn, 2048 ticks."""
 
-    kind, has_torque = 'Feetech', True
+    kind, has_torque, streams = 'Feetech', True, True
 
     def __init__(self, port: str, ids: Sequence[int] = (1, 2), baud_rate: int = 0,
                  limits: PanTiltLimits | None = None,
@@ -94,18 +94,16 @@ class FeetechDriver(LinkedDriver):
             self.torque = False
             raise DriverError(f'a motor of {self.label} lost its torque; was its power off? '
                               'Switch torque on again')
-        angle = [SCALE.angle(_signed(block, 16)) for block in blocks]
-        speed = [SCALE.velocity * _signed(block, 18) for block in blocks]
-        return PanTiltState(*angle, *speed, now_s)
+        pan, tilt = (SCALE.angle(_signed(block, 16)) for block in blocks)
+        pan_s, tilt_s = (SCALE.velocity * _signed(block, 18) for block in blocks)
+        return PanTiltState(pan, tilt, pan_s, tilt_s, now_s)
 
     def _send(self, goal: PanTiltCommand) -> None:
         self._write_goals(stopping_point(goal, self.limits))
 
     def _halt(self) -> None:
         if self.torque:
-            pose = self._measure()
-            self._write_goals(stopping_point(PanTiltCommand(
-                pose.pan_rad, pose.tilt_rad, pose.pan_rad_s, pose.tilt_rad_s), self.limits))
+            self._write_goals(stopping_point(self._measure(), self.limits))
 
     def _switch(self, on: bool) -> None:
         if on:

@@ -131,7 +131,7 @@ def bench_control(config: BenchControlConfig) -> dict[str, Any]:
 
     def median(name: str, judge: Any) -> float:
         return float(np.median([judge(track) for track in tracks[name]]))
-    result = {
+    result: dict[str, Any] = {
         'pursuit_rms_deg': median('pursuit', rms_deg),
         'pursuit_rms_uncompensated_deg': median('pursuit_off', rms_deg),
         'pursuit_swing_rms_deg': median('swing', rms_deg),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 import math
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
@@ -183,8 +184,9 @@ def _head_config(limits: PanTiltLimits) -> PanTiltConfig:
     rows = {'min_position': limits.min_position, 'max_position': limits.max_position,
             'max_velocity': limits.max_velocity, 'max_acceleration': limits.max_acceleration,
             'max_jerk': limits.max_jerk}
-    return PanTiltConfig(**{f'limits_{axis}_{name}': row[index] for name, row in rows.items()
-                            for index, axis in enumerate(('pan', 'tilt'))})
+    values: dict[str, Any] = {f'limits_{axis}_{name}': row[index] for name, row in rows.items()
+                              for index, axis in enumerate(('pan', 'tilt'))}
+    return PanTiltConfig(**values)
 
 
 def _seen(target: tuple[float, float], gaze: np.ndarray, noise_rad: float,
