@@ -70,6 +70,10 @@ COMMANDS = {
         'film some episodes of an environment: what the eye sees, the truth, the reward',
         'gaze-robot sim watch Search-v0 --policy oracle --out watch.mp4',
         'gaze_robot_sim.watch', 'WatchConfig', 'watch'),
+    'emulate': Command(
+        'be a head on a wire, without hardware: dynamixel, feetech, pelco_d or onvif',
+        'gaze-robot emulate dynamixel --duration 60',
+        'gaze_robot.emulators.command', 'EmulateConfig', 'emulate'),
     'export': Command(
         'write perception as a graph for ONNX Runtime or OpenVINO, checked against torch',
         'gaze-robot export --out runs/exported',

@@ -69,7 +69,8 @@ def check_ids(ids: Sequence[int], most: int) -> tuple[int, int]:
     return int(ids[0]), int(ids[1])
 
 
-def stopping_point(goal: PanTiltCommand | PanTiltState, limits: PanTiltLimits) -> tuple[float, float]:
+def stopping_point(goal: PanTiltCommand | PanTiltState, limits: PanTiltLimits
+                   ) -> tuple[float, float]:
     """Where a head that passes `goal` at its speed would come to rest, braking at the limit.
 
     Sent as the goal of a servo whose profiles end at rest, it makes the servo pass the goal at

@@ -15,7 +15,7 @@ from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from gaze_robot.config import PanTiltConfig
-from gaze_robot.drivers.registry import make_driver
+from gaze_robot.drivers.registry import make_configured
 from gaze_robot.errors import CommandError, ConfigError, GazeRobotError
 from gaze_robot.nodes import _messages, _qos
 from gaze_robot.nodes._head import Head, RefusedError
@@ -56,8 +56,7 @@ class PanTiltNode(ManagedNode):
     def on_configure(self) -> None:
         """Read the parameters, connect the head, start publishing where it is."""
         config = declare_config(self, PanTiltConfig, self._on_parameters)
-        head = Head(lambda limits: make_driver(config.backend, limits=limits,
-                                               clock=time.monotonic),
+        head = Head(lambda limits: make_configured(config, limits=limits, clock=time.monotonic),
                     config, time.monotonic)
         self._config, self._head = config, head
         self._states_pub = self.create_publisher(
