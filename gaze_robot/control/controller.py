@@ -35,6 +35,10 @@ class ControllerConfig:
     noise_rad: float = 0.003
     """Standard deviation of the direction that one picture gives, per axis."""
 
+    timing_s: float = 0.02
+    """How exactly pictures and poses are dated. Times the head's speed it is noise of a direction,
+    too: else a head whose camera stamps late would chase its own motion."""
+
     agility_rad_s2: float = 1.0
     """Standard deviation of the target's acceleration."""
 
@@ -107,9 +111,7 @@ class Controller:
             return self._fly_on(dt_s), 'saccade'
         pan, tilt = (float(angle) for angle in pan_tilt_from_direction(direction))
         wanted = self._reachable_pan(pan, pose.pan_rad), tilt
-        speed, still = self._speed(wanted, dt_s)
-        # The error of what can be reached: a target behind the limits is held at the limit.
-        goal = self.limits.clip(PanTiltCommand(*wanted, *speed))
+        goal, still = self._goal(wanted, pose, dt_s)
         error = _angle(goal, pose)
         if error > self.config.saccade_above_rad:
             self._held = None
@@ -144,16 +146,25 @@ class Controller:
             tilt_rad=self._saccade.tilt_rad + dt_s * self._saccade.tilt_rad_s))
         return self._saccade
 
-    def _speed(self, wanted: tuple[float, float], dt_s: float) -> tuple[np.ndarray, bool]:
-        """Speed to send along, and whether the target may be taken to stand still."""
+    def _goal(self, wanted: tuple[float, float], pose: PanTiltState, dt_s: float
+              ) -> tuple[PanTiltCommand, bool]:
+        """Where the target is and goes, clipped; and whether it may be taken to stand still.
+
+        The error of what can be reached counts: a target behind the limits is held at the limit.
+        """
         if not self.config.pursuit_gain:
-            return np.zeros(2), True
-        self._tracker.see(np.array(wanted), dt_s)
+            return self.limits.clip(PanTiltCommand(*wanted)), True
+        tracker = self._tracker
+        tracker.see(np.array(wanted), dt_s,
+                    self.config.timing_s * math.hypot(pose.pan_rad_s, pose.tilt_rad_s))
+        assert tracker.position is not None
         # Noise taken for motion would be led like motion: small speeds count less than they are.
-        square = float(self._tracker.speed @ self._tracker.speed)
-        doubt = (self._SURE_SIGMA * self._tracker.speed_deviation) ** 2
-        speed = max(0.0, 1.0 - doubt / max(square, 1e-12)) * self._tracker.speed
-        return self.config.pursuit_gain * speed, bool(np.abs(speed).max() < self._STILL_RAD_S)
+        square = float(tracker.speed @ tracker.speed)
+        doubt = (self._SURE_SIGMA * tracker.speed_deviation) ** 2
+        speed = max(0.0, 1.0 - doubt / max(square, 1e-12)) * tracker.speed
+        goal = self.limits.clip(PanTiltCommand(*tracker.position.tolist(),
+                                               *(self.config.pursuit_gain * speed).tolist()))
+        return goal, bool(np.abs(speed).max() < self._STILL_RAD_S)
 
     def _reachable_pan(self, pan_rad: float, current_rad: float) -> float:
         """The same direction, whole turns away, that the head can best reach.
