@@ -71,6 +71,8 @@ class Controller:
     _STILL_RAD_S = 0.03
     """A target slower than this may be held: it leaves the deadband in 0.1 s, then is pursued."""
 
+    _MOVING_RAD_S = 0.08
+
     _SURE_SIGMA = 2.0
     """A speed of no more than this many of its own standard deviations counts as none."""
 
@@ -84,6 +86,8 @@ class Controller:
     def reset(self) -> None:
         """Forget the target's motion, what was held, and a saccade under way."""
         self._tracker.reset()
+        self.moving = False
+        """Whether the target of the last step moved, beyond doubt."""
         self._held: PanTiltCommand | None = None
         self._saccade: PanTiltCommand | None = None
         self._saccade_s = 0.0
@@ -126,6 +130,10 @@ class Controller:
         self._held = None
         return goal, 'pursue'
 
+    def unseen(self, dt_s: float) -> None:
+        """A picture that did not show the target."""
+        self._tracker.predict(dt_s)
+
     def _smeared(self, pose: PanTiltState, dt_s: float) -> bool:
         """Whether a saccade swept the target over this picture."""
         if self._saccade is None or not self.config.suppress_above_rad_s:
@@ -164,6 +172,7 @@ class Controller:
         speed = max(0.0, 1.0 - doubt / max(square, 1e-12)) * tracker.speed
         goal = self.limits.clip(PanTiltCommand(*tracker.position.tolist(),
                                                *(self.config.pursuit_gain * speed).tolist()))
+        self.moving = float(np.abs(speed).max()) > self._MOVING_RAD_S
         return goal, bool(np.abs(speed).max() < self._STILL_RAD_S)
 
     def _reachable_pan(self, pan_rad: float, current_rad: float) -> float:
