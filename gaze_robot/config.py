@@ -178,7 +178,8 @@ class PanTiltConfig(HeadConfig):
     """Settings of pan_tilt_node: the head and what it may do."""
 
     backend: str = 'sim'
-    """Which driver moves the head: sim, dynamixel, feetech, pelco_d or onvif; see docs/heads."""
+    """Which driver moves the head: sim, dynamixel, feetech, pelco_d, onvif or trajectory; see
+    docs/heads."""
 
     port: str = ''
     """Where the head is: a serial device, /dev/serial/by-id/...; for onvif the address of the
@@ -195,6 +196,9 @@ class PanTiltConfig(HeadConfig):
     """With dynamixel: a servo that hears nothing for so long stops by itself, milliseconds; 0:
     never."""
 
+    answer_timeout: float = _setting(0.0, min=0.0, max=5.0)
+    """How long a head may take to answer, seconds; 0: the backend's own, 0.02 for servos."""
+
     extended_position: bool = False
     """With dynamixel: several turns instead of one."""
 
@@ -210,6 +214,9 @@ class PanTiltConfig(HeadConfig):
     user: str = ''
     """With onvif: name of a user of the camera; the password comes from the environment variable
     GAZE_ROBOT_PASSWORD."""
+
+    controller: str = 'joint_trajectory_controller'
+    """With trajectory: name of the controller, which listens to CONTROLLER/joint_trajectory."""
 
     torque_off_on_shutdown: bool = False
     """Whether the motors go limp when the node ends; otherwise they hold still."""

@@ -15,6 +15,7 @@ DRIVERS = {
     'feetech': ('gaze_robot.drivers.feetech', 'FeetechDriver'),
     'pelco_d': ('gaze_robot.drivers.pelco_d', 'PelcoDDriver'),
     'onvif': ('gaze_robot.drivers.onvif', 'OnvifDriver'),
+    'trajectory': ('gaze_robot.drivers.trajectory', 'TrajectoryDriver'),
 }
 """Backend name -> (module, class); a module is imported when its backend is asked for."""
 
@@ -29,9 +30,6 @@ def make_driver(backend: str, **options: Any) -> PanTiltDriver:
     Raises:
         ConfigError: unknown backend, or an option that the driver does not take.
     """
-    if backend == 'trajectory':
-        raise ConfigError("backend 'trajectory' has no driver: a JointTrajectoryController stands "
-                          'in for pan_tilt_node; see docs/heads/trajectory.md')
     if backend not in DRIVERS:
         nearest = difflib.get_close_matches(str(backend), DRIVERS, n=1)
         hint = f' did you mean {nearest[0]!r}?' if nearest else ''
@@ -57,11 +55,13 @@ def make_configured(config: PanTiltConfig, **options: Any) -> PanTiltDriver:
     Raises:
         ConfigError: as `make_driver`, and where a setting does not fit the driver.
     """
-    said = {
+    said: dict[str, Any] = {
         'port': config.port, 'baud_rate': config.baud_rate, 'ids': config.ids,
         'bus_watchdog_ms': config.bus_watchdog_ms, 'extended_position': config.extended_position,
         'position_query': config.position_query, 'full_speed': config.full_speed,
-        'full_range': config.full_range, 'user': config.user}
+        'full_range': config.full_range, 'user': config.user, 'controller': config.controller}
+    if config.answer_timeout:
+        said['timeout_s'] = config.answer_timeout
     known: set[str] = set()
     if config.backend in DRIVERS:
         known = set(inspect.signature(_class_of(config.backend)).parameters)

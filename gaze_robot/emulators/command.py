@@ -45,14 +45,15 @@ def emulate(config: EmulateConfig) -> dict[str, Any]:
              'pelco_d': PelcoDEmulator, 'onvif': OnvifEmulator}
     made = kinds[config.head]()
     extra = ' -p position_query:=true' if config.head == 'pelco_d' else ''
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     with made:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(
-            f'An emulated {config.head} head is at\n  {made.port}\n'
-            'Move it from another terminal:\n'
-            f'  pan_tilt_node --ros-args -p backend:={config.head} -p port:={made.port}{extra} '
-            '-p enable_at_start:=true\nEnd it with Ctrl-C.')
         started_s = time.monotonic()
         try:
+            console.print(
+                f'An emulated {config.head} head is at\n  {made.port}\n'
+                'Move it from another terminal:\n'
+                f'  pan_tilt_node --ros-args -p backend:={config.head} -p port:={made.port}'
+                f'{extra} -p enable_at_start:=true\nEnd it with Ctrl-C.')
             while not config.duration or time.monotonic() - started_s < config.duration:
                 time.sleep(0.05)
         except KeyboardInterrupt:
