@@ -21,6 +21,7 @@ from gaze_robot.nodes._controller import driver_maker
 from gaze_robot.nodes._head import Head, RefusedError
 from gaze_robot.nodes._lifecycle import ManagedNode, run, transition
 from gaze_robot.nodes._params import declare_config
+from gaze_robot.nodes._realtime import ask_for_realtime
 from gaze_robot.nodes._tf import frame_publisher, FramePublisher
 
 LIVE = ('command_timeout',)
@@ -216,7 +217,8 @@ def _trigger(action: Callable[[], None]) -> Callable[..., Trigger.Response]:
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Run the node until Ctrl-C."""
+    """Run the node until Ctrl-C, punctually where the system allows real-time threads."""
+    ask_for_realtime()
     sys.exit(run(PanTiltNode, args))
 
 
