@@ -1,5 +1,6 @@
 """pan_tilt_node on emulated wires, as separate processes: real rclpy, ptys and kill -9."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ sdk = pytest.importorskip('dynamixel_sdk', reason='the extra hardware')
 
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
+from std_srvs.srv import SetBool  # noqa: E402
 from trajectory_msgs.msg import JointTrajectory  # noqa: E402
 
 from gaze_robot.emulators.trajectory import TrajectoryEmulator  # noqa: E402
@@ -44,15 +46,15 @@ def somebody():
         rclpy.try_shutdown()
 
 
-@pytest.fixture
-def servos():
-    """Emulated servos as users start them: (process, port)."""
+@contextlib.contextmanager
+def emulated(head):
+    """An emulated head as users start it: (process, port)."""
     process = subprocess.Popen(
-        [sys.executable, '-m', 'gaze_robot.cli', 'emulate', 'dynamixel', '--duration', '120'],
+        [sys.executable, '-m', 'gaze_robot.cli', 'emulate', head, '--duration', '120'],
         stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         port = ''
-        while not port.startswith('/'):
+        while not port.startswith(('/', 'http')):
             line = process.stderr.readline()
             assert line, 'it ended'
             port = line.strip()
@@ -60,6 +62,45 @@ def servos():
     finally:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def servos():
+    with emulated('dynamixel') as found:
+        yield found
+
+
+@pytest.mark.parametrize('head', ['dynamixel', 'feetech', 'pelco_d', 'onvif'])
+def test_first_motion_of_every_head_as_its_page_has_it(somebody, head):
+    """Not powered before it is asked for; then there, in real time; then let go in order."""
+    name = f'/first_{head}'
+    states = []
+    somebody.create_subscription(JointState, f'{name}/joint_states', states.append, 10)
+    commands = somebody.create_publisher(JointTrajectory, f'{name}/joint_trajectory', 1)
+    torque = somebody.create_client(SetBool, f'{name}/pan_tilt/torque_enable')
+    with emulated(head) as (_, port):
+        node = start_node(f'backend:={head}', f'port:={port}', 'position_query:=true',
+                          'rate:=50.0', 'command_timeout:=30.0', 'answer_timeout:=2.0',
+                          'bus_watchdog_ms:=2000', 'torque_off_on_shutdown:=true', name=name)
+        try:
+            assert until(somebody, lambda: states and commands.get_subscription_count() > 0)
+            goal = _messages.trajectory_from_command(PanTiltCommand(0.3, 0.1))
+            commands.publish(goal)
+            until(somebody, lambda: False, 0.5)
+            assert list(states[-1].position) == pytest.approx([0.0, 0.0], abs=0.005)
+            assert torque.wait_for_service(20.0)
+            answer = torque.call_async(SetBool.Request(data=True))
+            assert until(somebody, answer.done)
+            assert answer.result().success, answer.result().message
+            commands.publish(goal)
+            assert until(somebody, lambda: list(states[-1].position) == pytest.approx(
+                [0.3, 0.1], abs=0.02)), states[-1].position
+            node.send_signal(signal.SIGINT)
+            _, errors = node.communicate(timeout=20)
+            assert node.returncode == 0, errors
+            assert 'Traceback' not in errors
+        finally:
+            node.kill()
 
 
 def test_a_killed_node_leaves_no_turning_motor(somebody, servos):
