@@ -28,7 +28,11 @@ from gaze_robot.checkpoint import load_policy, make_policy, save_policy  # noqa:
 from gaze_robot.cli import main  # noqa: E402
 from gaze_robot.config import GazeConfig  # noqa: E402
 from gaze_robot.encoder import TokenLayout  # noqa: E402
-from gaze_robot.errors import CheckpointError, ConfigError  # noqa: E402
+from gaze_robot.errors import (  # noqa: E402
+    CheckpointError,
+    ConfigError,
+    MissingDependencyError,
+)
 from gaze_robot.foveation import FoveationPattern, FRONT_ENDS, make_front_end  # noqa: E402
 from gaze_robot.gaze_target.evidence import EXEMPLAR_PX  # noqa: E402
 from gaze_robot.perception import PerceptionNetwork  # noqa: E402
@@ -187,6 +191,7 @@ def test_heads_are_trained_and_the_backbone_is_not(tmp_path: Path, store: Path) 
 
 def test_the_checkpoint_names_the_backbone_and_holds_the_rest(tmp_path: Path, store: Path) -> None:
     made = make_policy(PATTERN, config('toy3', layers=(1, 2)))
+    made.perception.add_people()
     save_policy(tmp_path / 'policy', made)
     meta = json.loads((tmp_path / 'policy' / 'meta.json').read_text())
     assert meta['encoder'] == {
@@ -195,7 +200,7 @@ def test_the_checkpoint_names_the_backbone_and_holds_the_rest(tmp_path: Path, st
                                          ('config.json', 'model.safetensors')]}
     tensors = load_file(tmp_path / 'policy' / 'weights.safetensors')
     assert {'.'.join(name.split('.')[:2]) for name in tensors} == {
-        'perception.search', 'eye.trunk', 'eye.actor'}
+        'perception.search', 'perception.people', 'eye.trunk', 'eye.actor'}
     loaded = load_policy(tmp_path / 'policy')
     assert loaded.perception.encoder.config == made.perception.encoder.config
     inputs = sample_inputs(made.perception, 1)
@@ -344,6 +349,14 @@ def test_a_description_that_does_not_hold_is_refused(change: dict[str, Any], tex
     path.write_text(json.dumps({**meta, 'weights_sha256': sha256_of(
         policy / 'weights.safetensors')}))
     with pytest.raises(CheckpointError, match=text):
+        load_policy(policy)
+
+
+def test_without_transformers_it_says_how_to_get_it(tmp_path: Path,
+                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = saved(tmp_path / 'policy')
+    monkeypatch.setitem(sys.modules, 'transformers', None)
+    with pytest.raises(MissingDependencyError, match=r'transformers .*\.\[backbones\]'):
         load_policy(policy)
 
 
