@@ -90,10 +90,18 @@ def test_stop_is_the_shortest_way_to_rest():
     assert rows[-1, 0] - moving[-1, 0] == pytest.approx(3.0 * 0.12 / 2, abs=1e-6)
 
 
-def test_it_starts_inside_whatever_the_head_says():
-    made = Setpoints(LIMITS, PanTiltState(9.0, 0.59, 50.0, 50.0), 0.0)
+def test_a_head_too_fast_to_stop_inside_begins_at_rest():
+    made = Setpoints(LIMITS, PanTiltState(1.9, 0.59, 50.0, 50.0), 0.0)
     made.aim(PanTiltCommand(0.0, 0.0), 0.0)
     assert_inside(stream(made, 1.0), LIMITS)
+
+
+def test_a_head_outside_its_limits_is_led_back_no_faster_than_they_allow():
+    made = Setpoints(LIMITS, PanTiltState(4.0, -2.0), 0.0)
+    made.aim(PanTiltCommand(9.0, -9.0), 0.0)
+    rows = stream(made, 3.0)
+    assert np.abs(np.diff(rows[:, :2], axis=0, prepend=[[4.0, -2.0]])).max() <= 3.0 * TICK + 1e-9
+    np.testing.assert_allclose(rows[-1], [2.0, -0.5, 0.0, 0.0], atol=1e-9)
 
 
 @pytest.mark.parametrize('state', [PanTiltState(math.nan, 0.0), PanTiltState(0.0, 0.0, math.inf)],

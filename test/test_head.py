@@ -512,6 +512,16 @@ def test_after_a_stop_it_starts_from_where_it_is(servos, clock):
     assert driver.wire[first].pan_rad == pytest.approx(-1.0, abs=0.01)
 
 
+def test_a_head_that_stands_far_outside_its_limits_can_be_brought_back(servos, clock):
+    head, driver = servos(enable_at_start=True, limits_pan_max_position=1.0)
+    driver._position = np.array([2.5, 0.0])
+    for _ in range(100):
+        head.accept(now(0.5))
+        run(head, clock, 0.03)
+    assert head.pose.pan_rad == pytest.approx(0.5, abs=1e-3)
+    assert max(goal.pan_rad for goal in driver.wire[1:]) <= 1.0, 'and no goal is outside'
+
+
 @pytest.mark.parametrize('bad', [math.nan, math.inf])
 def test_a_head_that_says_it_is_nowhere_is_at_fault(make_head, clock, monkeypatch, bad):
     head = make_head()

@@ -3,10 +3,10 @@
 import os
 
 PRIORITY = 10
-"""Of real-time threads, 1 to 99: above everything ordinary, below drivers of the system."""
+"""Of the head loop, 1 to 99: above everything ordinary, below the system's own drivers."""
 
 
-def ask_for_realtime() -> bool:
+def ask_for_realtime(priority: int = PRIORITY) -> bool:
     """Let the calling thread, and threads it starts, run before ordinary ones.
 
     Linux allows it to root and to users with an rtprio limit (/etc/security/limits.d). The kernel
@@ -18,7 +18,7 @@ def ask_for_realtime() -> bool:
     if not hasattr(os, 'sched_setscheduler'):           # not Linux
         return False
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
     except PermissionError:
         return False
     return True

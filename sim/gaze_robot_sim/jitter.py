@@ -15,7 +15,7 @@ from gaze_robot.control.latency import ahead
 from gaze_robot.drivers.registry import make_driver
 from gaze_robot.errors import GazeRobotError
 from gaze_robot.nodes._head import Head
-from gaze_robot.nodes._realtime import ask_for_realtime
+from gaze_robot.nodes._realtime import ask_for_realtime, PRIORITY
 from gaze_robot.optional import available
 from gaze_robot.types import PanTiltCommand, PanTiltLimits
 
@@ -108,8 +108,8 @@ def _swing(time_s: float, limits: PanTiltLimits) -> PanTiltCommand:
 
 
 def _serve(port: Connection, end: Any) -> None:
-    """Emulated servos: real ones do not wait for a processor either."""
-    ask_for_realtime()
+    """Emulated servos: real ones do not wait for a processor, so these go before the head loop."""
+    ask_for_realtime(PRIORITY + 1)
     from gaze_robot.emulators.dynamixel import DynamixelEmulator
     with DynamixelEmulator() as servos:
         port.send(servos.port)
