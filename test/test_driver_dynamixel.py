@@ -160,7 +160,8 @@ def test_limits_in_the_servos_registers_narrow_ours(servos):
 
 
 @pytest.mark.parametrize('register, value, says', [
-    ((0, 2), 350, 'model 350'), ((10, 1), 4, 'Drive Mode'), ((70, 1), 32, 'overload')])
+    ((0, 2), 350, 'model 350'), ((68, 1), 1, 'Status Return Level'),
+    ((10, 1), 4, 'Drive Mode'), ((70, 1), 32, 'overload')])
 def test_servos_that_do_not_fit_are_refused(servos, register, value, says):
     servos.servos[2].put(*register, value)
     with pytest.raises(DriverError, match=says), driver_of(servos):

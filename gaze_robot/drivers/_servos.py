@@ -57,6 +57,11 @@ class Scale:
         return rows
 
 
+def signed(data: bytes) -> int:
+    """Little-endian two's complement."""
+    return int.from_bytes(data, 'little', signed=True)
+
+
 def check_ids(ids: Sequence[int], most: int) -> tuple[int, int]:
     """The ids of the pan and the tilt servo.
 
