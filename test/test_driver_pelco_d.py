@@ -212,3 +212,20 @@ def test_settings_the_head_cannot_follow_are_refused(options, says):
 def test_a_port_in_use_is_refused_by_name(wire):
     with driver_of(wire), pytest.raises(DriverConnectionError, match='used by another program'):
         driver_of(wire).connect()
+
+
+def test_a_program_that_does_not_call_finds_the_head_stopped_and_goes_on():
+    """Real time."""
+    with PelcoDEmulator(full_speed=FULL) as emulator, driver_of(emulator) as head:
+        head.command(PanTiltCommand(0.9, 0.0))
+        end_s = time.monotonic() + 20
+        while emulator.told[-1][1:] != (0.0, 0.0) or len(emulator.told) < 3:
+            assert time.monotonic() < end_s
+            time.sleep(0.02)
+        assert head.left_alone == 1
+        assert emulator.pan.position < 0.9
+        head.read()
+        assert head.health()['left alone'] == 1
+        while head.read().pan_rad < 0.8:
+            assert time.monotonic() < end_s
+            time.sleep(0.01)

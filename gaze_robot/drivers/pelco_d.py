@@ -2,13 +2,17 @@
 
 The protocol knows no acceleration, no acknowledgement and no time-out: **a head whose program dies
 keeps turning**; set the head's own limit stops. The loop runs in `read` and `command`: call one of
-them 20 times a second or more while the head moves.
+them 20 times a second or more while the head moves. A program that lives but does not call for
+half a second (`ALONE_S`) finds the head stopped; it goes on with the next call.
 
 Source: Pelco, 'D Protocol Manual', rev 5.2.
 """
 
 from collections.abc import Callable, Sequence
+import contextlib
 import math
+import threading
+import time
 
 import numpy as np
 
@@ -24,6 +28,7 @@ QUERIES = ((0x51, 0x59), (0x53, 0x5B))
 """Ask for, answer with: pan, tilt; hundredths of a degree."""
 FASTEST = 63
 REPEAT_S = 0.5
+ALONE_S = 0.5
 
 
 class PelcoDDriver(LinkedDriver):
@@ -70,19 +75,46 @@ class PelcoDDriver(LinkedDriver):
         self._queried_s, self._axis = -math.inf, 0
         self._told_s = -math.inf
         self._port: SerialPort | None = None
+        self._lock = threading.RLock()
+        self._called_s = 0.0
+        self._closing = threading.Event()
+        self._guard: threading.Thread | None = None
+        self.left_alone = 0
+        """How often the head was stopped because nobody called."""
 
     def _open(self) -> None:
         self._port = SerialPort(self.port, self._baud_rate, self._timeout_s)
         self._halt()
         for axis in (0, 1) if self._query else ():
             self._loop.correct(axis, self._ask_position(axis))
+        self._closing.clear()
+        self._guard = threading.Thread(target=self._watch, daemon=True, name='Pelco-D guard')
+        self._guard.start()
 
     def _close(self) -> None:
+        self._closing.set()
+        if self._guard is not None:
+            self._guard.join()
+            self._guard = None
         port, self._port = self._port, None
         if port is not None:
             port.close()
 
+    def _watch(self) -> None:
+        """Stop a turning head that nobody looks after, by the machine's own time."""
+        while not self._closing.wait(0.1):
+            with self._lock, contextlib.suppress(OSError):      # told by the next call
+                late_s = time.monotonic() - self._called_s
+                if late_s > ALONE_S and self._loop.told.any():
+                    self._write(0, 0, 0)
+                    self._loop.tell(np.zeros(2), self._clock())
+                    self.left_alone += 1
+
     def _measure(self) -> PanTiltState:
+        with self._lock:
+            return self._look()
+
+    def _look(self) -> PanTiltState:
         now_s = self._clock()
         if self._query and not 0.0 <= now_s - self._queried_s < self._query_every_s:
             axis = 1 - self._axis
@@ -94,22 +126,26 @@ class PelcoDDriver(LinkedDriver):
         return self._loop.pose(now_s)
 
     def _send(self, goal: PanTiltCommand) -> None:
-        now_s = self._clock()
-        self._loop.aim(goal, now_s)
-        self._drive(now_s)
+        with self._lock:
+            now_s = self._clock()
+            self._loop.aim(goal, now_s)
+            self._drive(now_s)
 
     def _halt(self) -> None:
-        self._write(0, 0, 0)
-        self._loop.halt(self._clock())
+        with self._lock:
+            self._write(0, 0, 0)
+            self._loop.halt(self._clock())
 
     def _failed(self) -> None:
         self._halt()
 
     def _vitals(self) -> dict[str, float | str]:
-        return {'position': 'asked for' if self._query else 'dead reckoning'}
+        return {'position': 'asked for' if self._query else 'dead reckoning',
+                'left alone': self.left_alone}
 
     def _drive(self, now_s: float) -> None:
         """Tell the head its speed where it changes, and again now and then while it turns."""
+        self._called_s = time.monotonic()
         speed = self._loop.plan(now_s)
         again = speed.any() and not 0.0 <= now_s - self._told_s < REPEAT_S
         if again or not np.array_equal(speed, self._loop.told):

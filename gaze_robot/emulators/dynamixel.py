@@ -25,13 +25,21 @@ TICKS_S, TICKS_S2 = 0.229 * 4096 / 60, 214.577 * 4096 / 3600
 """One step of profile velocity and acceleration, in ticks per second (squared)."""
 
 
+def _crc_of_byte(byte: int) -> int:
+    crc = byte << 8
+    for _ in range(8):
+        crc = (crc << 1 ^ 0x8005 if crc & 0x8000 else crc << 1) & 0xFFFF
+    return crc
+
+
+_CRC = [_crc_of_byte(byte) for byte in range(256)]
+
+
 def crc16(data: bytes) -> int:
     """CRC-16 with polynomial 0x8005, start 0, not reflected (e-Manual, 'CRC calculation')."""
     crc = 0
     for byte in data:
-        crc ^= byte << 8
-        for _ in range(8):
-            crc = (crc << 1 ^ 0x8005 if crc & 0x8000 else crc << 1) & 0xFFFF
+        crc = (crc << 8 & 0xFFFF) ^ _CRC[crc >> 8 ^ byte]
     return crc
 
 
