@@ -13,6 +13,7 @@ CORE, SIM = ROOT / 'gaze_robot', ROOT / 'sim' / 'gaze_robot_sim'
 
 NUMPY_ONLY = {
     'types.py', 'errors.py', 'geometry.py', 'camera.py', 'config.py', 'schema.py', 'optional.py',
+    'config_head.py',
     'doctor.py', 'cli.py', 'policy/actions.py'}
 TIES_BOTH = {'cli.py', 'bringup.py'}
 """The only core files that may name the simulator, and only inside functions."""
