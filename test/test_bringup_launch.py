@@ -99,7 +99,9 @@ def test_somebody_elses_driver_is_remapped_with_its_camera_info(plan):
     {}, {'camera': 'usb', 'source': '2', 'rate': '15'}, {'camera': 'none'},
     {'camera': 'file', 'source': 'a.mp4', 'eye': 'head', 'enable_at_start': 'false'},
     {'world': 'a.jpg', 'rate': '10', 'movers': '3', 'policy': 'runs/one', 'exemplar': 'cup.png',
-     'image_transport': 'compressed', 'backend': 'sim', 'namespace': 'robot'}])
+     'image_transport': 'compressed', 'backend': 'sim', 'namespace': 'robot'},
+    {'camera': 'usb', 'backend': 'dynamixel', 'port': '/dev/ttyUSB0', 'enable_at_start': 'true'},
+    {'camera': 'none', 'backend': 'trajectory', 'controller': 'head_controller'}])
 def test_every_parameter_it_sets_exists_and_is_in_range(plan, arguments):
     for name, (given, _, _) in plan(**arguments).items():
         known = {key: value for key, value in given.items()
