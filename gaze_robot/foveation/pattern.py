@@ -65,8 +65,7 @@ class FoveationPattern:
 
     @property
     def near_levels(self) -> int:
-        """Number of levels that show things sharply enough to tell look-alikes apart, at least 1.
-        """
+        """Number of levels that are sharp enough to tell look-alikes apart, at least 1."""
         return max(1, sum(fov < _NEAR_FOV_DEG for fov in self.fov_deg))
 
     @property

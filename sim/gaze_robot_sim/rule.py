@@ -19,7 +19,8 @@ class SearchRule:
         Args:
             worth: least candidate score that is better than looking somewhere new nearby; a third
                 of it is better than looking far away.
-            sure: least probability, neighbours included, at which what is near the fixation is centred.
+            sure: least probability, neighbours included, at which what the near levels recognise
+                is centred.
         """
         self.worth, self.sure = worth, sure
 
