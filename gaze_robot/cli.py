@@ -90,6 +90,10 @@ COMMANDS = {
         'draw which parts of a picture the search, or the move chosen, comes from',
         'gaze-robot explain room.png --exemplar thing.png --out explain.png',
         'gaze_robot.explain.command', 'ExplainConfig', 'run_explain'),
+    'bench control': Command(
+        'measure how the head moves: pursuit, saccades, old pictures, jitter of its loop',
+        'gaze-robot bench control --json control.json --picture control.png',
+        'gaze_robot_sim.benchmark_control', 'BenchControlConfig', 'bench_control'),
     'bench encoder': Command(
         'measure what foveation saves: tokens and time beside a uniform view as sharp',
         'gaze-robot bench encoder --json encoder.json',

@@ -172,12 +172,6 @@ class GazeConfig(HeadConfig):
     eye: str = _setting('head', choices=('head', 'picture'))
     """'head': the head turns; 'picture': nothing turns, the fixation moves inside the picture."""
 
-    @property
-    def other_sources(self) -> dict[str, float]:
-        """Weights of the sources besides search, those that are on."""
-        weights = {'people': self.sources_people, 'salience': self.sources_salience}
-        return {name: weight for name, weight in weights.items() if weight > 0}
-
 
 @dataclass(frozen=True)
 class PanTiltConfig(HeadConfig):

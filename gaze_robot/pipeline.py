@@ -13,7 +13,7 @@ from gaze_robot.electronic_eye import moved, picture_limits
 from gaze_robot.errors import CheckpointError, CommandError, ConfigError
 from gaze_robot.explain import best_place, explain, Explanation, watching
 from gaze_robot.foveation import Foveator
-from gaze_robot.gaze_target.priority import error_rad, Fixation, Priority, search_target
+from gaze_robot.gaze_target import priority
 from gaze_robot.geometry import direction_from_pan_tilt, optical_ray
 from gaze_robot.perception import Perception, valid_cells
 from gaze_robot.policy.actions import move
@@ -56,8 +56,8 @@ class GazePipeline:
         self.policy, self._eye = policy, policy.eye
         self.runtime = Choice(TorchRuntime(policy.perception)) if runtime is None else runtime
         policy.perception.keep_tokens(self.config.model_keep)
-        policy.perception.use_sources(self.config.other_sources)
-        self._priority = Priority(self.pattern, self.config.other_sources)
+        policy.perception.use_sources(priority.source_weights(self.config))
+        self._priority = priority.Priority(self.pattern, priority.source_weights(self.config))
         if self.config.debug_explain != 'off':
             with watching(policy.perception.encoder):      # refuses now what it cannot explain
                 pass
@@ -90,7 +90,7 @@ class GazePipeline:
         device = 'cuda' if wanted != 'cpu' and torch.cuda.is_available() else 'cpu'
         policy = load_policy(path, device)
         policy.perception.keep_tokens(config.model_keep)
-        policy.perception.use_sources(config.other_sources)
+        policy.perception.use_sources(priority.source_weights(config))
         return cls(policy, limits, config, choose(
             policy.perception, config.model_runtime, read_export(path, policy), batch=1))
 
@@ -195,7 +195,7 @@ class GazePipeline:
         target = self._target(peak, pose, fixation)
         if target is not None:
             self._sure_s = frame.stamp_s
-        on_target = self._settling.step(error_rad(target, pose), dt_s)
+        on_target = self._settling.step(priority.error_rad(target, pose), dt_s)
         others = self._priority.candidates(maps, valid[0], pose, self.config.confidence_threshold,
                                            target)
         direction, controller = self._decide(percept.tokens, vector, where, pose, fixation)
@@ -209,7 +209,8 @@ class GazePipeline:
                             others, clock.stages_ms)
 
     def _decide(self, tokens: np.ndarray, vector: np.ndarray, where: np.ndarray,
-                pose: PanTiltState, fixation: Fixation | None) -> tuple[np.ndarray, Controller]:
+                pose: PanTiltState, fixation: priority.Fixation | None
+                ) -> tuple[np.ndarray, Controller]:
         """Where to look next, base frame, and who moves the head there."""
         if self._look_at is not None:
             return self._look_at, self._following
@@ -246,7 +247,7 @@ class GazePipeline:
                 and self._last_s is not None
                 and self._last_s - self._sure_s > self.config.target_timeout)
 
-    def _target(self, peak: Peak, pose: PanTiltState, fixation: Fixation | None
+    def _target(self, peak: Peak, pose: PanTiltState, fixation: priority.Fixation | None
                 ) -> GazeTarget | None:
         """What the winning source proposes; None where it is too unsure."""
         if self._look_at is not None:
@@ -255,7 +256,7 @@ class GazePipeline:
             target = GazeTarget(fixation.direction, fixation.confidence, True, fixation.source)
         elif self._searches:
             place = self._observer.memory.candidates(_EYE, 1)[0]
-            target = search_target(peak.nearby[0], peak.offset_rad[0], (
+            target = priority.search_target(peak.nearby[0], peak.offset_rad[0], (
                 float(place.pan_rad[0]), float(place.tilt_rad[0]), float(place.score[0])), pose)
         else:
             return None

@@ -174,8 +174,8 @@ def test_moving_target_is_pursued_with_its_speed():
         command, mode = controller.step(look(target, -target / 2),
                                         pose(target - 0.05, -target / 2), DT)
     assert mode == 'pursue'
-    assert command.pan_rad_s == pytest.approx(0.9 * 0.4, rel=0.02)
-    assert command.tilt_rad_s == pytest.approx(-0.9 * 0.2, rel=0.02)
+    assert 0.8 * 0.4 < command.pan_rad_s <= 0.9 * 0.4       # what may be noise counts less
+    assert -0.9 * 0.2 <= command.tilt_rad_s < -0.8 * 0.2
 
 
 def test_pursuit_keeps_a_moving_target_within_half_a_degree():

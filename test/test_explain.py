@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip('torch', reason='explanations need torch')
-torch.set_num_threads(1)                        # small work: more threads wait for each other
 
 from gaze_robot.checkpoint import load_policy, make_policy  # noqa: E402
 from gaze_robot.cli import main  # noqa: E402
@@ -26,6 +25,15 @@ from gaze_robot.types import PanTiltState  # noqa: E402
 PATTERN = FoveationPattern((20.0, 45.0, 90.0), (16, 16, 32), (8, 8, 16))
 TINY = EncoderConfig(width=16, depth=3, heads=2, registers=2, patch=8)
 TOKENS = 12
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Work this small: more threads wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope='module')
@@ -301,7 +309,7 @@ def test_tokens_with_large_relevance_are_missed_most():
     from gaze_robot_sim.training.encoder import Glances
     policy = load_policy('')
     network = policy.perception
-    stream = iter(Glances(network.front_end, seed=31, rooms=8, uses=8))
+    stream = iter(Glances(network.pattern, seed=31, rooms=8, uses=8))
     batch = {name: np.stack([row[name] for row in rows]) for rows in [
         [next(stream) for _ in range(64)]] for name in rows[0]}
     with torch.no_grad():
@@ -321,9 +329,11 @@ def test_tokens_with_large_relevance_are_missed_most():
         return chosen[row, cell] - chosen.scatter(1, cell[:, None], -torch.inf).logsumexp(dim=1)
     orders = {method: np.argsort(-explain(network, inputs, score, method), axis=1)
               for method in METHODS}
-    orders['random'] = np.random.default_rng(0).permuted(
-        np.tile(np.arange(network.front_end.tokens), (64, 1)), axis=1)
-    found = areas(policy, inputs, score, orders)
+    every = np.tile(np.arange(network.front_end.tokens), (64, 1))
+    chance = {f'random {seed}': np.random.default_rng(seed).permuted(every, axis=1)
+              for seed in range(4)}
+    found = areas(policy, inputs, score, orders | chance)
+    found['random'] = np.mean([found.pop(name) for name in chance], axis=0)
     means = {name: float(value.mean()) for name, value in found.items()}
     print(means)
     assert means['relevance'] < means['attention']

@@ -35,7 +35,7 @@ class ControllerConfig:
     noise_rad: float = 0.003
     """Standard deviation of the direction that one picture gives, per axis."""
 
-    agility_rad_s2: float = 2.0
+    agility_rad_s2: float = 1.0
     """Standard deviation of the target's acceleration."""
 
     forget_after_s: float = 0.5
@@ -67,8 +67,8 @@ class Controller:
     _STILL_RAD_S = 0.03
     """A target slower than this may be held: it leaves the deadband in 0.1 s, then is pursued."""
 
-    _STILL_SIGMA = 1.5
-    """So may one whose speed is no more than this many of its own standard deviations."""
+    _SURE_SIGMA = 2.0
+    """A speed of no more than this many of its own standard deviations counts as none."""
 
     def __init__(self, limits: PanTiltLimits, config: ControllerConfig | None = None) -> None:
         self.limits = limits
@@ -149,10 +149,11 @@ class Controller:
         if not self.config.pursuit_gain:
             return np.zeros(2), True
         self._tracker.see(np.array(wanted), dt_s)
-        fastest = np.abs(self._tracker.speed).max()
-        still = fastest < max(self._STILL_RAD_S,
-                              self._STILL_SIGMA * self._tracker.speed_deviation)
-        return self.config.pursuit_gain * self._tracker.speed, bool(still)
+        # Noise taken for motion would be led like motion: small speeds count less than they are.
+        square = float(self._tracker.speed @ self._tracker.speed)
+        doubt = (self._SURE_SIGMA * self._tracker.speed_deviation) ** 2
+        speed = max(0.0, 1.0 - doubt / max(square, 1e-12)) * self._tracker.speed
+        return self.config.pursuit_gain * speed, bool(np.abs(speed).max() < self._STILL_RAD_S)
 
     def _reachable_pan(self, pan_rad: float, current_rad: float) -> float:
         """The same direction, whole turns away, that the head can best reach.

@@ -35,6 +35,9 @@ class LinkedDriver:
     kind = 'head'
     """Name in messages."""
 
+    streams = False
+    """Whether it is sent setpoints at every tick of the head loop, or goals."""
+
     has_torque = False
     """Whether the motors' power can be switched."""
 
@@ -153,6 +156,9 @@ class LinkedDriver:
         """Bring the head to rest."""
         raise NotImplementedError
 
+    def _failed(self) -> None:
+        """Do what is safe when answers stay away: a head that turns until told otherwise stops."""
+
     def _part(self) -> None:
         """Say goodbye in order, while the link still works."""
 
@@ -205,6 +211,8 @@ class LinkedDriver:
             except OSError as error:
                 self._drop(error)
                 raise DriverConnectionError(self._broken) from error
+        with contextlib.suppress(OSError):              # what broke is told below
+            self._failed()
         raise failure
 
     def _drop(self, error: Exception) -> None:

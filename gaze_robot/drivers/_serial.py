@@ -44,6 +44,8 @@ class SerialPort:
         except (OSError, ValueError) as error:
             raise DriverConnectionError(_why_not(port, error)) from error
         self.name, self.timeout_s = port, timeout_s
+        self.sent = 0
+        """Bytes written since it was opened, but for those of dynamixel_sdk."""
         self._byte_s = 10.0 / baud_rate
         self._deadline_s = 0.0
         self.latency_ms = _shorten_latency(self._serial, port)
@@ -54,6 +56,7 @@ class SerialPort:
         """Send bytes; what arrived unasked before is forgotten. Raises OSError when unplugged."""
         self.clearPort()
         self._serial.write(data)
+        self.sent += len(data)
 
     def read(self, count: int) -> bytes:
         """Exactly `count` bytes.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import math
 
 from gaze_robot.errors import ConfigError
-from gaze_robot.types import PanTiltCommand, PanTiltLimits
+from gaze_robot.types import PanTiltCommand, PanTiltLimits, PanTiltState
 
 AXES = ('pan', 'tilt')
 
@@ -69,7 +69,7 @@ def check_ids(ids: Sequence[int], most: int) -> tuple[int, int]:
     return int(ids[0]), int(ids[1])
 
 
-def stopping_point(goal: PanTiltCommand, limits: PanTiltLimits) -> tuple[float, float]:
+def stopping_point(goal: PanTiltCommand | PanTiltState, limits: PanTiltLimits) -> tuple[float, float]:
     """Where a head that passes `goal` at its speed would come to rest, braking at the limit.
 
     Sent as the goal of a servo whose profiles end at rest, it makes the servo pass the goal at

@@ -63,7 +63,7 @@ STATUS_EVERY_S = 0.25
 class DynamixelDriver(LinkedDriver):
     """A pan and a tilt servo. Motor angle 0 is the middle of the servo's turn, 2048 ticks."""
 
-    kind, has_torque = 'Dynamixel', True
+    kind, has_torque, streams = 'Dynamixel', True, True
 
     def __init__(self, port: str, ids: Sequence[int] = (1, 2), baud_rate: int = 0,
                  limits: PanTiltLimits | None = None,
@@ -111,14 +111,10 @@ class DynamixelDriver(LinkedDriver):
         self._bus = self._sdk.PacketHandler(2.0)
         self._port = SerialPort(self.port, self._baud_rate, self._timeout_s)
         self._groups = {}
-        self._exchange_opening(self._prepare)
-
-    def _exchange_opening(self, action: Callable[[], None]) -> None:
-        """Once more where the first bytes of a port just opened were garbled."""
         with contextlib.suppress(DriverTimeoutError, DriverProtocolError):
-            action()
+            self._prepare()
             return
-        action()
+        self._prepare()         # the first bytes of a port just opened may be garbled
 
     def _prepare(self) -> None:
         for number in self.ids:
@@ -168,21 +164,19 @@ class DynamixelDriver(LinkedDriver):
         before_s = self._clock()
         rows = self._sync_read(Register.VELOCITY, 8)
         now_s = 0.5 * (before_s + self._clock())
-        speed = [SCALE.velocity * signed(row[:4]) for row in rows]
-        angle = [SCALE.angle(signed(row[4:8])) for row in rows]
+        pan, tilt = (SCALE.angle(signed(row[4:8])) for row in rows)
+        pan_s, tilt_s = (SCALE.velocity * signed(row[:4]) for row in rows)
         if not 0.0 <= now_s - self._status_at_s < STATUS_EVERY_S:
             self._check_status()
             self._status_at_s = now_s
-        return PanTiltState(*angle, *speed, now_s)
+        return PanTiltState(pan, tilt, pan_s, tilt_s, now_s)
 
     def _send(self, goal: PanTiltCommand) -> None:
         self._write_goals(stopping_point(goal, self.limits))
 
     def _halt(self) -> None:
         if self.torque:
-            pose = self._measure()
-            self._write_goals(stopping_point(PanTiltCommand(
-                pose.pan_rad, pose.tilt_rad, pose.pan_rad_s, pose.tilt_rad_s), self.limits))
+            self._write_goals(stopping_point(self._measure(), self.limits))
 
     def _switch(self, on: bool) -> None:
         if on:

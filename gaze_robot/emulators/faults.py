@@ -18,16 +18,17 @@ class Faults:
 
     def spoil(self, answer: bytes) -> bytes:
         """An answer as it leaves on the wire."""
-        if answer and self._take('silent'):
+        if answer and self.take('silent'):
             return b''
-        if answer and self._take('drop_byte'):
+        if answer and self.take('drop_byte'):
             middle = len(answer) // 2
             return answer[:middle] + answer[middle + 1:]
-        if answer and self._take('bad_checksum'):
+        if answer and self.take('bad_checksum'):
             return answer[:-1] + bytes([answer[-1] ^ 0xFF])
         return answer
 
-    def _take(self, name: str) -> bool:
+    def take(self, name: str) -> bool:
+        """Whether this fault is due now; counts it down."""
         left: int = getattr(self, name)
         if left > 0:
             setattr(self, name, left - 1)

@@ -175,7 +175,7 @@ def _notes(explanation: Explanation, answer: dict[str, Any]) -> list[str]:
                      * explanation.front_end.token_side, 1)
     groups = [(size, float(explanation.shares[sizes == size].sum()), int((sizes == size).sum()))
               for size in np.unique(sizes)]
-    lines = ['largest shares: ' + '; '.join(_words(row) for row in explanation.top(3))]
+    lines = [f'share of {_words(row)}' for row in explanation.top(3)]
     if len(groups) <= 6:
         lines.append('by width of token: ' + '; '.join(
             f'{size:g} deg: {share:.0%} ({count} tokens)' for size, share, count in groups))

@@ -14,7 +14,9 @@ import math
 
 import numpy as np
 
+from gaze_robot.config import GazeConfig
 from gaze_robot.foveation import FoveationPattern
+from gaze_robot.gaze_target.evidence import CELLS
 from gaze_robot.geometry import (
     angle_between,
     base_from_optical,
@@ -71,7 +73,11 @@ class Priority:
     def __init__(self, pattern: FoveationPattern, weights: Mapping[str, float]) -> None:
         """Take the weights of the sources, 0 or more; those of 0 are left out."""
         self.weights = {name: weight for name, weight in weights.items() if weight > 0}
-        self.half = np.array([pattern.half_tangent(level) for level in range(pattern.levels)])
+        steps = (np.arange(CELLS) + 0.5) / CELLS * 2 - 1
+        x, y = np.meshgrid(steps, steps)
+        optical = np.stack([np.stack([x * half, y * half, np.ones_like(x)], axis=-1) for half in (
+            pattern.half_tangent(level) for level in range(pattern.levels))])
+        self._optical = optical / np.linalg.norm(optical, axis=-1, keepdims=True)
         self.reset()
 
     def reset(self) -> None:
@@ -88,14 +94,9 @@ class Priority:
         return np.asarray(sum(weight / total * maps[name]
                               for name, weight in self.weights.items()))
 
-    def rays(self, pose: PanTiltState, cells: int) -> np.ndarray:
+    def rays(self, pose: PanTiltState) -> np.ndarray:
         """Base-frame unit directions of all cells, (L, C, C, 3)."""
-        steps = (np.arange(cells) + 0.5) / cells * 2 - 1
-        x, y = np.meshgrid(steps, steps)
-        ahead = np.ones_like(x)
-        optical = np.stack([np.stack([x * half, y * half, ahead], axis=-1) for half in self.half])
-        optical /= np.linalg.norm(optical, axis=-1, keepdims=True)
-        return optical @ base_from_optical(pose.pan_rad, pose.tilt_rad).T
+        return self._optical @ base_from_optical(pose.pan_rad, pose.tilt_rad).T
 
     def free(self, rays: np.ndarray, now_s: float) -> np.ndarray:
         """How little a place is inhibited, (...) in [0, 1], for directions (..., 3)."""
@@ -124,7 +125,7 @@ class Priority:
         self._left = [(place, left_s) for place, left_s in self._left
                       if now_s - left_s < INHIBITED_S]
         plain = np.where(valid, self.combine(maps), 0.0)
-        rays = self.rays(pose, plain.shape[-1])
+        rays = self.rays(pose)
         plain = plain * _reachable(rays, pose, limits)
         gaze = direction_from_pan_tilt(pose.pan_rad, pose.tilt_rad)
         if self._fixation is not None:
@@ -184,8 +185,10 @@ class Priority:
         Args:
             least: probability of a person at least; salience is none and needs no such thing.
         """
-        found = []
-        rays = self.rays(pose, valid.shape[-1]).reshape(-1, 3)
+        found: list[GazeTarget] = []
+        if not self.weights:
+            return found
+        rays = self.rays(pose).reshape(-1, 3)
         for name in self.weights:
             shown = np.where(valid, maps[name], 0.0).reshape(-1)
             if winner is not None and winner.source == name:
@@ -197,6 +200,12 @@ class Priority:
                 found.append(GazeTarget(rays[best], float(min(1.0, shown[best])), True, name))
                 shown[rays @ rays[best] > math.cos(_APART_RAD)] = 0.0
         return found
+
+
+def source_weights(config: GazeConfig) -> dict[str, float]:
+    """Weights of the sources besides search, those that are on."""
+    weights = {'people': config.sources_people, 'salience': config.sources_salience}
+    return {name: weight for name, weight in weights.items() if weight > 0}
 
 
 def search_target(near: np.ndarray, offset_rad: np.ndarray, remembered: tuple[float, ...],
