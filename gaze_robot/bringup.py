@@ -69,7 +69,11 @@ class BringupConfig:
     inside its picture; 'auto': head with the simulated world or a real backend, else picture."""
 
     backend: str | None = None
-    """Driver of the head; sim without one here or in the file."""
+    """Driver of the head: sim, dynamixel, feetech, pelco_d, onvif or trajectory; sim without one
+    here or in the file. All but sim wait for ~/torque_enable unless enable_at_start is true."""
+
+    port: str | None = None
+    """Where that head is: a serial device, or a camera's address."""
 
     policy: str | None = None
     """Folder of a checkpoint; empty: the weights shipped with the package."""
@@ -158,7 +162,7 @@ def parameters(config: BringupConfig) -> dict[str, dict[str, Any]]:
         'gaze': {'exemplar': config.exemplar, 'model.path': config.policy,
                  'eye': None if config.eye == 'auto' else config.eye,
                  'image_transport': config.image_transport},
-        'pan_tilt': {'backend': config.backend},
+        'pan_tilt': {'backend': config.backend, 'port': config.port},
         'world': {'world': config.world, 'seed': config.seed, 'movers': config.movers},
         'camera': {'source': config.source or None},
     }

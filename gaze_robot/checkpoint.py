@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 import torch
 
 from gaze_robot import __version__
+from gaze_robot.backbones.backbone import BackboneConfig
 from gaze_robot.encoder import EncoderConfig
 from gaze_robot.errors import CheckpointError, ConfigError
 from gaze_robot.foveation import FoveationPattern, FrontEnd, make_front_end
@@ -40,28 +41,36 @@ class Policy:
     """Origin: seed, command, commit, metrics."""
 
 
-def make_policy(front_end: FrontEnd | FoveationPattern, encoder: EncoderConfig,
+def make_policy(front_end: FrontEnd | FoveationPattern, encoder: EncoderConfig | BackboneConfig,
                 discrete: bool = True) -> Policy:
-    """Untrained weights from torch's current random state; a pattern alone means a pyramid."""
+    """Untrained weights from torch's current random state, but those of a backbone.
+
+    Raises:
+        ConfigError, CheckpointError: see `PerceptionNetwork`.
+    """
     perception = PerceptionNetwork(front_end, encoder)
-    eye = EyePolicy(perception.front_end.tokens, encoder.width, vector_size(perception.pattern),
-                    discrete)
+    eye = EyePolicy(perception.front_end.tokens, perception.encoder.config.width,
+                    vector_size(perception.pattern), discrete)
     return Policy(perception.eval(), eye.eval(), {})
 
 
 def save_policy(path: str | Path, policy: Policy) -> None:
-    """Write a checkpoint; the folder appears whole or not at all."""
+    """Write a checkpoint; the folder appears whole or not at all.
+
+    A frozen backbone is named with the hashes of its files, not copied.
+    """
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
     tensors = {f'perception.{name}': tensor
-               for name, tensor in policy.perception.state_dict().items()}
+               for name, tensor in policy.perception.learned_state().items()}
     if policy.eye is not None:
         tensors.update({f'eye.{name}': tensor for name, tensor in policy.eye.state_dict().items()})
     weights = path / (WEIGHTS + '.part')
     front_end = policy.perception.front_end
     model = {'pattern': dataclasses.asdict(front_end.pattern),
              'front_end': {'name': front_end.name, 'config': front_end.config},
-             'encoder': dataclasses.asdict(policy.perception.encoder.config),
+             'encoder': {name: value for name, value in dataclasses.asdict(
+                 policy.perception.encoder.config).items() if name != 'folder'},
              'eye': None if policy.eye is None else {'discrete': policy.eye.discrete}}
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
               weights, metadata={'model': json.dumps(model)})
@@ -78,7 +87,8 @@ def load_policy(path: str | Path = '', device: str = 'cpu') -> Policy:
     """Read a checkpoint; '' is the one shipped with the package, a run directory its policy.
 
     Raises:
-        CheckpointError: missing, altered, of another format, or with keys that do not fit.
+        CheckpointError: missing, altered, of another format, or with keys that do not fit; or
+            the backbone that it names is not in the weight store, or another than it was.
     """
     path = Path(path) if path else SHIPPED
     if (path / 'policy' / META).is_file():
@@ -92,18 +102,19 @@ def load_policy(path: str | Path = '', device: str = 'cpu') -> Policy:
             'again')
     _check_model(path, meta)
     try:
-        policy = make_policy(_front_end(meta),
-                             from_mapping(EncoderConfig, meta['encoder']),
+        policy = make_policy(_front_end(meta), _encoder(meta),
                              bool((meta.get('eye') or {}).get('discrete', True)))
         tensors = load_file(path / WEIGHTS, device=device)
+    except CheckpointError as error:
+        raise CheckpointError(f'{path} needs its backbone: {error}') from error
     except (ConfigError, SafetensorError, KeyError, TypeError) as error:
         raise CheckpointError(f'{path} cannot be read: {error}') from error
     eye = None if meta.get('eye') is None else policy.eye
     if any(name.startswith('perception.people.') for name in tensors):
         policy.perception.add_people()                   # optional: see `train people`
-    _load(policy.perception, tensors, 'perception.', path)
+    _load(policy.perception, policy.perception.learned_state(), tensors, 'perception.', path)
     if eye is not None:
-        _load(eye, tensors, 'eye.', path)
+        _load(eye, eye.state_dict(), tensors, 'eye.', path)
         eye.to(device)
     return Policy(policy.perception.to(device), eye, meta)
 
@@ -116,6 +127,16 @@ def _front_end(meta: Mapping[str, Any]) -> FrontEnd:
         raise ConfigError(f'front_end holds a name and a config, got {given!r}')
     return make_front_end(given['name'], from_mapping(FoveationPattern, meta['pattern']),
                           given['config'])
+
+
+def _encoder(meta: Mapping[str, Any]) -> EncoderConfig | BackboneConfig:
+    """The size of our own encoder, or which backbone: only that has a name."""
+    given = meta['encoder']
+    if 'name' not in given:
+        return from_mapping(EncoderConfig, given)
+    if not given.get('sha256') or 'folder' in given:
+        raise ConfigError('a backbone is named with the hashes of its files and without a folder')
+    return from_mapping(BackboneConfig, given)
 
 
 def _check_model(path: Path, meta: Mapping[str, Any]) -> None:
@@ -153,9 +174,9 @@ def _read_meta(path: Path) -> dict[str, Any]:
     return meta
 
 
-def _load(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], prefix: str, path: Path
-          ) -> None:
-    own = module.state_dict()
+def _load(module: torch.nn.Module, own: Mapping[str, torch.Tensor],
+          tensors: Mapping[str, torch.Tensor], prefix: str, path: Path) -> None:
+    """Fill a module's `own` tensors: these, all of them, and no others."""
     given = {name[len(prefix):]: tensor for name, tensor in tensors.items()
              if name.startswith(prefix)}
     wrong = ([f'missing {prefix}{name}' for name in own.keys() - given.keys()]
@@ -167,7 +188,7 @@ def _load(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], prefix: 
                 if not tensor.isfinite().all()])
     if wrong:
         raise CheckpointError(f'{path} does not fit: {"; ".join(sorted(wrong))}')
-    module.load_state_dict(given)
+    module.load_state_dict(given, strict=False)          # `own` may leave out a backbone
 
 
 def _sha256(path: Path) -> str:

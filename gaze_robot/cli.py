@@ -13,7 +13,7 @@ import math
 import os
 from pathlib import Path
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, get_origin, get_type_hints
 
 from gaze_robot import __version__
 from gaze_robot.errors import ConfigError, GazeRobotError
@@ -70,6 +70,10 @@ COMMANDS = {
         'film some episodes of an environment: what the eye sees, the truth, the reward',
         'gaze-robot sim watch Search-v0 --policy oracle --out watch.mp4',
         'gaze_robot_sim.watch', 'WatchConfig', 'watch'),
+    'emulate': Command(
+        'be a head on a wire, without hardware: dynamixel, feetech, pelco_d or onvif',
+        'gaze-robot emulate dynamixel --duration 60',
+        'gaze_robot.emulators.command', 'EmulateConfig', 'emulate'),
     'export': Command(
         'write perception as a graph for ONNX Runtime or OpenVINO, checked against torch',
         'gaze-robot export --out runs/exported',
@@ -163,7 +167,7 @@ def _run(name: str, argv: list[str]) -> int:
     command = COMMANDS[name]
     tyro = require('tyro')
     module = require(command.module)
-    config: Any = getattr(module, command.config)
+    config: Any = _naming_required(getattr(module, command.config))
     options = dataclasses.make_dataclass('Options', [
         ('config', Annotated[config, tyro.conf.arg(name='')]),
         ('json', Annotated[Path | None, tyro.conf.arg(
@@ -178,6 +182,23 @@ def _run(name: str, argv: list[str]) -> int:
     _show(result)
     _write(parsed.json, result)
     return 0
+
+
+def _naming_required(config: type) -> type:
+    """The same options, where those without a default are called by their name in the help."""
+    tyro = require('tyro')
+    required = [field.name for field in dataclasses.fields(config)
+                if field.default is field.default_factory is dataclasses.MISSING]
+    named = []
+    for name in required:
+        kind = get_type_hints(config)[name]
+        if kind is str:
+            named.append((name, Annotated[str, tyro.conf.arg(metavar=name.upper())]))
+        elif get_origin(kind) is tuple:
+            one = f'[{name.upper().removesuffix("S")} ...]'
+            named.append((name, Annotated[kind, tyro.conf.arg(metavar=one)]))
+    return dataclasses.make_dataclass(config.__name__, named, bases=(config,), frozen=True
+                                      ) if named else config
 
 
 def _doctor(argv: list[str]) -> int:

@@ -178,7 +178,48 @@ class PanTiltConfig(HeadConfig):
     """Settings of pan_tilt_node: the head and what it may do."""
 
     backend: str = 'sim'
-    """Which driver moves the head."""
+    """Which driver moves the head: sim, dynamixel, feetech, pelco_d, onvif or trajectory; see
+    docs/heads."""
+
+    port: str = ''
+    """Where the head is: a serial device, /dev/serial/by-id/...; for onvif the address of the
+    camera's device service, http://HOST/onvif/device_service."""
+
+    baud_rate: int = _setting(0, min=0, max=4_500_000)
+    """Bits per second of a serial port; 0: the backend's own, 1000000 for servos, 9600 for
+    pelco_d."""
+
+    ids: tuple[int, int] = _setting((1, 2), min=0, max=255)
+    """Ids of the pan and the tilt servo; for pelco_d the first is the head's address."""
+
+    bus_watchdog_ms: int = _setting(200, min=0, max=2540)
+    """With dynamixel: a servo that hears nothing for so long stops by itself, milliseconds; 0:
+    never."""
+
+    answer_timeout: float = _setting(0.0, min=0.0, max=5.0)
+    """How long a head may take to answer, seconds; 0: the backend's own, 0.02 for servos."""
+
+    extended_position: bool = False
+    """With dynamixel: several turns instead of one."""
+
+    position_query: bool = False
+    """With pelco_d: whether the head answers where it is; if not, it is reckoned."""
+
+    full_speed: tuple[float, float] = _setting((0.7, 0.35), min=1e-3, max=50.0)
+    """With pelco_d and onvif: pan and tilt speed at full command, rad/s; measure it."""
+
+    full_range: tuple[float, float] = _setting((3.1416, 1.5708), min=1e-3, max=12.6)
+    """With onvif: pan and tilt at position 1 of the camera's own scale, radians."""
+
+    user: str = ''
+    """With onvif: name of a user of the camera; the password comes from the environment variable
+    GAZE_ROBOT_PASSWORD."""
+
+    controller: str = 'joint_trajectory_controller'
+    """With trajectory: name of the controller, which listens to CONTROLLER/joint_trajectory."""
+
+    torque_off_on_shutdown: bool = False
+    """Whether the motors go limp when the node ends; otherwise they hold still."""
 
     direction: tuple[int, int] = _setting((1, 1), choices=(1, -1))
     """Per joint, -1 where the motor turns against REP 103 (pan left, tilt down positive)."""

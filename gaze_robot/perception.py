@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from gaze_robot.backbones.backbone import Backbone, BackboneConfig, load_backbone
 from gaze_robot.encoder import (
     Cutter,
     EncoderConfig,
@@ -40,8 +41,18 @@ from gaze_robot.types import Exemplar
 class PerceptionNetwork(nn.Module):
     """The weights of perception: one encoder, and heads that all read its tokens."""
 
-    def __init__(self, front_end: FrontEnd | FoveationPattern, encoder: EncoderConfig) -> None:
-        """Make untrained weights; a pattern alone means the pyramid front end."""
+    def __init__(self, front_end: FrontEnd | FoveationPattern,
+                 encoder: EncoderConfig | BackboneConfig) -> None:
+        """Make untrained weights, or read a backbone's from the weight store under new heads.
+
+        Args:
+            front_end: a pattern alone means the pyramid.
+            encoder: a size of the package's own encoder, or which backbone.
+
+        Raises:
+            ConfigError: front end and encoder do not fit, or there is no such backbone.
+            CheckpointError: the backbone's files are missing or not those that are wanted.
+        """
         super().__init__()
         if isinstance(front_end, FoveationPattern):
             front_end = PyramidFrontEnd(front_end)
@@ -54,9 +65,11 @@ class PerceptionNetwork(nn.Module):
             raise ConfigError(f'windows {pattern.window} must be multiples of {CELLS}, the '
                               "heatmap's cells")
         self.front_end, self.pattern = front_end, pattern
-        self.encoder = FoveatedViT(encoder)
+        self.encoder: FoveatedViT | Backbone = (
+            FoveatedViT(encoder) if isinstance(encoder, EncoderConfig)
+            else load_backbone(encoder, pattern.half_tangent(pattern.levels - 1)))
         self.cut = Cutter(front_end)
-        self.search = SearchHead(encoder.width, front_end)
+        self.search = SearchHead(self.encoder.config.width, front_end)
         self.salience = Salience()
         self.people: PeopleHead | None = None
         self.sources: frozenset[str] = frozenset()
@@ -64,6 +77,13 @@ class PerceptionNetwork(nn.Module):
 
         self.layout = TokenLayout.of(front_end)
         self.budget: TokenBudget | None = None
+
+    def learned_state(self) -> dict[str, torch.Tensor]:
+        """`state_dict` without a frozen backbone, whose weights the weight store keeps."""
+        state = self.state_dict()
+        if not isinstance(self.encoder, Backbone) or not self.encoder.config.frozen:
+            return state
+        return {name: tensor for name, tensor in state.items() if not name.startswith('encoder.')}
 
     def keep_tokens(self, keep: float, heads: Iterable[int] = ()) -> None:
         """Let only this share of the tokens through all blocks; 1 is all.

@@ -9,6 +9,7 @@ from gaze_robot.camera import CameraModel
 from gaze_robot.checkpoint import load_policy, Policy
 from gaze_robot.config import GazeConfig
 from gaze_robot.control.controller import Controller, ControllerConfig, Settling
+from gaze_robot.control.pursuit import pursue
 from gaze_robot.electronic_eye import moved, picture_limits
 from gaze_robot.errors import CheckpointError, CommandError, ConfigError
 from gaze_robot.explain import best_place, explain, Explanation, watching
@@ -195,12 +196,14 @@ class GazePipeline:
         target = self._target(peak, pose, fixation)
         if target is not None:
             self._sure_s = frame.stamp_s
-        on_target = self._settling.step(priority.error_rad(target, pose), dt_s)
+        on_target = self._settling.step(error := priority.error_rad(target, pose), dt_s)
         others = self._priority.candidates(maps, valid[0], pose, self.config.confidence_threshold,
                                            target)
         direction, controller = self._decide(percept.tokens, vector, where, pose, fixation)
         clock.lap('decide')
-        command, mode = controller.step(direction, pose, dt_s)
+        watching = None if controller is self._following else self._following
+        direction, command, mode = pursue(watching, target, error, pose, dt_s) or (
+            direction, *controller.step(direction, pose, dt_s))
         if self.config.eye == 'picture':
             self._inside = moved(pose, np.array([command.pan_rad, command.tilt_rad]), frame.camera,
                                  self._eye_limits, dt_s, frame.stamp_s)
@@ -240,9 +243,7 @@ class GazePipeline:
 
     @property
     def _lost(self) -> bool:
-        """A target that had been found is gone for longer than `target_timeout`, and the
-        configuration says not to search for it again.
-        """
+        """A target found before is gone for longer than `target_timeout`, not to be searched."""
         return (self.config.on_target_lost != 'search' and self._sure_s is not None
                 and self._last_s is not None
                 and self._last_s - self._sure_s > self.config.target_timeout)

@@ -36,7 +36,13 @@ ARGUMENTS = [
     ('autostart', 'true', 'Configure and activate the lifecycle nodes without a manager.', YES_NO),
     ('log_level', 'info', 'debug, info, warn, error or fatal.', None),
     ('use_respawn', 'false', 'Start a node again 2 s after it died.', YES_NO),
-    ('backend', '', "Which head; empty: the parameter file's (sim).", None),
+    ('backend', '', "Which head; empty: the parameter file's (sim). trajectory: joints behind a "
+     'JointTrajectoryController of ros2_control.',
+     ['', 'sim', 'dynamixel', 'feetech', 'pelco_d', 'onvif', 'trajectory']),
+    ('port', '', "Where that head is: a serial device or a camera's address; empty: the parameter "
+     "file's.", None),
+    ('controller', '', 'backend:=trajectory: name of the controller; empty: the parameter '
+     "file's (joint_trajectory_controller).", None),
     ('camera', 'sim', 'sim: the simulator; usb; file: a video, picture or folder; none: a camera '
      'driver of your own.', ['sim', 'usb', 'file', 'none']),
     ('image_topic', 'image_raw', "The camera's topic; its camera_info is taken from beside it.",
@@ -56,8 +62,8 @@ ARGUMENTS = [
     ('eye', '', 'head: the head turns; picture: nothing turns, the fixation moves inside the '
      'picture. Empty: head with camera:=sim or a real backend, else picture.',
      ['', 'head', 'picture']),
-    ('enable_at_start', '', 'Obey commands from the start (a gate in software: motors are powered '
-     'either way); empty: yes in simulation, no on hardware.', FROM_FILE),
+    ('enable_at_start', '', 'Power the motors and obey commands from the start; empty: yes in '
+     'simulation, no on hardware.', FROM_FILE),
     ('viewer', 'false', 'The page to watch: this version has none, true only says so.', YES_NO),
 ]
 
@@ -120,7 +126,8 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                                'gaze/debug_image with rqt_image_view'))
     if eye == 'head':
         actions.append(_node(argument, 'pan_tilt', autostart=True, parameters={
-            'backend': argument['backend'] or None,
+            'backend': argument['backend'] or None, 'port': argument['port'] or None,
+            'controller': argument['controller'] or None,
             'enable_at_start': _truth(argument['enable_at_start'])}))
     actions.append(_node(argument, 'gaze', autostart=True, remappings=_camera_topics(argument),
                          parameters={

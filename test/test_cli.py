@@ -107,6 +107,16 @@ def test_help_of_a_command_shows_its_example_and_options(
         assert wanted in text
 
 
+@pytest.mark.parametrize('command, usage', [
+    ('explain', 'PICTURE'), ('weights pull', '[NAME ...]'), ('weights verify', '[NAME ...]'),
+    ('sim watch', '[ENV]')])
+def test_what_is_given_without_an_option_has_a_name(
+        command: str, usage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main([*command.split(), '--help'])
+    assert usage in ' '.join(capsys.readouterr().out.split('Example:')[0].split())
+
+
 def test_a_wrong_option_ends_with_status_2(counting: None) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(['count', '--upta', '5'])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gaze_robot.control.controller import Controller, ControllerConfig, Settling
+from gaze_robot.control.latency import ahead
 from gaze_robot.control.poses import PoseBuffer
 from gaze_robot.drivers.kinematic import advance
 from gaze_robot.errors import CommandError, ConfigError, DriverError
@@ -164,7 +165,7 @@ def test_target_that_leaves_the_deadband_is_no_longer_held():
     assert controller.step(look(0.001), pose(0.0), DT)[1] == 'hold'
     command, mode = controller.step(look(0.02), pose(0.0), DT)
     assert mode == 'pursue'
-    assert command.pan_rad == pytest.approx(0.02)
+    assert command.pan_rad == pytest.approx(0.02, abs=1e-3)
 
 
 def test_moving_target_is_pursued_with_its_speed():
@@ -333,3 +334,100 @@ def test_refused_step_leaves_the_controller_as_it_was():
 def test_settings_that_make_no_sense_are_refused(wrong, reason):
     with pytest.raises(ConfigError, match=reason):
         ControllerConfig(**wrong)
+
+
+# --- pictures taken during a saccade
+
+
+def flying(pan, speed):
+    """The head at `pan` in the middle of a saccade."""
+    return PanTiltState(pan, 0.0, speed, 0.0)
+
+
+def test_a_smeared_picture_does_not_turn_a_saccade():
+    controller = Controller(LIMITS)
+    goal, _ = controller.step(look(1.0), pose(0.0), DT)
+    smeared, mode = controller.step(look(0.6), flying(0.4, 2.5), DT)
+    assert (smeared, mode) == (goal, 'saccade')
+    landed, _ = controller.step(look(0.9), flying(0.85, 0.2), DT)
+    assert landed.pan_rad == pytest.approx(0.9, abs=5e-3), 'a sharp one corrects it'
+
+
+def test_smeared_pictures_may_be_used_all_the_same():
+    controller = Controller(LIMITS, ControllerConfig(suppress_above_rad_s=0.0))
+    controller.step(look(1.0), pose(0.0), DT)
+    assert controller.step(look(0.6), flying(0.4, 2.5), DT)[0].pan_rad == pytest.approx(0.6)
+
+
+def test_a_saccade_that_never_ends_is_corrected_after_a_while():
+    controller = Controller(LIMITS, ControllerConfig(longest_saccade_s=1.0))
+    controller.step(look(1.0), pose(0.0), DT)
+    pans = [controller.step(look(0.6), flying(0.0, 2.5), 0.1)[0].pan_rad for _ in range(12)]
+    assert pans[:9] == [pytest.approx(1.0)] * 9
+    assert pans[-1] == pytest.approx(0.6)
+
+
+def test_without_a_saccade_a_head_that_turns_sees_all_the_same():
+    """Turned by hand, say: what it sees is all there is."""
+    controller = Controller(LIMITS)
+    controller.step(look(0.05), pose(0.0), DT)
+    assert controller.step(look(0.5), flying(0.0, 2.5), DT)[0].pan_rad == pytest.approx(0.5)
+
+
+def test_what_a_turning_head_sees_counts_less():
+    """Its pose is not known as exactly: dates of pictures are good to some 20 ms only."""
+    controllers = Controller(LIMITS), Controller(LIMITS)
+    for controller in controllers:
+        for _ in range(10):
+            controller.step(look(0.05), pose(0.0), DT)
+    still, turning = (controller.step(look(0.09), flying(0.0, speed), DT)[0].pan_rad
+                      for controller, speed in zip(controllers, (0.0, 2.0)))
+    assert 0.05 < turning < 0.06 < still < 0.09
+
+
+def test_a_saccade_to_a_moving_target_aims_where_it_is_going():
+    controller = Controller(LIMITS)
+    for step in range(30):
+        controller.step(look(0.5 * step * DT), pose(0.5 * step * DT - 0.05), DT)
+    command, mode = controller.step(look(0.5), pose(0.2), DT)
+    assert mode == 'saccade'
+    assert 0.3 < command.pan_rad_s <= 0.9 * 0.5
+    later, _ = controller.step(look(0.5), flying(0.3, 3.0), 0.1)
+    assert later.pan_rad == pytest.approx(0.5 + 0.1 * command.pan_rad_s), 'also unseen'
+
+
+def test_noise_is_not_taken_for_motion():
+    """Led by 0.1 s, a speed made of noise would double the noise."""
+    controller, rng = Controller(LIMITS), np.random.default_rng(2)
+    seen = 0.3 + rng.normal(0.0, 0.003, 60)
+    speeds = [controller.step(look(place), pose(0.25), DT)[0].pan_rad_s for place in seen]
+    assert np.abs(speeds).mean() < 0.01
+
+
+def test_a_target_that_wanders_beyond_the_limit_does_not_make_the_head_chatter():
+    controller, rng = Controller(LIMITS), np.random.default_rng(0)
+    commands = [controller.step(look(2.97 + abs(noise)), pose(2.97), DT)[0]
+                for noise in rng.normal(0.0, 0.02, 60)]
+    assert {command.pan_rad for command in commands} == {2.97}
+    assert all(command.pan_rad_s <= 0 for command in commands)
+
+
+def test_following_its_own_motion_dies_away_also_when_it_is_led():
+    """As above, with a lead as long as the picture is old: the loop's gain stays below 1."""
+    controller, position, velocity = Controller(LIMITS), np.zeros(2), np.array([1.0, 0.0])
+    poses = [(position, velocity)] * 4
+    for _ in range(240):
+        seen = poses[-4]
+        command, _ = controller.step(look(*seen[0]), PanTiltState(*seen[0], *seen[1]), DT)
+        command = ahead(command, 3 * DT, LIMITS)
+        position, velocity = advance(
+            position, velocity, np.array([command.pan_rad, command.tilt_rad]), LIMITS, DT,
+            np.array([command.pan_rad_s, command.tilt_rad_s]))
+        poses.append((position, velocity))
+    assert abs(velocity[0]) < 1e-3
+
+
+@pytest.mark.parametrize('field', ['pan_rad_s', 'tilt_rad_s'])
+def test_a_speed_that_is_not_finite_is_never_a_motion(field):
+    with pytest.raises(CommandError, match='finite'):
+        Controller(LIMITS).step(look(0.5), PanTiltState(0.0, 0.0, **{field: math.nan}), DT)

@@ -65,6 +65,18 @@ def test_a_pose_near_in_time_will_do(stamp_s):
     assert admit(turning_desk(), image(stamp_s), stamp_s).pose is not None
 
 
+def test_a_head_that_was_turning_when_it_fell_silent_gives_no_pose():
+    """Its pose would be 16 degrees off: 3 rad/s for 90 ms."""
+    def admitted(speed):
+        desk = Desk(GazeConfig())
+        for stamp_s in (100.0, 100.01):
+            desk.joints(_messages.joint_state_from_pose(
+                PanTiltState(0.0, 0.0, speed, 0.0, stamp_s)))
+        return admit(desk, image(100.1), 100.1)
+    assert admitted(3.0) == 'no pose'
+    assert admitted(0.1).pose.pan_rad_s == pytest.approx(0.1)
+
+
 @pytest.mark.parametrize('stamp_s', [100.31, 99.89, 90.0],
                          ids=['head silent', 'head clock ahead', 'head clock far ahead'])
 def test_a_pose_of_another_moment_is_none(stamp_s):

@@ -9,8 +9,10 @@ import time
 
 import pytest
 
+from gaze_robot.config import PanTiltConfig
 from gaze_robot.drivers.contract import DriverContract
 from gaze_robot.drivers.dynamixel import DynamixelDriver
+from gaze_robot.drivers.registry import make_configured
 from gaze_robot.emulators.clock import ManualClock
 from gaze_robot.emulators.dynamixel import crc16, DynamixelEmulator
 from gaze_robot.errors import (
@@ -20,6 +22,7 @@ from gaze_robot.errors import (
     DriverProtocolError,
     DriverTimeoutError,
 )
+from gaze_robot.nodes._head import Head
 from gaze_robot.types import PanTiltCommand, PanTiltLimits
 
 dynamixel_sdk = pytest.importorskip('dynamixel_sdk', reason='the extra hardware')
@@ -157,7 +160,8 @@ def test_limits_in_the_servos_registers_narrow_ours(servos):
 
 
 @pytest.mark.parametrize('register, value, says', [
-    ((0, 2), 350, 'model 350'), ((10, 1), 4, 'Drive Mode'), ((70, 1), 32, 'overload')])
+    ((0, 2), 350, 'model 350'), ((68, 1), 1, 'Status Return Level'),
+    ((10, 1), 4, 'Drive Mode'), ((70, 1), 32, 'overload')])
 def test_servos_that_do_not_fit_are_refused(servos, register, value, says):
     servos.servos[2].put(*register, value)
     with pytest.raises(DriverError, match=says), driver_of(servos):
@@ -367,3 +371,15 @@ def test_the_watchdog_stops_the_servo_of_a_killed_process():
             servos.catch_up()
         assert (pan.axis.position, pan.axis.velocity) == (stopped, 0.0)
         assert pan.axis.position < 2048 + 3.0 / TICK
+
+
+@pytest.mark.parametrize('limp', [False, True])
+def test_motors_go_limp_at_the_end_if_that_is_wished(servos, clock, limp):
+    config = PanTiltConfig(backend='dynamixel', port=servos.port, enable_at_start=True,
+                           answer_timeout=1.0, torque_off_on_shutdown=limp)
+    head = Head(lambda limits: make_configured(config, limits=limits, clock=clock), config, clock)
+    assert [servos.servos[n].get(64, 1) for n in (1, 2)] == [1, 1]
+    assert head.report()[1]['pan temperature C'] == '31.0'
+    head.close()
+    assert [servos.servos[n].get(64, 1) for n in (1, 2)] == [int(not limp)] * 2
+    assert [servos.servos[n].get(98, 1) for n in (1, 2)] == [0, 0], 'no watchdog trips afterwards'

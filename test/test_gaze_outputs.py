@@ -14,7 +14,7 @@ from std_msgs.msg import Header  # noqa: E402
 from trajectory_msgs.msg import JointTrajectory  # noqa: E402
 
 from gaze_robot.config import GazeConfig  # noqa: E402
-from gaze_robot.nodes._gaze_outputs import GazeOutputs  # noqa: E402
+from gaze_robot.nodes._gaze_outputs import due, GazeOutputs  # noqa: E402
 from gaze_robot.types import FoveatedView, GazeResult, PanTiltCommand, PanTiltState  # noqa: E402
 
 
@@ -47,3 +47,28 @@ def test_a_command_is_due_when_a_usual_head_can_be_there(node, goal, due_s):
     assert point.time_from_start.sec + 1e-9 * point.time_from_start.nanosec == pytest.approx(
         due_s, abs=1e-6)
     assert (got[0].header.stamp.sec, got[0].header.stamp.nanosec) == (0, 0)
+
+
+def glance_at(command, pose=None):
+    """What the eye decided from a picture taken at 5.5 s."""
+    return GazeResult(5.5, np.array([0.0, 0.0, 1.0]), command,
+                      PanTiltState(0.0, 0.0) if pose is None else pose, 'pursue', False, None,
+                      FoveatedView((), ()))
+
+
+def test_a_moving_target_is_led_by_age_dead_time_and_time_to_get_there():
+    """30 ms to be there, the picture 80 ms old, 20 ms dead: 130 ms at 1 rad/s and -0.5 rad/s."""
+    config = GazeConfig(control_rate=1 / 0.03, dead_time=0.02)
+    command, in_s = due(glance_at(PanTiltCommand(0.0, 0.0, 1.0, -0.5),
+                                  PanTiltState(0.1, -0.05)), config, 5.58)
+    assert in_s == pytest.approx(0.03)
+    assert (command.pan_rad, command.tilt_rad) == pytest.approx((0.13, -0.065))
+    assert (command.pan_rad_s, command.tilt_rad_s) == (1.0, -0.5)
+
+
+def test_a_resting_target_is_not_led_and_no_lead_leaves_the_limits():
+    rest = PanTiltCommand(0.4, 0.1)
+    assert due(glance_at(rest), GazeConfig(), 9.9)[0] == rest
+    fast = PanTiltCommand(3.0, 0.0, 3.0)
+    command, _ = due(glance_at(fast, PanTiltState(3.0, 0.0)), GazeConfig(), 5.9)
+    assert (command.pan_rad, command.pan_rad_s) == (3.14, 0.0)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gaze_robot.config import PanTiltConfig
+from gaze_robot.drivers._servos import stopping_point
 from gaze_robot.drivers.kinematic import advance, KinematicDriver
 from gaze_robot.errors import DriverConnectionError, DriverError
 from gaze_robot.nodes._head import Head, LONGEST_S, RefusedError
@@ -384,3 +385,167 @@ def test_the_report_counts_and_says_what_to_do(make_head, clock):
     assert math.isclose(float(values['command age s']), 0.25)
     head.run_stop(True)
     assert '~/runstop' in head.report()[0]
+
+
+# --- hardware
+
+
+class Servos(KinematicDriver):
+    """A head with a torque switch and a wire that is listened to."""
+
+    streams = True
+
+    def __init__(self, limits, clock):
+        super().__init__(limits, clock=clock)
+        self.wire, self.powered = [], False
+
+    def command(self, goal):
+        if not self.powered:
+            raise DriverError('the motors are not powered')
+        self.wire.append(goal)
+        return super().command(PanTiltCommand(*stopping_point(goal, self.limits)))
+
+    def set_torque(self, on):
+        self.wire.append(f'torque {on}')
+        self.powered = on
+
+    def health(self):
+        return {'pan temperature C': 31.0}
+
+
+@pytest.fixture
+def servos(clock):
+    """Makes a head on servos; returns both."""
+    def make(**settings):
+        drivers = []
+
+        def driver(limits):
+            drivers.append(Servos(limits, clock))
+            return drivers[0]
+        head = Head(driver, PanTiltConfig(backend='dynamixel', **settings), clock)
+        return head, drivers[0]
+    return make
+
+
+def test_nothing_moves_nor_is_powered_before_it_is_enabled(servos, clock):
+    head, driver = servos()
+    for act in (lambda: head.accept(now(0.5)), head.home,
+                lambda: head.accept([(1.0, PanTiltCommand(0.5, 0.0))])):
+        with pytest.raises(RefusedError, match='torque_enable'):
+            act()
+        run(head, clock, 0.2)
+    head.run_stop(True)
+    head.run_stop(False)
+    head.stop()
+    head.reset()
+    head.set_zero()
+    run(head, clock, 0.2)
+    assert driver.wire == []
+    assert head.pose.pan_rad == 0.0
+
+
+def test_enabling_powers_the_motors_before_anything_moves(servos, clock):
+    head, driver = servos()
+    head.enable(True)
+    run(head, clock, 0.2)
+    assert driver.wire == ['torque True']
+    head.accept(now(0.5))
+    assert run(head, clock, 0.5)[-1].pan_rad == pytest.approx(0.5, abs=1e-3)
+
+
+def test_motors_that_cannot_be_powered_are_a_fault_and_refuse(servos, clock, monkeypatch):
+    head, driver = servos()
+
+    def refuse(on):
+        raise DriverError('overload; switch it off and on')
+    monkeypatch.setattr(driver, 'set_torque', refuse)
+    with pytest.raises(DriverError, match='overload'):
+        head.enable(True)
+    with pytest.raises(RefusedError, match='overload'):
+        head.accept(now(0.5))
+    assert driver.wire == []
+
+
+@pytest.mark.parametrize('act', [
+    lambda head: head.run_stop(True), lambda head: head.enable(False), lambda head: head.stop(),
+    lambda head: head.accept([]), lambda head: head.close()],
+    ids=['run-stop', 'torque off', 'stop', 'empty trajectory', 'close'])
+def test_a_streaming_head_stops_in_the_middle_of_a_motion(servos, clock, act):
+    head, driver = servos(enable_at_start=True)
+    head.accept(now(2.5))
+    run(head, clock, 0.3)
+    assert driver.read().pan_rad_s > 2.0
+    sent = len(driver.wire)
+    act(head)
+    braking = driver._position[0], driver._velocity[0]
+    clock.s += 1.0
+    driver._live()
+    assert driver._velocity[0] == 0.0
+    assert driver._position[0] - braking[0] == pytest.approx(braking[1] ** 2 / (2 * 30.0))
+    if head.fault == '' and act.__name__:
+        assert len(driver.wire) == sent, 'and nothing more is sent'
+
+
+def test_a_streaming_head_holds_within_the_timeout_when_its_sender_dies(servos, clock):
+    head, driver = servos(enable_at_start=True, command_timeout=0.2)
+    head.accept(now(0.0, pan_speed=1.0))
+    poses = run(head, clock, 1.0)
+    assert head.timeouts == 1
+    moving = [pose.stamp_s for pose in poses if abs(pose.pan_rad_s) > 0]
+    assert max(moving) - 1000.0 < 0.2 + 0.02 + 3.14 / 30
+    sent = len(driver.wire)
+    run(head, clock, 1.0)
+    assert len(driver.wire) == sent
+
+
+def test_after_a_stop_it_starts_from_where_it_is(servos, clock):
+    """Not from a setpoint of before."""
+    head, driver = servos(enable_at_start=True)
+    head.accept(now(1.0))
+    run(head, clock, 0.2)
+    head.stop()
+    run(head, clock, 0.3)
+    driver._position = np.array([-1.0, 0.0])            # turned by hand
+    head.accept(now(-0.9))
+    first = len(driver.wire)
+    run(head, clock, 0.05)
+    assert driver.wire[first].pan_rad == pytest.approx(-1.0, abs=0.01)
+
+
+def test_a_head_that_stands_far_outside_its_limits_can_be_brought_back(servos, clock):
+    head, driver = servos(enable_at_start=True, limits_pan_max_position=1.0)
+    driver._position = np.array([2.5, 0.0])
+    for _ in range(100):
+        head.accept(now(0.5))
+        run(head, clock, 0.03)
+    assert head.pose.pan_rad == pytest.approx(0.5, abs=1e-3)
+    assert max(goal.pan_rad for goal in driver.wire[1:]) <= 1.0, 'and no goal is outside'
+
+
+@pytest.mark.parametrize('bad', [math.nan, math.inf])
+def test_a_head_that_says_it_is_nowhere_is_at_fault(make_head, clock, monkeypatch, bad):
+    head = make_head()
+    head.accept(now(0.5))
+    monkeypatch.setattr(KinematicDriver, 'read', lambda self: PanTiltState(bad, 0.0))
+    before = head.pose
+    assert head.tick() == before
+    assert 'no place' in head.fault
+    with pytest.raises(RefusedError, match='no place'):
+        head.accept(now(0.1))
+
+
+def test_a_moving_goal_is_where_it_should_be_when_it_is_due(make_head, clock):
+    """Due in 0.1 s at 0.3 rad with 1 rad/s: it is at 0.2 now, and passes 0.3 then."""
+    head = make_head()
+    head.accept([(0.1, PanTiltCommand(0.3, 0.0, 1.0))])
+    positions = []
+    for _ in range(5):
+        head.accept([(0.1, PanTiltCommand(0.3 + clock.s - 1000.0, 0.0, 1.0))])
+        positions += [(pose.stamp_s - 1000.0, pose.pan_rad) for pose in run(head, clock, 0.05)]
+    time_s, pan = positions[-1]
+    assert pan == pytest.approx(0.2 + time_s, abs=1e-6)
+
+
+def test_what_the_driver_has_to_say_is_reported(servos):
+    head, _ = servos()
+    assert head.report()[1]['pan temperature C'] == '31.0'

@@ -19,10 +19,10 @@ from torch import nn
 
 from gaze_robot.backbones.adapt import patch_embedding, rotary, sample_grid
 from gaze_robot.backbones.loading import read_model
-from gaze_robot.backbones.store import model_folder
+from gaze_robot.backbones.store import how_to_get, known_sha256, model_folder
 from gaze_robot.backbones.table import backbone_row
 from gaze_robot.encoder import TokenLayout
-from gaze_robot.errors import ConfigError
+from gaze_robot.errors import CheckpointError, ConfigError
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,12 @@ class BackboneConfig:
 
     width: int = 0
     """Channels of a token; 0 asks the weights."""
+
+    revision: str = ''
+    """Commit of the hub repository they come from; filled in."""
+
+    sha256: tuple[str, ...] = ()
+    """Of its files, in the order of the table; () takes what is there, and is filled in."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,10 +177,20 @@ def load_backbone(config: BackboneConfig, half_tangent: float) -> Backbone:
 
     Raises:
         ConfigError: no such model.
-        CheckpointError: its files are missing, altered, or those of another model.
+        CheckpointError: its files are missing, altered, those of another model, or others than
+            `config.sha256` asks for.
     """
     row = backbone_row(config.name)
     folder = model_folder(row, config.folder)
+    found = known_sha256(row, folder)
+    if config.sha256 not in ((), found):
+        wrong = [file.name for file, here, wanted in zip(row.files, found, config.sha256)
+                 if here != wanted]
+        raise CheckpointError(
+            f'{" and ".join(wrong) or "what there is"} of {row.name} in {folder} differs from '
+            f'what the heads were trained with (revision {config.revision or "unknown"}); get '
+            f'that again: {how_to_get(row)}; or train anew')
+    config = dataclasses.replace(config, revision=row.revision, sha256=found)
     return Backbone(read_model(folder, row.kind, row.width), config, half_tangent)
 
 

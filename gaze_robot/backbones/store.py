@@ -78,6 +78,13 @@ def check(row: Weights, folder: Path) -> dict[str, str]:
     return states
 
 
+def known_sha256(row: Weights, folder: Path) -> tuple[str, ...]:
+    """Hashes of a model's files that `model_folder` has let pass, in the order of the table."""
+    record = read_record(folder)
+    return tuple(file.sha256 or record.get(file.name, {}).get('sha256')
+                 or sha256_of(folder / file.name) for file in row.files)
+
+
 def read_record(folder: Path) -> dict[str, Any]:
     """What was pulled into a folder: file name -> size and sha256; empty without a record.
 

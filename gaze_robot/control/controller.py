@@ -35,6 +35,10 @@ class ControllerConfig:
     noise_rad: float = 0.003
     """Standard deviation of the direction that one picture gives, per axis."""
 
+    timing_s: float = 0.02
+    """How exactly pictures and poses are dated. Times the head's speed it is noise of a direction,
+    too: else a head whose camera stamps late would chase its own motion."""
+
     agility_rad_s2: float = 1.0
     """Standard deviation of the target's acceleration."""
 
@@ -67,6 +71,8 @@ class Controller:
     _STILL_RAD_S = 0.03
     """A target slower than this may be held: it leaves the deadband in 0.1 s, then is pursued."""
 
+    _MOVING_RAD_S = 0.08
+
     _SURE_SIGMA = 2.0
     """A speed of no more than this many of its own standard deviations counts as none."""
 
@@ -80,6 +86,8 @@ class Controller:
     def reset(self) -> None:
         """Forget the target's motion, what was held, and a saccade under way."""
         self._tracker.reset()
+        self.moving = False
+        """Whether the target of the last step moved, beyond doubt."""
         self._held: PanTiltCommand | None = None
         self._saccade: PanTiltCommand | None = None
         self._saccade_s = 0.0
@@ -107,9 +115,7 @@ class Controller:
             return self._fly_on(dt_s), 'saccade'
         pan, tilt = (float(angle) for angle in pan_tilt_from_direction(direction))
         wanted = self._reachable_pan(pan, pose.pan_rad), tilt
-        speed, still = self._speed(wanted, dt_s)
-        # The error of what can be reached: a target behind the limits is held at the limit.
-        goal = self.limits.clip(PanTiltCommand(*wanted, *speed))
+        goal, still = self._goal(wanted, pose, dt_s)
         error = _angle(goal, pose)
         if error > self.config.saccade_above_rad:
             self._held = None
@@ -123,6 +129,10 @@ class Controller:
             return self._held, 'hold'
         self._held = None
         return goal, 'pursue'
+
+    def unseen(self, dt_s: float) -> None:
+        """A picture that did not show the target."""
+        self._tracker.predict(dt_s)
 
     def _smeared(self, pose: PanTiltState, dt_s: float) -> bool:
         """Whether a saccade swept the target over this picture."""
@@ -144,16 +154,26 @@ class Controller:
             tilt_rad=self._saccade.tilt_rad + dt_s * self._saccade.tilt_rad_s))
         return self._saccade
 
-    def _speed(self, wanted: tuple[float, float], dt_s: float) -> tuple[np.ndarray, bool]:
-        """Speed to send along, and whether the target may be taken to stand still."""
+    def _goal(self, wanted: tuple[float, float], pose: PanTiltState, dt_s: float
+              ) -> tuple[PanTiltCommand, bool]:
+        """Where the target is and goes, clipped; and whether it may be taken to stand still.
+
+        The error of what can be reached counts: a target behind the limits is held at the limit.
+        """
         if not self.config.pursuit_gain:
-            return np.zeros(2), True
-        self._tracker.see(np.array(wanted), dt_s)
+            return self.limits.clip(PanTiltCommand(*wanted)), True
+        tracker = self._tracker
+        tracker.see(np.array(wanted), dt_s,
+                    self.config.timing_s * math.hypot(pose.pan_rad_s, pose.tilt_rad_s))
+        assert tracker.position is not None
         # Noise taken for motion would be led like motion: small speeds count less than they are.
-        square = float(self._tracker.speed @ self._tracker.speed)
-        doubt = (self._SURE_SIGMA * self._tracker.speed_deviation) ** 2
-        speed = max(0.0, 1.0 - doubt / max(square, 1e-12)) * self._tracker.speed
-        return self.config.pursuit_gain * speed, bool(np.abs(speed).max() < self._STILL_RAD_S)
+        square = float(tracker.speed @ tracker.speed)
+        doubt = (self._SURE_SIGMA * tracker.speed_deviation) ** 2
+        speed = max(0.0, 1.0 - doubt / max(square, 1e-12)) * tracker.speed
+        goal = self.limits.clip(PanTiltCommand(*tracker.position.tolist(),
+                                               *(self.config.pursuit_gain * speed).tolist()))
+        self.moving = float(np.abs(speed).max()) > self._MOVING_RAD_S
+        return goal, bool(np.abs(speed).max() < self._STILL_RAD_S)
 
     def _reachable_pan(self, pan_rad: float, current_rad: float) -> float:
         """The same direction, whole turns away, that the head can best reach.

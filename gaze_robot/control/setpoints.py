@@ -35,7 +35,7 @@ class Setpoints:
 
         Args:
             limits: of the head.
-            start: brought inside the limits if it is not; its acceleration counts as none.
+            start: its acceleration counts as none. From outside the limits the way leads back in.
             now_s: on the clock of `aim` and `at`, which must not run backwards.
 
         Raises:
@@ -69,7 +69,7 @@ class _Axis:
 
     def __init__(self, limits: AxisLimits, position: float, speed: float, now_s: float) -> None:
         self._limits = limits
-        self._state = _inside(AxisState(position, speed), limits)
+        self._state = _begin(position, speed, limits)
         self._time_s = self._plan_s = now_s
         self._from, self._phases = self._state, list[Phase]()
         self._coast_until_s = math.inf
@@ -129,10 +129,9 @@ class _Axis:
                 and max(end, state.position) <= self._limits.high + _TOLERANCE_RAD)
 
 
-def _inside(state: AxisState, limits: AxisLimits) -> AxisState:
-    """The nearest state from which the axis can stop inside its limits."""
-    position = min(max(state.position, limits.low), limits.high)
-    speed = min(max(state.speed, -limits.speed), limits.speed)
-    inside = AxisState(position, speed)
-    end = stop_at(inside, limits)
-    return inside if limits.low <= end <= limits.high else AxisState(position)
+def _begin(position: float, speed: float, limits: AxisLimits) -> AxisState:
+    """The state to begin with: as it is, or at rest if it cannot stop inside its limits."""
+    state = AxisState(position, min(max(speed, -limits.speed), limits.speed))
+    end = stop_at(state, limits)
+    inside = limits.low <= min(position, end) and max(position, end) <= limits.high
+    return state if inside else AxisState(position)

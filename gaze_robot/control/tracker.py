@@ -59,30 +59,32 @@ class Tracker:
         self._covariance = (step @ self._covariance @ step.T
                             + self._agility * np.outer(shake, shake))
 
-    def see(self, position: np.ndarray, dt_s: float) -> None:
+    def see(self, position: np.ndarray, dt_s: float, blur_rad: float = 0.0) -> None:
         """One sighting.
 
         Args:
             position: (2,) pan and tilt, rad; of the same turn as the sightings before.
             dt_s: seconds since the last call of this or of `predict`. 0: the same moment, which
                 tells nothing new.
+            blur_rad: standard deviation that this sighting has beside the usual noise.
         """
-        if dt_s <= 0 and self.position is not None and self._near(position):
+        variance = self._variance + blur_rad ** 2
+        if dt_s <= 0 and self.position is not None and self._near(position, variance):
             return
         self.predict(dt_s)
-        if self.position is None or not self._near(position):
+        if self.position is None or not self._near(position, variance):
             self.position, self.speed = np.array(position, dtype=float), np.zeros(2)
-            self._covariance = np.diag([self._variance, _START_RAD_S ** 2])
+            self._covariance = np.diag([variance, _START_RAD_S ** 2])
         else:
-            gain = self._covariance[:, 0] / (self._covariance[0, 0] + self._variance)
+            gain = self._covariance[:, 0] / (self._covariance[0, 0] + variance)
             surprise = position - self.position
             self.position = self.position + gain[0] * surprise
             self.speed = self.speed + gain[1] * surprise
             self._covariance = self._covariance - np.outer(gain, self._covariance[0])
         self._unseen_s = 0.0
 
-    def _near(self, position: np.ndarray) -> bool:
+    def _near(self, position: np.ndarray, variance: float) -> bool:
         assert self.position is not None
-        deviation = math.sqrt(self._covariance[0, 0] + self._variance)
+        deviation = math.sqrt(self._covariance[0, 0] + variance)
         return bool(np.abs(position - self.position).max()
                     < max(_STRANGE_RAD, _STRANGE_SIGMA * deviation))

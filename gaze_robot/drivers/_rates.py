@@ -1,5 +1,6 @@
 """Position control of a head that only takes speeds: the loop runs here, at every call."""
 
+from dataclasses import replace
 import math
 
 import numpy as np
@@ -8,7 +9,13 @@ from gaze_robot.drivers.kinematic import advance
 from gaze_robot.types import PanTiltCommand, PanTiltLimits, PanTiltState
 
 SHORTEST_S, LONGEST_S = 0.005, 0.1
-"""How far ahead one speed is planned: as long as the last one held, within these."""
+"""One speed is planned for as long as the last one held: no sooner again than the first of these
+seconds, and for the second at most."""
+FIRST_S = 0.02
+"""How long the first speed of a move is planned for."""
+SHARE = 0.6
+"""Share of the acceleration limit that moves are planned with: what the head does late, and what
+the loop hears late, must not become overshoot."""
 
 
 class RateLoop:
@@ -32,7 +39,9 @@ class RateLoop:
         """Estimate, rad."""
         self.told = np.zeros(2)
         """Speed the head was told, rad/s."""
-        self._limits, self._quantum, self._coast_s = limits, np.array(quantum), coast_s
+        self._limits = replace(limits, max_acceleration=(
+            SHARE * limits.max_acceleration[0], SHARE * limits.max_acceleration[1]))
+        self._quantum, self._coast_s = np.array(quantum), coast_s
         self._goal: np.ndarray | None = None
         self._drift = np.zeros(2)
         self._since_s = self._time_s = self._planned_s = -math.inf
@@ -52,7 +61,7 @@ class RateLoop:
     def halt(self, now_s: float) -> None:
         """Forget the goal; the head has been told to stand still."""
         self._live(now_s)
-        self._goal, self.told = None, np.zeros(2)
+        self._goal, self.told, self._planned_s = None, np.zeros(2), -math.inf
 
     def correct(self, axis: int, position: float) -> None:
         """A measurement of one axis, rad."""
@@ -63,7 +72,10 @@ class RateLoop:
         self._live(now_s)
         if self._goal is None:
             return np.zeros(2)
-        step_s = min(max(now_s - self._planned_s, SHORTEST_S), LONGEST_S)
+        if 0.0 <= now_s - self._planned_s < SHORTEST_S:
+            return self.told
+        moving = self.told.any() and now_s > self._planned_s
+        step_s = min(now_s - self._planned_s, LONGEST_S) if moving else FIRST_S
         self._planned_s = now_s
         coasting_s = min(max(now_s - self._since_s, 0.0), self._coast_s)
         goal = self._goal + self._drift * coasting_s

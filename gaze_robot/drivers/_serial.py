@@ -73,6 +73,17 @@ class SerialPort:
                 raise DriverTimeoutError(self.name, self.timeout_s)
         return data
 
+    def wait_for_silence(self) -> None:
+        """After a garbled answer: let what else is on its way arrive, and forget it.
+
+        Raises:
+            OSError: unplugged.
+        """
+        self.setPacketTimeout(0)
+        while not self.isPacketTimeout():
+            if self.readPort(256):
+                self.setPacketTimeout(0)
+
     def close(self) -> None:
         """Give the port back; it may be gone already."""
         with contextlib.suppress(OSError, termios.error):

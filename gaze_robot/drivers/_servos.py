@@ -57,6 +57,11 @@ class Scale:
         return rows
 
 
+def signed(data: bytes) -> int:
+    """Little-endian two's complement."""
+    return int.from_bytes(data, 'little', signed=True)
+
+
 def check_ids(ids: Sequence[int], most: int) -> tuple[int, int]:
     """The ids of the pan and the tilt servo.
 
@@ -69,7 +74,8 @@ def check_ids(ids: Sequence[int], most: int) -> tuple[int, int]:
     return int(ids[0]), int(ids[1])
 
 
-def stopping_point(goal: PanTiltCommand | PanTiltState, limits: PanTiltLimits) -> tuple[float, float]:
+def stopping_point(goal: PanTiltCommand | PanTiltState, limits: PanTiltLimits
+                   ) -> tuple[float, float]:
     """Where a head that passes `goal` at its speed would come to rest, braking at the limit.
 
     Sent as the goal of a servo whose profiles end at rest, it makes the servo pass the goal at

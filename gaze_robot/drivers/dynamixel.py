@@ -7,13 +7,20 @@ connecting, only where it differs, and only with the motors off: operating mode 
 
 from collections.abc import Callable, Sequence
 import contextlib
-from enum import Enum
 import math
 from typing import Any
 
+from gaze_robot.drivers._dynamixel_table import (
+    EXTENDED_POSITION_MODE,
+    HARDWARE_ERRORS,
+    POSITION_MODE,
+    Register,
+    SCALE,
+    TIME_BASED_PROFILE,
+)
 from gaze_robot.drivers._linked import LinkedDriver, monotonic
 from gaze_robot.drivers._serial import SerialPort
-from gaze_robot.drivers._servos import AXES, check_ids, Scale, stopping_point, within
+from gaze_robot.drivers._servos import AXES, check_ids, signed, stopping_point, within
 from gaze_robot.errors import (
     ConfigError,
     DriverError,
@@ -23,37 +30,6 @@ from gaze_robot.errors import (
 from gaze_robot.optional import require
 from gaze_robot.types import PanTiltCommand, PanTiltLimits, PanTiltState
 
-
-class Register(Enum):
-    """(address, bytes) in the control table. Source: Robotis e-Manual, XL430-W250, 2.2 to 2.4."""
-
-    MODEL = (0, 2)
-    RETURN_DELAY = (9, 1)
-    DRIVE_MODE = (10, 1)
-    OPERATING_MODE = (11, 1)
-    VELOCITY_LIMIT = (44, 4)
-    MAX_POSITION = (48, 4)
-    MIN_POSITION = (52, 4)
-    TORQUE = (64, 1)
-    HARDWARE_ERROR = (70, 1)
-    BUS_WATCHDOG = (98, 1)
-    PROFILE_ACCELERATION = (108, 4)
-    PROFILE_VELOCITY = (112, 4)
-    GOAL_POSITION = (116, 4)
-    VELOCITY = (128, 4)
-    POSITION = (132, 4)
-    VOLTAGE = (144, 2)
-    TEMPERATURE = (146, 1)
-
-
-POSITION_MODE, EXTENDED_POSITION_MODE = 3, 4
-TIME_BASED_PROFILE = 4
-"""Bit of the drive mode: profiles are milliseconds then, not speeds."""
-
-SCALE = Scale(position=2 * math.pi / 4096, centre=2048,
-              velocity=0.229 * 2 * math.pi / 60, acceleration=214.577 * 2 * math.pi / 3600)
-HARDWARE_ERRORS = {0: 'input voltage', 2: 'overheating', 3: 'encoder', 4: 'electrical shock',
-                   5: 'overload'}
 WATCHDOG_UNIT_MS = 20
 TRIPPED = 255
 STATUS_EVERY_S = 0.25
@@ -123,6 +99,9 @@ class DynamixelDriver(LinkedDriver):
                 raise DriverError(f'{self._servo(number)} is model {model}, whose registers this '
                                   'driver does not know; it takes the X series and MX (2.0)')
             self._refuse_error(number, self._get(number, Register.HARDWARE_ERROR))
+            if self._get(number, Register.STATUS_LEVEL) != 2:
+                raise DriverError(f'{self._servo(number)} does not answer to everything; set its '
+                                  'Status Return Level (68) to 2 with Dynamixel Wizard')
             if self._get(number, Register.DRIVE_MODE) & TIME_BASED_PROFILE:
                 raise DriverError(f'{self._servo(number)} has time-based profiles; clear bit 2 of '
                                   'its Drive Mode (10) with Dynamixel Wizard')
@@ -293,8 +272,3 @@ class DynamixelDriver(LinkedDriver):
 
     def _servo(self, number: int) -> str:
         return f'the {AXES[self.ids.index(number)]} servo (id {number}) on {self.port}'
-
-
-def signed(data: bytes) -> int:
-    """Little-endian two's complement."""
-    return int.from_bytes(data, 'little', signed=True)

@@ -167,6 +167,7 @@ class FeetechDriver(LinkedDriver):
         body = packet[2:-1]
         if (packet[:2] != b'\xff\xff' or packet[2] != number or packet[3] != length + 2
                 or ~sum(body) & 0xFF != packet[-1]):
+            self._wire().wait_for_silence()
             raise DriverProtocolError(f'the answer of {self._servo(number)} was garbled: '
                                       f'{packet.hex(" ")}')
         names = [name for bit, name in ERRORS.items() if packet[4] >> bit & 1]

@@ -126,6 +126,7 @@ class PelcoDDriver(LinkedDriver):
         packet = self._wire().read(7)
         if (packet[0] != 0xFF or packet[1] != self._address or packet[3] != reply
                 or sum(packet[1:6]) % 256 != packet[6]):
+            self._wire().wait_for_silence()
             raise DriverProtocolError(f'the answer of {self.label} was garbled: '
                                       f'{packet.hex(" ")}')
         angle = math.radians(0.01 * (256 * packet[4] + packet[5]))

@@ -18,6 +18,9 @@ from gaze_robot.types import PanTiltState
 POSE_WITHIN_S = 0.1
 """A picture whose nearest joint state is further from it in time than this has no pose."""
 
+POSE_WITHIN_RAD = 0.02
+"""Nor has one since which the head has turned by more than this."""
+
 
 class Desk:
     """Turns messages into `Picture`s, or says why not."""
@@ -72,7 +75,10 @@ class Desk:
         if latest is None or not stamp_s:
             return latest
         pose = self._poses.at(stamp_s)
-        return pose if abs(pose.stamp_s - stamp_s) <= POSE_WITHIN_S else None
+        apart_s = abs(pose.stamp_s - stamp_s)               # 0 where it was interpolated
+        turned_rad = apart_s * max(abs(pose.pan_rad_s), abs(pose.tilt_rad_s))
+        near = apart_s <= POSE_WITHIN_S and turned_rad <= POSE_WITHIN_RAD
+        return pose if near else None
 
     def _stamp(self, message: Image | CompressedImage, now_s: float) -> float:
         if message.header.stamp.sec == message.header.stamp.nanosec == 0:

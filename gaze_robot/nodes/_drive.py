@@ -57,9 +57,11 @@ class Drive:
         self._driver.connect()
         self.fault = ''
 
-    def close(self) -> None:
-        """Stop and release the link. Never raises."""
+    def close(self, limp: bool = False) -> None:
+        """Stop, take the motors' power if they are to go limp, release the link. Never raises."""
         self.hold()
+        if limp:
+            self.power(False)
         self._driver.disconnect()
 
     def health(self) -> dict[str, str]:

@@ -46,6 +46,7 @@ class Head:
         self._clock = clock
         self.limits = config.limits
         self.command_timeout_s = config.command_timeout
+        self._limp_at_end = config.torque_off_on_shutdown
         mount = Mount(config.direction, config.offset)
         self._drive = Drive(make_driver(mount.limits(config.limits)), config.limits, mount, clock)
         self.stopped = False
@@ -196,7 +197,7 @@ class Head:
     def close(self) -> None:
         """Stop and release the link. Never raises."""
         self._points = []
-        self._drive.close()
+        self._drive.close(self._limp_at_end)
 
     @property
     def command_age_s(self) -> float | None:

@@ -15,12 +15,13 @@ from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from gaze_robot.config import PanTiltConfig
-from gaze_robot.drivers.registry import make_driver
 from gaze_robot.errors import CommandError, ConfigError, GazeRobotError
 from gaze_robot.nodes import _messages, _qos
+from gaze_robot.nodes._controller import driver_maker
 from gaze_robot.nodes._head import Head, RefusedError
 from gaze_robot.nodes._lifecycle import ManagedNode, run, transition
 from gaze_robot.nodes._params import declare_config
+from gaze_robot.nodes._realtime import ask_for_realtime
 from gaze_robot.nodes._tf import frame_publisher, FramePublisher
 
 LIVE = ('command_timeout',)
@@ -51,21 +52,24 @@ class PanTiltNode(ManagedNode):
         self._head: Head | None = None
         self._frames: FramePublisher | None = None
         self._fault = ''
+        self._close_link = _nothing
 
     @transition
     def on_configure(self) -> None:
         """Read the parameters, connect the head, start publishing where it is."""
         config = declare_config(self, PanTiltConfig, self._on_parameters)
-        head = Head(lambda limits: make_driver(config.backend, limits=limits,
-                                               clock=time.monotonic),
-                    config, time.monotonic)
+        make_driver, self._close_link = driver_maker(self, config)
+        head = Head(make_driver, config, time.monotonic)
         self._config, self._head = config, head
+        # A controller's own broadcaster says where the joints are, and its robot's tf.
+        ours = config.backend != 'trajectory'
         self._states_pub = self.create_publisher(
-            JointState, 'joint_states', _qos.JOINT_STATES_OUT)
+            JointState, 'joint_states', _qos.JOINT_STATES_OUT) if ours else None
         self._stopped_pub = self.create_publisher(Bool, '~/stopped', _qos.LATCHED)
         self._diagnostics_pub = self.create_publisher(
             DiagnosticArray, '/diagnostics', _qos.DIAGNOSTICS)
-        self._frames = frame_publisher(self, config.frame_prefix) if config.publish_tf else None
+        tf = config.publish_tf and ours
+        self._frames = frame_publisher(self, config.frame_prefix) if tf else None
         self.create_subscription(JointTrajectory, 'joint_trajectory', self._on_trajectory,
                                  _qos.COMMAND)
         self._create_services(head)
@@ -73,7 +77,7 @@ class PanTiltNode(ManagedNode):
         self.create_timer(1.0 / config.rate, self._tick, clock=steady)
         self.create_timer(1.0, self._publish_diagnostics, clock=steady)
         self._stopped_pub.publish(Bool(data=head.stopped))
-        tf_off = 'off' if not config.publish_tf else 'not published (no tf2_msgs)'
+        tf_off = 'off' if not tf else 'not published (no tf2_msgs)'
         self.get_logger().info(
             f'{config.backend} head, joints {list(config.joints)}, {config.rate:g} Hz, torque '
             f'{"on" if head.enabled else "off: call ~/torque_enable"}, '
@@ -102,6 +106,8 @@ class PanTiltNode(ManagedNode):
         if self._head is not None:
             self._head.close()
             self._head = None
+        self._close_link()
+        self._close_link = _nothing
 
     def _create_services(self, head: Head) -> None:
         def run_stop(engage: bool) -> str:
@@ -151,7 +157,8 @@ class PanTiltNode(ManagedNode):
         if self._fault:
             return
         pose = replace(pose, stamp_s=max(0.0, pose.stamp_s + self._ahead_s()))
-        self._states_pub.publish(_messages.joint_state_from_pose(pose, self._config.joints))
+        if self._states_pub is not None:
+            self._states_pub.publish(_messages.joint_state_from_pose(pose, self._config.joints))
         if self._frames is not None:
             self._frames.publish(pose)
 
@@ -184,6 +191,10 @@ class PanTiltNode(ManagedNode):
             header=_messages.header(self.get_clock().now().to_msg(), ''), status=[status]))
 
 
+def _nothing() -> None:
+    pass
+
+
 def _switch(action: Callable[[bool], str]) -> Callable[..., SetBool.Response]:
     def serve(request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         try:
@@ -206,7 +217,8 @@ def _trigger(action: Callable[[], None]) -> Callable[..., Trigger.Response]:
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Run the node until Ctrl-C."""
+    """Run the node until Ctrl-C, punctually where the system allows real-time threads."""
+    ask_for_realtime()
     sys.exit(run(PanTiltNode, args))
 
 

@@ -46,6 +46,9 @@ class Loop:
     compensated: bool = True
     """Whether the command is led by the picture's age and the dead time."""
 
+    stamp_error_s: float = 0.0
+    """How much too late pictures are stamped."""
+
     pose_at_stamp: bool = True
     """Whether the pose is that of the picture, or the newest there is."""
 
@@ -165,7 +168,8 @@ def run_loop(loop: Loop, target: Callable[[float], tuple[float, float]], seconds
             next_shot_s += 1.0 / loop.rate_hz
             waiting.append((now[0], _seen(target(now[0]), servo.gaze, loop.noise_rad, rng)))
         if waiting and now[0] >= waiting[0][0] + loop.image_delay_s:
-            stamp_s, ray = waiting.pop(0)
+            shot_s, ray = waiting.pop(0)
+            stamp_s = shot_s + loop.stamp_error_s
             pose = poses.at(stamp_s) if loop.pose_at_stamp else poses.at(now[0])
             command, _ = controller.step(
                 base_ray(ray, pose.pan_rad, pose.tilt_rad), pose,

@@ -15,6 +15,7 @@ from gaze_robot.control.latency import ahead
 from gaze_robot.drivers.registry import make_driver
 from gaze_robot.errors import GazeRobotError
 from gaze_robot.nodes._head import Head
+from gaze_robot.nodes._realtime import ask_for_realtime, PRIORITY
 from gaze_robot.optional import available
 from gaze_robot.types import PanTiltCommand, PanTiltLimits
 
@@ -30,7 +31,8 @@ def measure_jitter(seconds: float, seed: int) -> dict[str, Any]:
 
     Returns:
         loop_jitter_p99_ms (how late ticks begin), loop_rate_hz, and what it was measured on:
-        emulated Dynamixel servos, or without dynamixel-sdk the simulated head.
+        emulated Dynamixel servos, or without dynamixel-sdk the simulated head; real-time threads,
+        or without permission ordinary ones.
     """
     context = multiprocessing.get_context('spawn')
     servos = available('dynamixel_sdk')
@@ -53,7 +55,7 @@ def measure_jitter(seconds: float, seed: int) -> dict[str, Any]:
             head.start()
             while not ours.poll(0.2):
                 _check_alive(processes)
-            late_s, worked_s, spent_s, fault = ours.recv()
+            late_s, worked_s, spent_s, fault, realtime = ours.recv()
         finally:
             end.set()
             for process in processes:
@@ -64,6 +66,7 @@ def measure_jitter(seconds: float, seed: int) -> dict[str, Any]:
             'loop_jitter_max_ms': float(late_ms.max()),
             'loop_tick_p99_ms': float(np.percentile(1e3 * np.asarray(worked_s)[_SETTLE:], 99)),
             'loop_rate_hz': len(late_s) / spent_s, 'loop_fault': fault or 'none',
+            'loop_realtime': realtime,
             'loop_head': 'emulated Dynamixel servos' if servos else 'simulated head',
             'load_average_1_min': os.getloadavg()[0]}
 
@@ -77,6 +80,7 @@ def _tick(answer: Connection, port: str, seconds: float) -> None:
     """The head loop as pan_tilt_node runs it, following a slow swing."""
     options: dict[str, Any] = {'port': port} if port else {'clock': time.monotonic}
     backend = 'dynamixel' if port else 'sim'
+    realtime = ask_for_realtime()
     head = Head(lambda limits: make_driver(backend, limits=limits, **options),
                 PanTiltConfig(backend=backend, enable_at_start=True), time.monotonic)
     late_s, worked_s = [], []
@@ -93,7 +97,7 @@ def _tick(answer: Connection, port: str, seconds: float) -> None:
     spent_s = time.monotonic() - start_s
     fault = head.fault
     head.close()
-    answer.send((late_s, worked_s, spent_s, fault))
+    answer.send((late_s, worked_s, spent_s, fault, realtime))
 
 
 def _swing(time_s: float, limits: PanTiltLimits) -> PanTiltCommand:
@@ -104,7 +108,8 @@ def _swing(time_s: float, limits: PanTiltLimits) -> PanTiltCommand:
 
 
 def _serve(port: Connection, end: Any) -> None:
-    """Emulated servos."""
+    """Emulated servos: real ones do not wait for a processor, so these go before the head loop."""
+    ask_for_realtime(PRIORITY + 1)
     from gaze_robot.emulators.dynamixel import DynamixelEmulator
     with DynamixelEmulator() as servos:
         port.send(servos.port)

@@ -8,12 +8,12 @@ import importlib
 import math
 from pathlib import Path
 import re
-from typing import Any
+from typing import Annotated, Any
 
 import cv2
 import numpy as np
 from tqdm import tqdm
-from tyro.conf import Positional
+from tyro.conf import arg, Positional
 
 from gaze_robot.errors import CheckpointError, ConfigError
 from gaze_robot.film import check_path, Film, Video
@@ -33,7 +33,7 @@ _FINAL_S = 0.5
 class WatchConfig:
     """Write a film of an environment."""
 
-    env: Positional[str] = 'Search-v0'
+    env: Annotated[Positional[str], arg(metavar='[ENV]')] = 'Search-v0'
     """Search-v0, Track-v0, Orient-v0 or Follow-v0; 'gaze_robot/' may stand before it."""
 
     world: str = 'procedural'

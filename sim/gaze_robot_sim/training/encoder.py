@@ -1,5 +1,7 @@
 """Pretrain the encoder and the search head on exemplar matching in procedural rooms.
 
+With a pretrained backbone in the encoder's place only the head learns.
+
 Every sample is a glance at a room and a picture of something in it, turned, scaled and recoloured;
 the label is the cell it is in, per level, or "not in view". No photograph and no download is
 needed; the user's own panoramas can join the rooms.
@@ -18,6 +20,7 @@ from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from gaze_robot.backbones.backbone import BackboneConfig
 from gaze_robot.checkpoint import Policy, save_policy
 from gaze_robot.encoder import EncoderConfig
 from gaze_robot.errors import CheckpointError
@@ -49,6 +52,13 @@ class TrainEncoderConfig:
 
     front_end: Literal['pyramid', 'rings', 'log_polar'] = 'pyramid'
     """How the eye's samples become tokens."""
+
+    backbone: str = ''
+    """Pretrained backbone that reads the tokens, frozen, of `gaze-robot weights list`; empty: a
+    small encoder of this package, which learns too."""
+
+    backbone_layers: tuple[int, ...] = (-1,)
+    """Blocks of the backbone whose tokens are used, side by side; -1 is the last."""
 
     pictures: str = ''
     """Folder of equirectangular pictures of your own (or one, or a 360-degree video) to learn
@@ -90,30 +100,36 @@ class EncoderTrainer:
 
     def __init__(self, config: TrainEncoderConfig,
                  front_end: FrontEnd | FoveationPattern | None = None,
-                 encoder: EncoderConfig | None = None) -> None:
+                 encoder: EncoderConfig | BackboneConfig | None = None) -> None:
         """Make or resume a run.
 
         Args:
             config: what a user may choose.
             front_end: None is the one that `config` names, with its defaults.
-            encoder: None is the default size.
+            encoder: None is what `config` names.
 
         Raises:
-            CheckpointError: the run directory's checkpoint is damaged or of another network.
+            CheckpointError: the run directory's checkpoint is damaged or of another network, or
+                the backbone is not in the weight store.
             WorldError: the pictures cannot be used.
-            ConfigError: their share is not between 0 and 1.
+            ConfigError: their share is not between 0 and 1, or there is no such backbone.
         """
         self.config = config
+        if front_end is None:
+            front_end = make_front_end(config.front_end)
+        if encoder is None:
+            encoder = (BackboneConfig(config.backbone, layers=config.backbone_layers,
+                                      patch=front_end.token_side)
+                       if config.backbone else EncoderConfig())
         self.pictures = open_pictures(config.pictures) if config.pictures else None
+        torch.manual_seed(config.seed)
+        self.network = PerceptionNetwork(front_end, encoder)
         self.out = Path(config.out)
         self.out.mkdir(parents=True, exist_ok=True)
-        torch.manual_seed(config.seed)
-        self.network = PerceptionNetwork(
-            make_front_end(config.front_end) if front_end is None else front_end,
-            EncoderConfig() if encoder is None else encoder)
         self.pattern = self.network.pattern
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=config.learning_rate,
-                                           weight_decay=0.01)
+        self.optimizer = torch.optim.AdamW(
+            [weights for weights in self.network.parameters() if weights.requires_grad],
+            lr=config.learning_rate, weight_decay=0.01)
         self.steps = max(1, config.samples // config.batch)
         self.step = 0
         self.seconds = 0.0
@@ -177,15 +193,16 @@ class EncoderTrainer:
 
     def _save(self) -> None:
         part = self.out / 'last.part'
-        torch.save({'network': self.network.state_dict(), 'eye': self._eye(),
+        torch.save({'network': self.network.learned_state(), 'eye': self._eye(),
                     'step': self.step,
                     'optimizer': self.optimizer.state_dict(), 'seconds': self.seconds}, part)
         part.replace(self.out / 'last.pt')
 
     def _eye(self) -> str:
-        """How the eye samples, as text to compare."""
-        front_end = self.network.front_end
-        return f'{front_end.name} {front_end.config} {front_end.pattern}'
+        """How the eye samples, and which backbone reads it, as text to compare."""
+        front_end, encoder = self.network.front_end, self.network.encoder.config
+        read_by = f' {encoder}' if isinstance(encoder, BackboneConfig) else ''
+        return f'{front_end.name} {front_end.config} {front_end.pattern}{read_by}'
 
     def _resume(self) -> None:
         path = self.out / 'last.pt'
@@ -195,7 +212,9 @@ class EncoderTrainer:
             state = torch.load(path, weights_only=True)
             if state.get('eye', self._eye()) != self._eye():    # whose weights fit this one
                 raise ValueError('another front end')
-            self.network.load_state_dict(state['network'])
+            if state['network'].keys() != self.network.learned_state().keys():
+                raise ValueError('other weights')
+            self.network.load_state_dict(state['network'], strict=False)
             self.optimizer.load_state_dict(state['optimizer'])
         except (RuntimeError, KeyError, TypeError, ValueError, pickle.UnpicklingError,
                 EOFError) as error:

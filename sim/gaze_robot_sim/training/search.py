@@ -26,6 +26,7 @@ import torch
 from tqdm import TqdmExperimentalWarning
 
 from gaze_robot.allocator import keep_large_blocks
+from gaze_robot.backbones.backbone import BackboneConfig, load_backbone
 from gaze_robot.checkpoint import load_policy, Policy, save_policy
 from gaze_robot.errors import CheckpointError
 from gaze_robot.perception import PerceptionNetwork
@@ -77,6 +78,14 @@ class TrainSearchConfig:
 
     front_end: Literal['pyramid', 'rings', 'log_polar'] = 'pyramid'
     """How the eye's samples become tokens; with `encoder` it is that one's."""
+
+    backbone: str = ''
+    """Pretrained backbone that reads the tokens, frozen, of `gaze-robot weights list`; empty: a
+    small encoder of this package, which learns too. With `encoder` it is that one's."""
+
+    backbone_layers: tuple[int, ...] = (-1,)
+    """Blocks of the backbone whose tokens are used, side by side; -1 is the last. Each takes some
+    3 GB of memory, of a backbone 384 wide, while `warm_start` is as it is."""
 
     pictures: str = ''
     """Folder of equirectangular pictures of your own to pretrain perception on as well."""
@@ -212,11 +221,22 @@ def origin(config: TrainSearchConfig) -> dict[str, Any]:
     """What a checkpoint says of where it comes from; no paths of the machine it was made on."""
     settings = {name: value for name, value in dataclasses.asdict(config).items()
                 if name not in ('out', 'encoder', 'resume', 'pictures')}
-    options = [f'--{name.replace("_", "-")}' + (f' {value}' if value is not True else '')
-               for name, value in settings.items()
+    options = [_option(name, value) for name, value in settings.items()
                if name == 'seed' or value != getattr(TrainSearchConfig(), name)]
     return {'seed': config.seed, 'commit': _commit(), 'config': settings,
             'command': ' '.join(['gaze-robot train search', *options])}
+
+
+def _option(name: str, value: Any) -> str:
+    words = value if isinstance(value, tuple) else () if value is True else (value,)
+    return ' '.join([f'--{name.replace("_", "-")}', *map(str, words)])
+
+
+def _sight(front_end: str, backbone: str, layers: tuple[int, ...]) -> str:
+    """The options that say how the eye sees."""
+    options = [('front_end', front_end), *([('backbone', backbone), ('backbone_layers', layers)]
+                                           if backbone else [])]
+    return ' '.join(_option(name, value) for name, value in options)
 
 
 def _last_good(out: Path, load: Callable[[Path], PPO]) -> tuple[PPO | None, list[str]]:
@@ -236,14 +256,18 @@ def _perception(config: TrainSearchConfig, out: Path) -> tuple[PerceptionNetwork
         out / 'encoder' / 'policy' / 'meta.json').is_file() else '')
     if given:
         policy = load_policy(given)
-        name = policy.perception.front_end.name
-        if not config.encoder and name != config.front_end:
-            raise CheckpointError(f'{out} was begun with --front-end {name}; resume it with that, '
-                                  'or choose another --out')
+        encoder = policy.perception.encoder.config
+        begun = _sight(policy.perception.front_end.name, *(
+            (encoder.name, encoder.layers) if isinstance(encoder, BackboneConfig) else ('', ())))
+        if not config.encoder and begun != _sight(config.front_end, config.backbone,
+                                                  config.backbone_layers):
+            raise CheckpointError(f'{out} was begun with {begun}; resume it with that, or choose '
+                                  'another --out')
         return policy.perception, dict(policy.meta.get('metrics', {}))
     network, scores = EncoderTrainer(TrainEncoderConfig(
         config.encoder_samples, seed=config.seed, out=str(out / 'encoder'), resume=config.resume,
-        front_end=config.front_end, pictures=config.pictures,
+        front_end=config.front_end, backbone=config.backbone,
+        backbone_layers=config.backbone_layers, pictures=config.pictures,
         pictures_share=config.pictures_share)).run()
     save_policy(out / 'encoder' / 'policy', Policy(network, None, {
         'seed': config.seed, 'metrics': scores}))
@@ -257,12 +281,15 @@ def train_search(config: TrainSearchConfig) -> dict[str, Any]:
 
     Raises:
         CheckpointError: the run directory is not empty and `resume` is not set, or nothing in it
-            can be resumed from.
+            can be resumed from, or the backbone is not in the weight store.
+        ConfigError: there is no such backbone, or no such layer of it.
     """
     out = Path(config.out)
     if (out / 'config.json').exists() and not config.resume:
         raise CheckpointError(f'{out} holds a run already; pass --resume to go on with it, or '
                               'choose another --out')
+    if config.backbone and not config.encoder:            # refused before anything is written
+        load_backbone(BackboneConfig(config.backbone, layers=config.backbone_layers), 1.0)
     out.mkdir(parents=True, exist_ok=True)
     (out / 'config.json').write_text(json.dumps(dataclasses.asdict(config), indent=2))
     keep_large_blocks()
