@@ -229,7 +229,7 @@ def test_square_has_one_size(size):
 
 
 def test_a_level_too_narrow_for_the_exemplar_sees_the_wider_ones_correlation():
-    """The patch of a smooth random picture, 12 degrees wide, off the axis of a fovea of 14."""
+    """The patch of a smooth random picture, 12 degrees wide, off the axis of a fovea of 11."""
     pattern = FoveationPattern()
     fine = cv2.resize(np.random.default_rng(5).integers(0, 256, (60, 60, 3), np.uint8),
                       (1280, 1280), interpolation=cv2.INTER_CUBIC)       # 90 degrees
@@ -243,7 +243,7 @@ def test_a_level_too_narrow_for_the_exemplar_sees_the_wider_ones_correlation():
     exemplar = Exemplar(fine[y - width // 2:y + width // 2, x - width // 2:x + width // 2].copy(),
                         math.radians(12))
     templates = make_templates(exemplar, pattern)
-    assert [bool(one.variants) for one in templates] == [False, True, True]
+    assert [bool(one.variants) for one in templates] == [False, True, True, True]
     evidence = correlate(levels, templates)
     row, column = np.unravel_index(evidence[0].argmax(), evidence[0].shape)
     cell = 2 * 640 * pattern.half_tangent(0) / 16

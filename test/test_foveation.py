@@ -15,6 +15,10 @@ RESOLUTIONS = [(160, 120), (320, 240), (640, 480), (1280, 720), (1920, 1080), (3
                (480, 640), (641, 479)]
 each_resolution = pytest.mark.parametrize('size', RESOLUTIONS, ids=lambda s: f'{s[0]}x{s[1]}')
 
+FIELDS = {'fov_deg': tuple(2 * math.degrees(math.atan(t)) for t in (0.2, 0.4, 1.0)),
+          'window': (64, 64, 128), 'patch': (16, 16, 32)}
+THREE = FoveationPattern(**FIELDS)
+
 
 def camera_of(width, height, hfov_deg=90.0):
     return CameraModel.from_hfov(width, height, math.radians(hfov_deg))
@@ -57,16 +61,16 @@ def test_samples_of_stride_k_are_the_rounded_means_of_their_pixels(seed, stride,
     assert (2 * np.abs(sample * stride ** 2 - sums) <= stride ** 2).all()
 
 
-def test_default_pattern_on_a_vga_camera():
-    """Tangents 0.125, 0.3 and 1 of 320 pixels."""
+def test_default_pattern_averages_a_vga_camera_by_whole_pixels():
     eye = Foveator(FoveationPattern(), camera_of(640, 480))
-    assert eye.side_px == (80, 192, 640)
+    assert eye.side_px == (64, 128, 256, 640)
+    assert FoveationPattern().tokens == 64
 
 
 @each_resolution
 @pytest.mark.parametrize('fixation', [None, (0.31, 0.77), (0.0, 0.0), (1.0, 0.5)], ids=str)
 def test_flat_grey_stays_grey(size, fixation):
-    eye = Foveator(FoveationPattern(), camera_of(*size))
+    eye = Foveator(THREE, camera_of(*size))
     image = np.full((size[1], size[0], 3), 77, np.uint8)
     view = eye(image, fixation and (fixation[0] * size[0], fixation[1] * size[1]))
     for level, valid in zip(view.levels, view.valid):
@@ -105,7 +109,7 @@ def test_square_moves_one_pixel_when_the_fixation_does(side):
 
 @given(st.floats(-500, 900), st.floats(-500, 900))
 def test_square_is_centred_on_the_fixation_within_half_a_pixel(u, v):
-    eye = Foveator(FoveationPattern(), camera_of(640, 480))
+    eye = Foveator(THREE, camera_of(640, 480))
     for level in range(3):
         left, top, side = eye.box_px(level, (u, v))
         assert abs(left + side / 2 - u) <= 0.5
@@ -136,7 +140,7 @@ def area_means(x0, y0, size, cells, fine):
 def test_zone_plate_is_averaged_not_aliased(size, fixation):
     """Against a supersampled reference, RMS at most 2 grey levels; picked pixels: over 20."""
     width, height = size
-    eye = Foveator(FoveationPattern(), camera_of(width, height))
+    eye = Foveator(THREE, camera_of(width, height))
     scale = 24.0 / width                                        # plate units per pixel
     x0, y0 = -0.5 * width * scale, -0.5 * height * scale
     rows = np.arange(width * 3, dtype=float)
@@ -169,7 +173,7 @@ def test_zone_plate_is_averaged_not_aliased(size, fixation):
 
 @each_resolution
 def test_number_of_tokens_does_not_depend_on_the_resolution(size):
-    pattern = FoveationPattern()
+    pattern = THREE
     view = Foveator(pattern, camera_of(*size))(noise(*size))
     assert [level.shape for level in view.levels] == [(64, 64, 3), (64, 64, 3), (128, 128, 3)]
     assert [valid.shape for valid in view.valid] == [(64, 64), (64, 64), (128, 128)]
@@ -181,7 +185,7 @@ def test_number_of_tokens_does_not_depend_on_the_resolution(size):
 @each_resolution
 def test_levels_cover_their_field_of_view(size):
     """Rays of the outermost cells, by the camera, against the pattern's degrees."""
-    pattern = FoveationPattern()
+    pattern = THREE
     eye = Foveator(pattern, camera_of(*size))
     for level, rays in enumerate(eye.cell_rays(64)):
         middle = rays[32]
@@ -199,7 +203,7 @@ def test_levels_cover_their_field_of_view(size):
     CameraModel(640, 480, 300.0, 300.0, 320.0, 240.0, 'equidistant', (-0.6, 0.0, 0.0, 0.0))],
     ids=['barrel', 'fisheye', 'folds inside the level', 'fisheye folds inside the level'])
 def test_distorting_cameras_give_growing_levels_and_exact_rays(model):
-    eye = Foveator(FoveationPattern(), model)
+    eye = Foveator(THREE, model)
     assert 0 < eye.side_px[0] < eye.side_px[1] < eye.side_px[2] < 4 * model.width
     left, top, side = eye.box_px(1)
     rays = eye.cell_rays(4)[1]
@@ -210,7 +214,7 @@ def test_distorting_cameras_give_growing_levels_and_exact_rays(model):
 
 
 def test_camera_coarser_than_the_fovea_is_interpolated_between_its_pixels():
-    eye = Foveator(FoveationPattern(), camera_of(160, 120))
+    eye = Foveator(THREE, camera_of(160, 120))
     assert eye.side_px[0] < 64
     ramp = np.repeat(np.arange(160, dtype=np.uint8)[None, :, None], 120, axis=0).repeat(3, axis=2)
     row = eye(ramp).levels[0][32, :, 0].astype(int)
@@ -226,7 +230,7 @@ def test_camera_coarser_than_the_fovea_is_interpolated_between_its_pixels():
 
 @pytest.mark.parametrize('fixation', [(-5000.0, 240.0), (320.0, 1e7), (1e30, -1e30)], ids=str)
 def test_fixation_far_outside_sees_nothing_valid(fixation):
-    view = Foveator(FoveationPattern(), camera_of(640, 480))(noise(640, 480), fixation)
+    view = Foveator(THREE, camera_of(640, 480))(noise(640, 480), fixation)
     for level, valid in zip(view.levels, view.valid):
         assert not valid.any()
         assert (level == FILL).all()
@@ -235,7 +239,7 @@ def test_fixation_far_outside_sees_nothing_valid(fixation):
 @settings(max_examples=80, deadline=None)
 @given(st.floats(-400, 1040), st.floats(-400, 880))
 def test_samples_are_valid_exactly_where_their_centre_lies_in_the_picture(u, v):
-    eye, image = Foveator(FoveationPattern(), camera_of(640, 480)), noise(640, 480)
+    eye, image = Foveator(THREE, camera_of(640, 480)), noise(640, 480)
     view = eye(image, (u, v))
     for level, window in enumerate(eye.pattern.window):
         left, top, side = eye.box_px(level, (u, v))
@@ -286,7 +290,7 @@ def test_mirrored_and_sliced_pictures_are_read_as_they_look():
 
 def test_rays_at_a_fixation_are_those_of_its_pixels():
     camera = camera_of(640, 480)
-    eye = Foveator(FoveationPattern(), camera)
+    eye = Foveator(THREE, camera)
     centre = eye.cell_rays(1, (100.0, 50.0))
     for level in range(3):
         left, top, side = eye.box_px(level, (100.0, 50.0))
@@ -306,13 +310,13 @@ def test_rays_at_a_fixation_are_those_of_its_pixels():
     ids=['16-bit', 'grey', 'small', 'rgba', 'nan', 'empty'])
 def test_pictures_of_another_kind_are_refused(image):
     with pytest.raises(ImageError, match='this eye samples 640x480'):
-        Foveator(FoveationPattern(), camera_of(640, 480))(image)
+        Foveator(THREE, camera_of(640, 480))(image)
 
 
 @pytest.mark.parametrize('fixation', [(math.nan, 1.0), (1.0, math.inf)], ids=str)
 def test_fixation_that_is_not_finite_is_refused(fixation):
     with pytest.raises(ImageError, match='finite'):
-        Foveator(FoveationPattern(), camera_of(640, 480))(noise(640, 480), fixation)
+        Foveator(THREE, camera_of(640, 480))(noise(640, 480), fixation)
 
 
 @pytest.mark.parametrize('fields, reason', [
@@ -329,7 +333,7 @@ def test_fixation_that_is_not_finite_is_refused(fixation):
     ({'patch': (16, 16, 24), 'window': (64, 64, 96)}, 'level 2: patches of 24')], ids=str)
 def test_patterns_that_cannot_be_built_say_why(fields, reason):
     with pytest.raises(ConfigError, match=reason):
-        FoveationPattern(**fields)
+        FoveationPattern(**{**FIELDS, **fields})
 
 
 def test_one_patch_size_is_for_all_levels():
@@ -350,7 +354,7 @@ def test_larger_patches_make_fewer_tokens_and_are_embedded_at_the_smallest_size(
 @given(st.floats(50, 120), st.integers(100, 900), st.integers(100, 900))
 def test_inside_camera_is_what_an_eye_on_the_axis_finds_valid(hfov_deg, width, height):
     """But for samples within a pixel of the border: squares are whole pixels."""
-    pattern = FoveationPattern()
+    pattern = THREE
     eye = Foveator(pattern, camera_of(width, height, hfov_deg))
     view = eye(np.zeros((height, width, 3), np.uint8))
     masks = pattern.inside_camera(hfov_deg, height / width)
@@ -367,7 +371,7 @@ def test_inside_camera_is_what_an_eye_on_the_axis_finds_valid(hfov_deg, width, h
 
 @pytest.mark.parametrize('size', [(640, 480), (1280, 720), (160, 120)], ids=str)
 def test_inside_camera_is_exact_where_squares_are_whole_pixels(size):
-    pattern = FoveationPattern()
+    pattern = THREE
     view = Foveator(pattern, camera_of(*size))(np.zeros((size[1], size[0], 3), np.uint8))
     masks = pattern.inside_camera(90.0, size[1] / size[0])
     for mask, valid in zip(masks, view.valid):

@@ -36,7 +36,8 @@ from gaze_robot_sim.scenes.overlay import (
 from gaze_robot_sim.scenes.procedural import ProceduralWorld
 from gaze_robot_sim.virtual_camera import VirtualCamera
 
-PATTERN = FoveationPattern()
+PATTERN = FoveationPattern(tuple(2 * math.degrees(math.atan(t)) for t in (0.2, 0.4, 1.0)),
+                           (64, 64, 128), (16, 16, 32))
 VGA = CameraModel.from_hfov(640, 480, math.pi / 2)
 LENSES = {
     'pinhole': CameraModel.from_hfov(160, 120, math.radians(90)),

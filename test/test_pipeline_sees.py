@@ -24,12 +24,14 @@ from gaze_robot_sim.render import Panorama
 CAMERA = CameraModel.from_hfov(640, 480, math.pi / 2)
 EVIDENCE = 8                     # plane of the head's judge, after eight compared features
 DT = 1 / 30
+PATTERN = FoveationPattern(tuple(2 * math.degrees(math.atan(t)) for t in (0.2, 0.4, 1.0)),
+                           (64, 64, 128), (16, 16, 32))
 
 
 def sighted():
     """A policy whose search head judges by correlation alone."""
     torch.manual_seed(0)
-    policy = make_policy(FoveationPattern(), EncoderConfig(16, 1, 2, 0, 16))
+    policy = make_policy(PATTERN, EncoderConfig(16, 1, 2, 0, 16))
     head = policy.perception.search
     for part in (head.judge[0], head.judge[2], head.absent[2]):
         torch.nn.init.zeros_(part.weight)

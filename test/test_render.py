@@ -19,7 +19,8 @@ from gaze_robot.geometry import (
 from gaze_robot_sim.mips import copies_for, Copy
 from gaze_robot_sim.render import _rotations, Panorama, render_levels
 
-PATTERN = FoveationPattern()
+PATTERN = FoveationPattern(tuple(2 * math.degrees(math.atan(t)) for t in (0.2, 0.4, 1.0)),
+                           (64, 64, 128), (16, 16, 32))
 HALF_TANGENTS, WINDOWS = (0.2, 0.4, 1.0), (64, 64, 128)
 
 

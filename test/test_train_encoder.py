@@ -11,12 +11,13 @@ import torch
 from gaze_robot.checkpoint import load_policy
 from gaze_robot.encoder import EncoderConfig
 from gaze_robot.errors import CheckpointError
-from gaze_robot.foveation import FoveationPattern
+from gaze_robot.foveation import FoveationPattern, make_front_end
 from gaze_robot.gaze_target.evidence import CELLS
 from gaze_robot.geometry import direction_from_pan_tilt, optical_ray
 from gaze_robot.perception import PerceptionNetwork
 from gaze_robot_sim.training.encoder import (
     EncoderTrainer,
+    lesson,
     matching_loss,
     matching_scores,
     train_encoder,
@@ -111,7 +112,7 @@ def test_labels_are_visible_cells(batch):
 
 def test_evidence_points_to_the_label_more_often_than_chance():
     """Correlation alone finds most of what the fovea shows: labels and levels agree."""
-    stream = iter(Glances(FoveationPattern(), 2, rooms=2, uses=24))
+    stream = iter(Glances(lesson(FoveationPattern()), 2, rooms=2, uses=24))
     near = []
     for _ in range(48):
         sample = next(stream)
@@ -238,6 +239,24 @@ def test_checkpoint_of_another_network_is_refused(trained):
     other = EncoderConfig(32, 1, 2, 2, 8)
     with pytest.raises(CheckpointError, match='cannot resume from'):
         EncoderTrainer(tiny(trained[2], resume=True), PATTERN, other)
+
+
+def test_lessons_leave_out_the_sharpest_of_four_levels():
+    assert lesson(FoveationPattern()).fov_deg == FoveationPattern().fov_deg[1:]
+    assert lesson(PATTERN) is PATTERN
+    rings = make_front_end('rings')
+    assert lesson(rings) is rings
+
+
+@pytest.mark.slow
+def test_what_three_levels_taught_reads_four(tmp_path):
+    trainer = EncoderTrainer(tiny(tmp_path), None, EncoderConfig(16, 1, 2, 2, 16))
+    network, _ = trainer.run()
+    assert network.pattern == FoveationPattern()
+    assert trainer.pattern.levels == 3
+    learned = trainer.network.state_dict()
+    assert all(torch.equal(tensor, learned[name])
+               for name, tensor in network.state_dict().items())
 
 
 @pytest.mark.slow

@@ -7,24 +7,26 @@ import numpy as np
 
 from gaze_robot.errors import ConfigError
 
+_NEAR_FOV_DEG = 30.0
+
 
 @dataclass(frozen=True)
 class FoveationPattern:
     """A pyramid of square levels, sharpest first.
 
-    The half-widths of the defaults have tangents 0.125, 0.3 and 1: on a 640x480 camera of 90
-    degrees squares of 80, 192 and 640 pixels. 48 tokens do where a uniform grid as sharp as the
-    fovea needs 1024.
+    The half-widths of the defaults have tangents 0.1, 0.2, 0.4 and 1, so a 640x480 camera of 90
+    degrees is averaged by exactly 1x1, 2x2, 4x4 and 5x5 pixels. 64 tokens do where a uniform grid
+    as sharp as the fovea needs 1600.
     """
 
     fov_deg: tuple[float, ...] = tuple(
-        2 * math.degrees(math.atan(tangent)) for tangent in (0.125, 0.3, 1.0))
+        2 * math.degrees(math.atan(tangent)) for tangent in (0.1, 0.2, 0.4, 1.0))
     """Full horizontal (= vertical) field of view of each level, degrees, growing, below 180."""
 
-    window: tuple[int, ...] = (64, 64, 128)
+    window: tuple[int, ...] = (64, 64, 64, 128)
     """Side of each level, samples."""
 
-    patch: tuple[int, ...] = (16, 16, 32)
+    patch: tuple[int, ...] = (16, 16, 16, 32)
     """Side of one token's patch on each level, samples; divides the window. A level whose patches
     are larger than the smallest ones is averaged down for the encoder; what reads samples
     directly (correlation with an exemplar) keeps its full resolution. One number is for all."""
@@ -60,6 +62,11 @@ class FoveationPattern:
     def levels(self) -> int:
         """Number of levels."""
         return len(self.window)
+
+    @property
+    def near_levels(self) -> int:
+        """Number of levels that are sharp enough to tell look-alikes apart, at least 1."""
+        return max(1, sum(fov < _NEAR_FOV_DEG for fov in self.fov_deg))
 
     @property
     def tokens_across(self) -> tuple[int, ...]:

@@ -37,8 +37,6 @@ _GREY = 128.0
 _VARIANTS = ((1.0, 0.0), (0.88, 0.0), (1.14, 0.0), (1.0, -7.0), (1.0, 7.0))
 """(scale, roll in degrees) tried near the fovea, where templates are cheap."""
 
-_NEAR_FOV_DEG = 30.0
-
 _STRETCHED = (1.35, 0.0)
 """Tried as well on levels wider than 60 degrees: at 35 degrees from the axis a flat picture
 stretches things by 1.22 across and 1.49 along the radius."""
@@ -126,7 +124,7 @@ def make_templates(exemplar: Exemplar, pattern: FoveationPattern) -> tuple[Level
         while side_px / shrink > _MAX_TEMPLATE_PX and window % (2 * shrink * CELLS) == 0:
             shrink *= 2
         variants: tuple[tuple[float, float], ...] = (
-            _VARIANTS if pattern.fov_deg[level] < _NEAR_FOV_DEG else _VARIANTS[:1])
+            _VARIANTS if level < pattern.near_levels else _VARIANTS[:1])
         if pattern.fov_deg[level] > 60:
             variants += (_STRETCHED,)
         made = tuple(_template(image, side_px / shrink * scale, roll) for scale, roll in variants)

@@ -143,11 +143,12 @@ class GazeMemory:
                    ) -> list[Candidate]:
         """The `count` places of these eyes most worth a look, at least `apart_rad` apart.
 
-        A coarse level's doubt is a reason to look closer, the fovea's is a refutation: its scores
-        count squared.
+        A coarse level's doubt is a reason to look closer, that of a near one is a refutation: its
+        scores count squared.
         """
         sharpness, score = self.sharpness[eyes], self.score[eyes]
-        score = np.where(sharpness == self.pattern.levels, score ** 2, score)
+        near = self.pattern.levels - self.pattern.near_levels
+        score = np.where(sharpness > near, score ** 2, score)
         found = []
         for _ in range(count):
             flat = score.reshape(len(score), -1).argmax(axis=1)

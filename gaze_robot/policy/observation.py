@@ -65,6 +65,22 @@ def peaks(percept: Percept, pattern: FoveationPattern) -> Peak:
     return Peak(heat.reshape(batch, levels, -1).max(axis=2), offset, np.minimum(weight_sum, 1.0))
 
 
+_NEARLY = 0.8
+"""A sharper level is believed if it is this share as sure as the surest."""
+
+
+def recognised(peak: Peak, pattern: FoveationPattern) -> tuple[np.ndarray, np.ndarray]:
+    """What the levels near the fixation make of the view: the sharpest of the surest of them.
+
+    Returns:
+        (B,) probability, neighbouring cells included; (B, 2) its offset as in `Peak`.
+    """
+    near = peak.nearby[:, :pattern.near_levels]
+    level = (near >= _NEARLY * near.max(axis=1, keepdims=True)).argmax(axis=1)
+    row = np.arange(len(near))
+    return near[row, level], peak.offset_rad[row, level]
+
+
 def polar(offset_rad: np.ndarray) -> np.ndarray:
     """Displacements (..., 2) as the moves see them, (..., 3): direction, log of the degrees."""
     size = np.linalg.norm(offset_rad, axis=-1, keepdims=True)

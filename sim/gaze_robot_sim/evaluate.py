@@ -18,6 +18,7 @@ from gaze_robot.errors import CheckpointError, ConfigError
 from gaze_robot.geometry import angle_between
 from gaze_robot.policy.actions import nearest_move
 from gaze_robot.policy.network import EyePolicy
+from gaze_robot.policy.observation import recognised
 from gaze_robot.runtime.choose import choose as pick
 from gaze_robot.runtime.exported import read_export
 from gaze_robot_sim.cores import available_cores
@@ -109,8 +110,9 @@ class RasterScan:
         drop = rows - batch.pose[:, 1]
         along = np.where(np.abs(drop) > self.ON_ROW_RAD, 0.0, self._side)     # first to the row
         towards = np.stack([along, drop], axis=1)
-        seen = batch.peak.nearby[:, 0] > self.SURE
-        towards[seen] = batch.peak.offset_rad[seen, 0]
+        probability, offset = recognised(batch.peak, batch.pattern)
+        seen = probability > self.SURE
+        towards[seen] = offset[seen]
         return nearest_move(towards)
 
 
@@ -130,7 +132,7 @@ def run_episodes(batch: SeeingBatch, choose: Chooser, episodes: int,
             batch.step(choose(batch.look(), batch))
             rows.append(np.degrees(batch.error_rad()))
         errors.append(np.stack(rows, axis=1))
-        sure.append(batch.peak.nearby[:, 0])
+        sure.append(recognised(batch.peak, batch.pattern)[0])
     return {'error_deg': np.concatenate(errors)[:episodes],
             'sure': np.concatenate(sure)[:episodes]}
 

@@ -6,7 +6,7 @@ It knows what the policy knows, and no more: the estimator's peaks, the memory, 
 import numpy as np
 
 from gaze_robot.policy.actions import nearest_move
-from gaze_robot.policy.observation import turn_to
+from gaze_robot.policy.observation import recognised, turn_to
 from gaze_robot_sim.envs.seeing import SeeingBatch
 
 
@@ -19,7 +19,8 @@ class SearchRule:
         Args:
             worth: least candidate score that is better than looking somewhere new nearby; a third
                 of it is better than looking far away.
-            sure: least probability, neighbours included, at which the fovea's own peak is centred.
+            sure: least probability, neighbours included, at which what the near levels recognise
+                is centred.
         """
         self.worth, self.sure = worth, sure
 
@@ -31,5 +32,5 @@ class SearchRule:
                             best.tilt_rad - pose[:, 1]], axis=1)
         weak = best.score < np.where(observer.new == 2, self.worth, self.worth / 3)
         towards = np.where((weak & (observer.new > 0))[:, None], observer.explore, towards)
-        seen = batch.peak.nearby[:, 0] > self.sure
-        return nearest_move(np.where(seen[:, None], batch.peak.offset_rad[:, 0], towards))
+        probability, offset = recognised(batch.peak, batch.pattern)
+        return nearest_move(np.where((probability > self.sure)[:, None], offset, towards))

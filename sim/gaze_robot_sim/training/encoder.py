@@ -24,7 +24,7 @@ from gaze_robot.backbones.backbone import BackboneConfig
 from gaze_robot.checkpoint import Policy, save_policy
 from gaze_robot.encoder import EncoderConfig
 from gaze_robot.errors import CheckpointError
-from gaze_robot.foveation import FoveationPattern, FrontEnd, make_front_end
+from gaze_robot.foveation import FoveationPattern, FrontEnd, make_front_end, PyramidFrontEnd
 from gaze_robot.gaze_target.evidence import CELLS
 from gaze_robot.perception import PerceptionNetwork
 from gaze_robot_sim.cores import available_cores
@@ -95,6 +95,20 @@ def matching_scores(log_p: torch.Tensor, label: torch.Tensor) -> dict[str, float
     return scores
 
 
+def lesson(front_end: FrontEnd | FoveationPattern) -> FrontEnd | FoveationPattern:
+    """What glances are learned through: of a pyramid of four levels or more, all but the sharpest.
+
+    Levels share their weights, and one more that shows only a part of most things makes all of
+    them worse: trained on the default's four levels they find 90 % in real panoramas, on the wider
+    three and then used on four 95 % (of 200, by the hand-written rule, one seed).
+    """
+    pattern = front_end if isinstance(front_end, FoveationPattern) else front_end.pattern
+    pyramid = isinstance(front_end, FoveationPattern | PyramidFrontEnd)
+    if not pyramid or pattern.levels < 4 or len(set(pattern.tokens_across)) > 1:
+        return front_end
+    return FoveationPattern(pattern.fov_deg[1:], pattern.window[1:], pattern.patch[1:])
+
+
 class EncoderTrainer:
     """The pretraining loop: progress, TensorBoard, a checkpoint to resume from."""
 
@@ -123,7 +137,8 @@ class EncoderTrainer:
                        if config.backbone else EncoderConfig())
         self.pictures = open_pictures(config.pictures) if config.pictures else None
         torch.manual_seed(config.seed)
-        self.network = PerceptionNetwork(front_end, encoder)
+        self.network = PerceptionNetwork(lesson(front_end), encoder)
+        self.front_end = front_end
         self.out = Path(config.out)
         self.out.mkdir(parents=True, exist_ok=True)
         self.pattern = self.network.pattern
@@ -137,7 +152,11 @@ class EncoderTrainer:
             self._resume()
 
     def run(self) -> tuple[PerceptionNetwork, dict[str, Any]]:
-        """Train to the end; returns the network, in eval mode, and its scores on unseen rooms."""
+        """Train to the end; returns the network, in eval mode, and its scores on unseen rooms.
+
+        Where lessons leave out the sharpest level (see `lesson`), it is in the network, and the
+        scores count levels from the next one.
+        """
         config = self.config
         torch.set_num_threads(max(1, available_cores() - 1))    # one core makes the glances
         exam = Glances(self.pattern, config.seed + 999_983, uses=8,
@@ -166,9 +185,17 @@ class EncoderTrainer:
         bar.close()
         log.close()
         self.network.eval()
-        return self.network, {'samples': self.steps * config.batch,
+        return self._whole(), {'samples': self.steps * config.batch,
                               'minutes': round(self.seconds / 60, 2), **(scores
                                                                         or self._test(unseen))}
+
+    def _whole(self) -> PerceptionNetwork:
+        """What was learned, in a network that samples every level."""
+        if self.network.front_end is self.front_end:
+            return self.network
+        whole = PerceptionNetwork(self.front_end, self.network.encoder.config)
+        whole.load_state_dict(self.network.learned_state(), strict=False)
+        return whole.eval()
 
     def _learn(self, batch: dict[str, torch.Tensor]) -> float:
         done = self.step / self.steps

@@ -100,7 +100,7 @@ class Glances(IterableDataset):
         kind = rng.random()
         if kind < 0.3:
             return rng.uniform(-math.pi, math.pi), rng.uniform(-TILT_LIMIT, TILT_LIMIT)
-        spread = 0.08 if kind < 0.45 else 0.17 if kind < 0.6 else 0.36 if kind < 0.75 else 0.8
+        spread = 0.17 if kind < 0.6 else 0.36 if kind < 0.75 else 0.8
         return (pan + rng.uniform(-spread, spread) / max(0.5, math.cos(tilt)),
                 float(np.clip(tilt + rng.uniform(-spread, spread), -TILT_LIMIT, TILT_LIMIT)))
 
