@@ -1,5 +1,6 @@
 """Pretrained backbones: equal to transformers' own models where those can be run, and strict."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -257,6 +258,35 @@ def test_files_of_another_model_are_refused(tmp_path: Path) -> None:
     (tmp_path / 'config.json').unlink()
     with pytest.raises(CheckpointError, match='no config.json'):
         read_model(tmp_path, 'dinov3_vit')
+
+
+def configure(folder: Path, kind: str, **values: Any) -> None:
+    """Save a model, then change its config.json."""
+    make_model(kind).save_pretrained(folder)
+    path = folder / 'config.json'
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def test_what_a_config_says_of_loading_is_not_read(tmp_path: Path) -> None:
+    """Some such keys would fetch code and run it."""
+    configure(tmp_path, 'dinov2', _attn_implementation='somebody/attention',
+              attn_implementation='somebody/attention', use_kernels=True, trust_remote_code=True,
+              _attn_implementation_internal='somebody/attention', auto_map={'AutoModel': 'x.Y'})
+    config = read_model(tmp_path, 'dinov2', WIDTH).config
+    assert config._attn_implementation == 'sdpa'
+    assert not any(hasattr(config, name) for name in ('auto_map', 'use_kernels',
+                                                      'trust_remote_code'))
+
+
+@pytest.mark.parametrize('kind', KINDS)
+@pytest.mark.parametrize('values', [
+    {'num_attention_heads': 5}, {'num_attention_heads': 0}, {'num_hidden_layers': 'three'},
+    {'patch_size': 0}, {'hidden_act': 'smell'}, {'hidden_size': -32}, {'image_size': 'large'},
+    {'quantization_config': {'quant_method': 'bitsandbytes'}}], ids=str)
+def test_impossible_configs_are_refused(kind: str, values: dict[str, Any], tmp_path: Path) -> None:
+    configure(tmp_path, kind, **values)
+    with pytest.raises(CheckpointError, match=r'config\.json'):
+        read_model(tmp_path, kind)
 
 
 def test_weights_of_another_architecture_behind_the_right_config(tmp_path: Path) -> None:

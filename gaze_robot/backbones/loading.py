@@ -19,6 +19,17 @@ CLASSES = {'dinov2': 'Dinov2', 'dinov2_with_registers': 'Dinov2WithRegisters',
 
 CONFIG, WEIGHTS = 'config.json', 'model.safetensors'
 
+_FIELDS = frozenset((
+    'apply_layernorm', 'attention_dropout', 'attention_probs_dropout_prob', 'drop_path_rate',
+    'hidden_act', 'hidden_dropout_prob', 'hidden_size', 'image_size', 'initializer_range',
+    'intermediate_size', 'key_bias', 'layer_norm_eps', 'layerscale_value', 'mlp_bias', 'mlp_ratio',
+    'num_attention_heads', 'num_channels', 'num_hidden_layers', 'num_register_tokens',
+    'patch_size', 'pos_embed_jitter', 'pos_embed_rescale', 'pos_embed_shift', 'proj_bias',
+    'qkv_bias', 'query_bias', 'reshape_hidden_states', 'rope_theta', 'use_gated_mlp',
+    'use_mask_token', 'use_swiglu_ffn', 'value_bias'))
+"""What is read of a config.json: the architecture, and nothing of how it is loaded or computed,
+where a value may name code to fetch and run."""
+
 
 def read_model(folder: Path, kind: str, width: int = 0) -> Any:
     """Read config.json and model.safetensors.
@@ -38,16 +49,21 @@ def read_model(folder: Path, kind: str, width: int = 0) -> Any:
     """
     own = _read_config(folder, kind, width)
     transformers = require('transformers')
-    model_class = getattr(transformers, CLASSES[kind] + 'Model')
-    try:
-        config = getattr(transformers, CLASSES[kind] + 'Config').from_dict(own)
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f'{folder / CONFIG} is not that of a {kind}: {error}') from error
+    strict: Any = require('huggingface_hub.errors')
     tensors = _read_tensors(folder)
-    with _quiet(transformers):
-        model, report = model_class.from_pretrained(
-            None, config=config, state_dict=tensors, output_loading_info=True,
-            ignore_mismatched_sizes=True, dtype=torch.float32)
+    try:
+        config = getattr(transformers, CLASSES[kind] + 'Config')(**own)
+        if config.patch_size == 0 or config.hidden_size % config.num_attention_heads:
+            raise ValueError(f'hidden_size {config.hidden_size}, num_attention_heads '
+                             f'{config.num_attention_heads}, patch_size {config.patch_size}')
+        with _quiet(transformers):
+            model, report = getattr(transformers, CLASSES[kind] + 'Model').from_pretrained(
+                None, config=config, state_dict=tensors, output_loading_info=True,
+                ignore_mismatched_sizes=True, dtype=torch.float32, attn_implementation='sdpa')
+    except (TypeError, ValueError, LookupError, ArithmeticError, RuntimeError,
+            strict.StrictDataclassError) as error:
+        raise CheckpointError(f'{folder / CONFIG} is not that of a {kind}, get it again: '
+                              f'{" ".join(str(error).split())}') from error
     wrong = ([f'missing {name}' for name in report['missing_keys']]
              + [f'unknown {name}' for name in report['unexpected_keys']]
              + [f'{name} has shape {tuple(given)}, not {tuple(wanted)}'
@@ -73,7 +89,10 @@ def _read_config(folder: Path, kind: str, width: int) -> dict[str, Any]:
     if width and own.get('hidden_size') != width:
         raise CheckpointError(f'{folder} holds a {kind} {own.get("hidden_size")} wide, one of '
                               f'{width} is wanted: these are the files of another size')
-    return own
+    if own.get('quantization_config'):
+        raise CheckpointError(f'{folder / CONFIG} has a quantization_config, and float32 weights '
+                              'are wanted: get the files that are not quantized')
+    return {name: value for name, value in own.items() if name in _FIELDS}
 
 
 def _read_tensors(folder: Path) -> dict[str, torch.Tensor]:
