@@ -34,7 +34,7 @@ from gaze_robot_sim.cores import available_cores
 from gaze_robot_sim.render import Panorama
 from gaze_robot_sim.scenes.procedural import ProceduralWorld
 
-FOV_DEG = FoveationPattern().fov_deg
+FOV_DEG = tuple(2 * math.degrees(math.atan(tangent)) for tangent in (0.2, 0.4, 1.0))
 WIDTHS = (3840, 1920, 1024)
 """Of the panoramas, pixels."""
 THREADS = (1, 2)

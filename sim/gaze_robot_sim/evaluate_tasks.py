@@ -32,7 +32,7 @@ from gaze_robot_sim.envs.track import TrackBatch
 from gaze_robot_sim.evaluate import opened, WITHIN_DEG
 from gaze_robot_sim.oracles import Oracle, Player, random_policy, stay
 
-_UNUSED_VIEW = FoveationPattern(window=(8, 8, 8), patch=(8, 8, 8))
+_UNUSED_VIEW = FoveationPattern((90.0,), (8,), (8,))
 """None of the players looks at a picture."""
 _JUMP_RAD = math.radians(WITHIN_DEG)
 _LONGEST_S = 3.0
