@@ -132,6 +132,9 @@ def cut(folder):
     (change(gaze_robot_version='0.0.1'), r'exported by gaze_robot 0\.0\.1'),
     (change(kind='tflite'), 'does not name a known kind'),
     (change(files=[]), 'does not name a known kind'),
+    (change(kind=['onnx']), 'does not name a known kind'),
+    (change(int8='false'), 'does not name a known kind'),
+    (change(int8=None), 'does not name a known kind'),
     (change(weights_sha256='0' * 64), 'from other weights'),
     (lambda folder: (folder / EXPORT).write_text('[]'), r'exported by gaze_robot unknown'),
     (lambda folder: (folder / EXPORT).write_text('{'), 'is not JSON'),
@@ -173,6 +176,14 @@ def test_a_folder_that_cannot_be_written_is_named(checkpoint, tmp_path):
         export(ExportConfig(tmp_path / 'file', str(checkpoint)))
 
 
+def test_the_folder_of_a_run_is_not_exported_into(checkpoint, tmp_path):
+    """Its own policy would be read instead, and the export's hash be that of other weights."""
+    save(tmp_path / 'policy', seed=3)
+    with pytest.raises(ConfigError, match=r'--out .*folder of a training run'):
+        export(ExportConfig(tmp_path, str(checkpoint)))
+    assert [path.name for path in tmp_path.iterdir()] == ['policy']
+
+
 def test_an_export_is_of_all_tokens(folder):
     policy = load_policy(folder)
     policy.perception.keep_tokens(0.5)
@@ -209,6 +220,18 @@ def test_int8_says_how_far_it_moves_targets(checkpoint, tmp_path):
     inputs = sample_inputs(pipeline.policy.perception, 1)
     ours = TorchRuntime(pipeline.policy.perception)(*inputs)['tokens']
     assert np.abs(pipeline.runtime.runtime(*inputs)['tokens'] - ours).max() > 1e-6
+
+
+def test_int8_of_another_network_is_refused(checkpoint, tmp_path):
+    """Also where its hash was made to fit."""
+    export(ExportConfig(tmp_path / 'out', str(checkpoint), int8=True, views=1))
+    other = load_policy(save(tmp_path / 'other', seed=7)).perception
+    other.use_sources(other.offers)
+    graph = quantize(graphs.to_onnx(other))
+    change(files={FILES['onnx'][0]: hashlib.sha256(graph).hexdigest()})(tmp_path / 'out')
+    (tmp_path / 'out' / FILES['onnx'][0]).write_bytes(graph)
+    with pytest.raises(CheckpointError, match='by more than 8-bit integers explain'):
+        GazePipeline.from_checkpoint(str(tmp_path / 'out'))
 
 
 def test_what_is_the_same_moves_nothing(checkpoint):

@@ -1,7 +1,6 @@
 """Which runtime computes: the one asked for, or the fastest that is installed."""
 
 from dataclasses import dataclass, field
-import math
 import time
 from typing import Any, TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from gaze_robot.errors import CheckpointError, ConfigError
 from gaze_robot.optional import available
 from gaze_robot.runtime.base import Runtime, sample_inputs, TorchRuntime
 from gaze_robot.runtime.exported import Exported
-from gaze_robot.runtime.graph import check, to_onnx, TOLERANCE
+from gaze_robot.runtime.graph import check, check_int8, to_onnx
 from gaze_robot.runtime.sessions import SESSIONS
 
 if TYPE_CHECKING:
@@ -115,8 +114,8 @@ def _add_sessions(candidates: dict[str, Runtime], network: 'PerceptionNetwork',
         try:
             graph = graph or (to_onnx(network),)
             session = SESSIONS[name](graph, threads, batch)
-            check(network, session, (batch,) if batch else (1, 3),
-                  math.inf if exported and exported.int8 else TOLERANCE)
+            compare = check_int8 if exported and exported.int8 else check
+            compare(network, session, (batch,) if batch else (1, 3))
         except (CheckpointError, ImportError, OSError, RuntimeError) as error:   # or broken
             remarks.append(f'{name}: {" ".join(str(error).split())}')
             if not graph:                                     # nor will the next one get one

@@ -42,7 +42,7 @@ class Exported:
     @property
     def int8(self) -> bool:
         """Whether its products are computed on 8-bit integers."""
-        return bool(self.meta['int8'])
+        return self.meta['int8'] is True
 
     def readers(self, wanted: str) -> tuple[str, ...]:
         """Runtimes that may run it, of those wanted ('auto': any).
@@ -110,9 +110,10 @@ def read_export(path: str | Path, policy: 'Policy') -> Exported | None:
         raise CheckpointError(
             f'{path} was exported by gaze_robot {found.get("gaze_robot_version", "unknown")} '
             f'(format {found.get("format")}); this is {__version__} (format {FORMAT}): {_AGAIN}')
-    if meta.get('kind') not in FILES or not isinstance(meta.get('files'), dict):
-        raise CheckpointError(f'{path / EXPORT} does not name a known kind of graph and its '
-                              f'files; {_AGAIN}')
+    if not isinstance(meta.get('kind'), str) or meta['kind'] not in FILES or not isinstance(
+            meta.get('files'), dict) or not isinstance(meta.get('int8'), bool):
+        raise CheckpointError(f'{path / EXPORT} does not name a known kind of graph, its '
+                              f'files and whether it is int8; {_AGAIN}')
     if meta.get('weights_sha256') != policy.meta.get('weights_sha256'):
         raise CheckpointError(f'{path} was exported from other weights than lie beside it; '
                               f'{_AGAIN}')
@@ -124,4 +125,4 @@ def read_export(path: str | Path, policy: 'Policy') -> Exported | None:
         if sha256(graph[-1]) != meta['files'].get(name):
             raise CheckpointError(f'{path / name} does not match {EXPORT}: a damaged or partial '
                                   f'copy; {_AGAIN}')
-    return Exported(tuple(graph), {'int8': False, **meta}, path)
+    return Exported(tuple(graph), meta, path)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 OPSET = 20
 TOLERANCE = 1e-4
 """Largest difference from torch that float32 may make, relative where values exceed 1."""
+INT8_TOLERANCE = 0.2
+"""Largest difference from torch that 8-bit integers may make: root mean square over an output, as
+a share of its standard deviation. The shipped weights make 0.04; those of another network 1.4."""
 
 _TRACED, _CHECKED = 2, (1, 3)
 """Batch sizes: what a trace took for a constant shows at the others."""
@@ -126,3 +129,23 @@ def check(network: 'PerceptionNetwork', runtime: Session, batches: tuple[int, ..
             f'{runtime.name} answers otherwise than torch: {worst} differs by {found[worst]:.2g}, '
             f'allowed is {tolerance:g}; export again, or use model.runtime torch')
     return found
+
+
+def check_int8(network: 'PerceptionNetwork', runtime: Session,
+               batches: tuple[int, ...] = _CHECKED) -> None:
+    """`check` for a graph of 8-bit integers, which is off everywhere but only by a little.
+
+    Raises:
+        CheckpointError: the runtime does not compute this network.
+    """
+    check(network, runtime, batches, tolerance=np.inf)
+    inputs = sample_inputs(network, batches[-1])
+    theirs = runtime(*inputs)
+    for name, value in TorchRuntime(network)(*inputs).items():
+        ours, other = (np.exp(one) if name == 'search' else one for one in (value, theirs[name]))
+        off = float(np.sqrt(np.square(ours - other).mean()) / max(float(ours.std()), 1e-6))
+        if not off <= INT8_TOLERANCE:
+            raise CheckpointError(
+                f'{runtime.name} answers otherwise than torch, by more than 8-bit integers '
+                f'explain: {name} differs by {off:.2g} of its spread, allowed is '
+                f'{INT8_TOLERANCE:g}; export again, or use model.runtime torch')

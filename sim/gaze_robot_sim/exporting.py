@@ -7,6 +7,7 @@ places it points to move is measured on simulated views.
 from contextlib import closing
 from dataclasses import dataclass
 import importlib.metadata
+import json
 import logging
 import math
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from tqdm import tqdm
 
-from gaze_robot.checkpoint import load_policy, save_policy
+from gaze_robot.checkpoint import load_policy, META, save_policy
 from gaze_robot.errors import ConfigError
 from gaze_robot.foveation import FoveationPattern
 from gaze_robot.gaze_target.evidence import CELLS
@@ -26,7 +27,7 @@ from gaze_robot.perception import Perception, PerceptionNetwork
 from gaze_robot.policy.observation import peaks
 from gaze_robot.runtime.base import Runtime, TorchRuntime
 from gaze_robot.runtime.exported import describe, READERS, write_export
-from gaze_robot.runtime.graph import check, to_onnx
+from gaze_robot.runtime.graph import check, check_int8, to_onnx
 from gaze_robot.runtime.sessions import import_openvino, SESSIONS
 from gaze_robot_sim.scenes.procedural import ProceduralWorld
 
@@ -74,9 +75,12 @@ def export(config: ExportConfig) -> dict[str, Any]:
 
     Raises:
         CheckpointError: the checkpoint cannot be read, or the graph answers otherwise.
-        ConfigError: the folder cannot be written.
+        ConfigError: the folder is that of a training run, or cannot be written.
         MissingDependencyError: no library to write or to check with.
     """
+    if (config.out / 'policy' / META).is_file():
+        raise ConfigError(f'--out {config.out} is the folder of a training run, whose own policy '
+                          'would be read instead of the export; name another')
     policy = load_policy(config.policy)
     network = policy.perception
     network.use_sources(network.offers)                       # an export can feed them all
@@ -92,13 +96,13 @@ def export(config: ExportConfig) -> dict[str, Any]:
     if config.int8:
         graph = (quantize(plain[0]),)
         session = SESSIONS[checker](graph)
-        check(network, session, tolerance=math.inf)           # its inputs, outputs and shapes
+        check_int8(network, session)
         result['int8'] = moved(network, session, config.views, config.seed)
     try:
         save_policy(config.out, policy)
-        meta = describe(network, config.format, graph, config.int8,
-                        load_policy(config.out).meta['weights_sha256'], measured=result,
-                        versions=_versions())
+        written = json.loads((config.out / META).read_text(encoding='utf-8'))
+        meta = describe(network, config.format, graph, config.int8, written['weights_sha256'],
+                        measured=result, versions=_versions())
         write_export(config.out, graph, meta)
     except OSError as error:
         raise ConfigError(f'--out {config.out}: cannot write there ({error.strerror}); name a '
