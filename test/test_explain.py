@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip('torch', reason='explanations need torch')
 
-from gaze_robot.checkpoint import load_policy, make_policy  # noqa: E402
+from gaze_robot.checkpoint import load_policy, make_policy, save_policy  # noqa: E402
 from gaze_robot.cli import main  # noqa: E402
 from gaze_robot.config import GazeConfig  # noqa: E402
 from gaze_robot.encoder import EncoderConfig, FoveatedViT, TokenLayout, Watch  # noqa: E402
@@ -256,6 +256,24 @@ def test_the_command_draws_and_tells(pictures, tmp_path, monkeypatch, capsys, mo
     assert 'top_1' in capsys.readouterr().out
 
 
+def test_the_command_explains_people_where_the_weights_have_them(pictures, tmp_path, capsys):
+    torch.manual_seed(0)
+    policy = make_policy(PATTERN, TINY)
+    arguments = ['explain', str(pictures / 'room.png'), '--head', 'people', '--policy',
+                 str(tmp_path), '--out', str(tmp_path / 'people.png'), '--json',
+                 str(tmp_path / 'e.json')]
+    save_policy(tmp_path, policy)
+    assert main(arguments) == 2
+    assert 'no head "people"' in capsys.readouterr().err
+    policy.perception.add_people()
+    save_policy(tmp_path, policy)
+    assert main(arguments) == 0
+    result = json.loads((tmp_path / 'e.json').read_text())
+    assert math.isclose(sum(result['shares']), 1, abs_tol=1e-6)
+    assert np.ptp(result['shares']) > 1e-4
+    assert cv2.imread(str(tmp_path / 'people.png')) is not None
+
+
 @pytest.mark.parametrize('arguments, said', [
     ('missing.png --exemplar thing.png', 'there is no file missing.png'),
     ('text.png --exemplar thing.png', 'text.png is not a picture'),
@@ -267,6 +285,10 @@ def test_the_command_draws_and_tells(pictures, tmp_path, monkeypatch, capsys, mo
     ('room.png --head policy --method guess', '--method is one of'),
     ('room.png --head policy --hfov-deg 300', '--hfov-deg'),
     ('room.png --head policy --out explain.txt', '.png or .jpg'),
+    ('room.png --head policy --out room.png/x.png', '--out room.png/x.png: cannot write there'),
+    ('room.png --head salience', 'salience is computed from the picture'),
+    ('room.png --exemplar thing.png --exemplar-width-deg nan', '--exemplar-width-deg'),
+    ('room.png --exemplar thing.png --exemplar-width-deg -5', '--exemplar-width-deg'),
 ])
 def test_bad_input_is_one_clear_line(pictures, monkeypatch, capsys, arguments, said):
     monkeypatch.chdir(pictures)

@@ -41,7 +41,7 @@ class ExplainConfig:
 
     head: str = 'search'
     """The answer to explain: 'search' (the best place), 'policy' (the move chosen), or another
-    head of the weights ('people')."""
+    head that reads the tokens ('people', where these weights have it)."""
 
     method: str = 'relevance'
     """'relevance' (attention weighed by gradients), 'rollout' (attention through all blocks), or
@@ -71,6 +71,12 @@ class ExplainConfig:
         if not 5 <= self.hfov_deg <= 170 or not 0.1 <= self.keep <= 1:
             raise ConfigError('--hfov-deg lies between 5 and 170 and --keep between 0.1 and 1, '
                               f'got {self.hfov_deg} and {self.keep}')
+        if not 0 <= self.exemplar_width_deg < 180:
+            raise ConfigError('--exemplar-width-deg lies between 0 (the scale of PICTURE) and '
+                              f'180, got {self.exemplar_width_deg}')
+        if self.head == 'salience':
+            raise ConfigError('salience is computed from the picture, not from tokens: there is '
+                              'nothing to explain; give another --head')
         if self.head == 'search' and not self.exemplar:
             raise ConfigError('what is looked for? Give its picture with --exemplar, or explain '
                               'another answer: --head policy')
@@ -89,8 +95,10 @@ def run_explain(config: ExplainConfig) -> dict[str, Any]:
     image = _read(config.picture, 'picture')
     camera = CameraModel.from_hfov(image.shape[1], image.shape[0], math.radians(config.hfov_deg))
     fixation = _fixation(config, camera)
+    _make_folder(config.out)
     policy = load_policy(config.policy)
     network = policy.perception
+    network.use_sources({config.head} & network.offers)
     network.keep_tokens(config.keep)
     perception = Perception(network)
     if config.exemplar:
@@ -199,13 +207,18 @@ def _draw_answer(config: ExplainConfig, image: np.ndarray, foveator: Foveator,
                  fixation: tuple[float, float], percept: Percept) -> np.ndarray:
     """The picture itself with the levels' squares and the head's map over it."""
     boxes = [foveator.box_px(level, fixation) for level in range(foveator.pattern.levels)]
-    maps = {'search': percept.heat, 'policy': percept.heat, 'people': percept.people,
-            'salience': percept.salience}.get(config.head)
+    maps = percept.people if config.head == 'people' else percept.heat
     return eye_picture(image, boxes, () if maps is None else list(maps[0]), width=640)
 
 
+def _make_folder(out: str) -> None:
+    try:
+        Path(out).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f'--out {out}: cannot write there ({error.strerror})') from error
+
+
 def _write(path: str, picture: np.ndarray) -> str:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(path, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
         raise ConfigError(f'--out {path}: cannot write there')
     return path
