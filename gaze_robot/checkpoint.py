@@ -103,7 +103,7 @@ def load_policy(path: str | Path = '', device: str = 'cpu') -> Policy:
     _check_model(path, meta)
     try:
         policy = make_policy(_front_end(meta), _encoder(meta),
-                             bool((meta.get('eye') or {}).get('discrete', True)))
+                             (meta.get('eye') or {}).get('discrete', True))
         tensors = load_file(path / WEIGHTS, device=device)
     except CheckpointError as error:
         raise CheckpointError(f'{path} needs its backbone: {error}') from error
@@ -146,6 +146,9 @@ def _check_model(path: Path, meta: Mapping[str, Any]) -> None:
             written = json.loads((file.metadata() or {}).get('model', '{}'))
     except (SafetensorError, json.JSONDecodeError) as error:
         raise CheckpointError(f'{path / WEIGHTS} cannot be read: {error}') from error
+    if not isinstance(written, dict):
+        raise CheckpointError(f'{path / WEIGHTS} cannot be read: its metadata does not describe a '
+                              'model')
     wrong = [name for name, value in written.items() if meta.get(name) != value]
     if wrong:
         raise CheckpointError(
@@ -171,6 +174,10 @@ def _read_meta(path: Path) -> dict[str, Any]:
         raise CheckpointError(f'{path / META} lacks {sorted(missing)}')
     if not (isinstance(meta['pattern'], dict) and isinstance(meta['encoder'], dict)):
         raise CheckpointError(f'{path} cannot be read: pattern and encoder in {META} are objects')
+    eye = meta.get('eye')
+    if eye is not None and not (isinstance(eye, dict)
+                                and isinstance(eye.get('discrete', True), bool)):
+        raise CheckpointError(f'{path} cannot be read: eye in {META} is an object or null')
     return meta
 
 

@@ -185,12 +185,22 @@ def test_missing_entries_of_meta_are_named(folder, key):
 @pytest.mark.parametrize('section, value', [
     ('pattern', {'fov_deg': [20.0], 'window': [16, 16], 'patch': [8]}),
     ('pattern', {'fov_dge': [20.0]}), ('pattern', 5), ('encoder', {'width': 'wide'}),
-    ('encoder', {'width': 16, 'heads': 5})], ids=str)
+    ('encoder', {'width': 16, 'heads': 5}), ('encoder', {'heads': 0}), ('eye', [1]),
+    ('eye', {'discrete': 'yes'}), ('pattern', {'fov_deg': [20.0, 90.0], 'window': [64, 64],
+                                               'patch': [16, 0]})], ids=str)
 def test_model_descriptions_that_make_no_sense_are_refused(folder, section, value):
     def same(_):
         """Written without the second copy of the description."""
     rewrite(folder, same, **{section: value})
     with pytest.raises(CheckpointError, match='cannot be read'):
+        load_policy(folder)
+
+
+@pytest.mark.parametrize('model', ['[]', '7', 'null'])
+def test_metadata_of_weights_that_describes_nothing_is_refused(folder, model):
+    save_file(load_file(folder / WEIGHTS), folder / WEIGHTS, metadata={'model': model})
+    rewrite_sha(folder)
+    with pytest.raises(CheckpointError, match='its metadata does not describe a model'):
         load_policy(folder)
 
 

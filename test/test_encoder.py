@@ -261,3 +261,10 @@ def test_width_that_cannot_be_turned_in_pairs_is_refused():
 def test_patterns_and_encoders_that_do_not_fit_say_why(pattern, config, reason):
     with pytest.raises(ConfigError, match=reason):
         PerceptionNetwork(pattern, config)
+
+
+@pytest.mark.parametrize('values', [{'heads': 0}, {'heads': -4}, {'width': -96}, {'width': 0},
+                                    {'depth': 0}, {'patch': 0}, {'registers': -1}], ids=str)
+def test_sizes_that_make_no_encoder_are_refused(values):
+    with pytest.raises(ConfigError, match='are at least 1 and registers not negative'):
+        EncoderConfig(**values)

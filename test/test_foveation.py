@@ -329,6 +329,13 @@ def test_fixation_that_is_not_finite_is_refused(fixation):
     ({'window': (64, 60, 64)}, r'level 1.*60 / 16 = 3.75'),
     ({'window': (64, 0, 64)}, 'level 1'),
     ({'patch': 0}, 'level 0'), ({'patch': -16}, 'level 0'),
+    ({'patch': (16, 16, 0)}, 'level 2'), ({'patch': 16.5}, 'patch is one integer per level'),
+    ({'window': 'abc'}, 'window is one integer per level'),
+    ({'window': 64}, '3 levels and window has 1'),
+    ({'window': (64, 64.5, 64)}, 'window is one integer per level'),
+    ({'window': (64, (64, 64), 64)}, 'window is one integer per level'),
+    ({'fov_deg': ('wide', 20.0, 90.0)}, 'fov_deg is one angle per level'),
+    ({'fov_deg': 90.0}, 'fov_deg is one angle per level'),
     ({'patch': (16, 16)}, 'patch has 2 levels and window has 3'),
     ({'patch': (16, 16, 24), 'window': (64, 64, 96)}, 'level 2: patches of 24')], ids=str)
 def test_patterns_that_cannot_be_built_say_why(fields, reason):

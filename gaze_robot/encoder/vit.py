@@ -27,6 +27,9 @@ class EncoderConfig:
     patch: int = 16
 
     def __post_init__(self) -> None:
+        if min(self.width, self.depth, self.heads, self.patch) < 1 or self.registers < 0:
+            raise ConfigError('width, depth, heads and patch are at least 1 and registers not '
+                              f'negative, got {self}')
         if self.width % (4 * self.heads):
             raise ConfigError(f'width {self.width} must be a multiple of 4 x heads = '
                               f'{4 * self.heads}: rotary positions turn pairs in x and in y')

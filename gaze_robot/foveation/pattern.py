@@ -1,7 +1,9 @@
 """What the eye samples: nested square views of growing field of view around the fixation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 import math
+from typing import Any
 
 import numpy as np
 
@@ -32,12 +34,15 @@ class FoveationPattern:
     directly (correlation with an exemplar) keeps its full resolution. One number is for all."""
 
     def __post_init__(self) -> None:
-        sides = [int(side) for side in np.ravel(self.patch)]
+        sides, window = _integers('patch', self.patch), _integers('window', self.window)
         if len(sides) == 1:
-            sides *= len(self.window)
-        object.__setattr__(self, 'patch', tuple(sides))
-        object.__setattr__(self, 'fov_deg', tuple(float(fov) for fov in self.fov_deg))
-        object.__setattr__(self, 'window', tuple(int(side) for side in self.window))
+            sides *= len(window)
+        object.__setattr__(self, 'patch', sides)
+        object.__setattr__(self, 'window', window)
+        try:
+            object.__setattr__(self, 'fov_deg', tuple(float(fov) for fov in self.fov_deg))
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f'fov_deg is one angle per level, got {self.fov_deg!r}') from error
         if not self.fov_deg or len(self.fov_deg) != len(self.window):
             raise ConfigError(f'fov_deg has {len(self.fov_deg)} levels and window has '
                               f'{len(self.window)}; give one of each per level')
@@ -54,6 +59,7 @@ class FoveationPattern:
                     f'level {level}: a window of {side} cannot be cut into patches of '
                     f'{patch} ({side} / {patch} = {side / max(patch, 1):.2f}; '
                     'needs an integer)')
+        for level, patch in enumerate(self.patch):
             if patch % min(self.patch):
                 raise ConfigError(f'level {level}: patches of {patch} cannot be averaged down to '
                                   f'{min(self.patch)} (needs a multiple)')
@@ -108,3 +114,11 @@ class FoveationPattern:
             steps = np.abs((np.arange(window) + 0.5) / window * 2 - 1) * self.half_tangent(level)
             masks.append((steps <= edge * aspect)[:, None] & (steps <= edge)[None, :])
         return tuple(masks)
+
+
+def _integers(name: str, given: Any) -> tuple[int, ...]:
+    """One or many integers as a tuple."""
+    values = tuple(given) if isinstance(given, Sequence | np.ndarray) else (given,)
+    if not all(isinstance(value, int | np.integer) for value in values):
+        raise ConfigError(f'{name} is one integer per level, got {given!r}')
+    return tuple(int(value) for value in values)
