@@ -1,6 +1,7 @@
 """The head for people: an option of a checkpoint, trained on heads whose place is known."""
 
 import itertools
+import json
 import math
 
 import numpy as np
@@ -19,7 +20,13 @@ from gaze_robot.pipeline import GazePipeline
 
 pytest.importorskip('gaze_robot_sim')
 from gaze_robot_sim.training.crowds import Crowds, label_heads, UNJUDGED
-from gaze_robot_sim.training.people import auc, train_people, TrainPeopleConfig
+from gaze_robot_sim.training.people import (
+    auc,
+    PeopleTrainer,
+    scores,
+    train_people,
+    TrainPeopleConfig,
+)
 
 PATTERN = FoveationPattern((20.0, 45.0, 90.0), (16, 16, 32), (8, 8, 16))
 ALL = np.ones((3, CELLS, CELLS), bool)
@@ -93,6 +100,30 @@ def test_area_under_the_curve_counts_pairs_in_order():
     pairs = [(yes > no) + 0.5 * (yes == no) for yes in probability[label == 1]
              for no in probability[label == 0]]
     assert auc(probability, label) == pytest.approx(np.mean(pairs))
+
+
+def test_views_without_a_head_have_no_figures():
+    found = scores(np.full((2, 3, CELLS, CELLS), 0.2), np.zeros((2, 3, CELLS, CELLS), int))
+    assert found == {'auc': {'0': None, '1': None, '2': None}, 'precision': None, 'recall': None,
+                     'peak_on_head': None, 'chance': None}
+    json.dumps(found, allow_nan=False)
+
+
+def test_a_run_goes_on_with_its_own_policy_only(tmp_path):
+    def trainer(sha, resume=True):
+        config = TrainPeopleConfig(out=str(tmp_path), resume=resume)
+        return PeopleTrainer(config, untrained().perception, sha)
+    first = trainer('a' * 64, resume=False)
+    first.epoch = 3
+    first._save()
+    assert trainer('a' * 64).epoch == 3
+    with pytest.raises(CheckpointError, match='trained on another policy'):
+        trainer('b' * 64)
+    state = torch.load(tmp_path / 'last.pt')
+    for spoilt in ({**state, 'epoch': 'last'}, {**state, 'epoch': None}, [state]):
+        torch.save(spoilt, tmp_path / 'last.pt')
+        with pytest.raises(CheckpointError, match='damaged or of another network'):
+            trainer('a' * 64)
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import torch
 
 from gaze_robot.checkpoint import load_policy
 from gaze_robot.encoder import EncoderConfig
-from gaze_robot.errors import CheckpointError
+from gaze_robot.errors import CheckpointError, ConfigError
 from gaze_robot.foveation import FoveationPattern, make_front_end
 from gaze_robot.gaze_target.evidence import CELLS
 from gaze_robot.geometry import direction_from_pan_tilt, optical_ray
@@ -266,3 +266,20 @@ def test_command_leaves_a_policy_without_an_eye(tmp_path):
     assert policy.eye is None
     assert policy.perception.pattern == FoveationPattern()
     assert policy.meta['metrics']['loss/unseen'] == result['loss/unseen']
+
+
+@pytest.mark.parametrize('values', [{'batch': 0}, {'exam': 0}, {'samples': 0}, {'seed': -1},
+                                    {'learning_rate': math.nan}], ids=str)
+def test_options_that_teach_nothing_are_refused(values):
+    with pytest.raises(ConfigError, match=next(iter(values))):
+        TrainEncoderConfig(**values)
+
+
+@pytest.mark.parametrize('spoilt', [{'step': None}, {'seconds': 'long'}], ids=str)
+def test_a_damaged_count_is_not_resumed_from(tmp_path, spoilt):
+    trainer = EncoderTrainer(TrainEncoderConfig(out=str(tmp_path)), PATTERN, ENCODER)
+    trainer._save()
+    state = torch.load(tmp_path / 'last.pt')
+    torch.save({**state, **spoilt}, tmp_path / 'last.pt')
+    with pytest.raises(CheckpointError, match='cannot resume from'):
+        EncoderTrainer(TrainEncoderConfig(out=str(tmp_path), resume=True), PATTERN, ENCODER)

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from gaze_robot.backbones.backbone import BackboneConfig
 from gaze_robot.checkpoint import Policy, save_policy
 from gaze_robot.encoder import EncoderConfig
-from gaze_robot.errors import CheckpointError
+from gaze_robot.errors import CheckpointError, ConfigError
 from gaze_robot.foveation import FoveationPattern, FrontEnd, make_front_end, PyramidFrontEnd
 from gaze_robot.gaze_target.evidence import CELLS
 from gaze_robot.perception import PerceptionNetwork
@@ -66,6 +66,13 @@ class TrainEncoderConfig:
 
     pictures_share: float = 0.5
     """Part of the rooms that are such pictures, 0 to 1."""
+
+    def __post_init__(self) -> None:
+        if min(self.samples, self.batch, self.exam) < 1 or self.seed < 0:
+            raise ConfigError('samples, batch and exam are at least 1 and seed not negative, got '
+                              f'{self.samples}, {self.batch}, {self.exam}, {self.seed}')
+        if not 0 < self.learning_rate < math.inf:
+            raise ConfigError(f'learning_rate is above 0 and finite, got {self.learning_rate}')
 
 
 def matching_loss(network: PerceptionNetwork, batch: dict[str, torch.Tensor]
@@ -243,12 +250,12 @@ class EncoderTrainer:
                 raise ValueError('other weights')
             self.network.load_state_dict(state['network'], strict=False)
             self.optimizer.load_state_dict(state['optimizer'])
-        except (RuntimeError, KeyError, TypeError, ValueError, pickle.UnpicklingError,
-                EOFError) as error:
+            self.step, self.seconds = int(state['step']), float(state['seconds'])
+        except (RuntimeError, KeyError, TypeError, ValueError, AttributeError,
+                pickle.UnpicklingError, EOFError) as error:
             raise CheckpointError(
                 f'cannot resume from {path}: it is damaged or of another network '
                 f'({type(error).__name__}); delete it to start over') from error
-        self.step, self.seconds = int(state['step']), float(state['seconds'])
 
 
 def train_encoder(config: TrainEncoderConfig) -> dict[str, Any]:

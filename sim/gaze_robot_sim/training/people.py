@@ -107,11 +107,12 @@ def scores(probability: np.ndarray, label: np.ndarray) -> dict[str, Any]:
     Returns:
         auc: per level, over all judged cells of all glances; precision and recall of cells at 1/2;
         peak_on_head: share of glances with a head in view whose most probable cell, of all levels,
-        is on one; chance: the same for a cell at random.
+        is on one; chance: the same for a cell at random. None where there is nothing to count.
     """
+    areas = [auc(probability[:, level], label[:, level]) for level in range(label.shape[1])]
     result: dict[str, Any] = {'auc': {
-        str(level): round(auc(probability[:, level], label[:, level]), 4)
-        for level in range(label.shape[1])}}
+        str(level): None if math.isnan(area) else round(area, 4)
+        for level, area in enumerate(areas)}}
     told, here, judged = probability > 0.5, label == 1, label != UNJUDGED
     result['precision'] = round(float(here[told & judged].mean()), 4) if (
         told & judged).any() else None
@@ -120,8 +121,9 @@ def scores(probability: np.ndarray, label: np.ndarray) -> dict[str, Any]:
     masked = np.where(judged, probability, -1.0).reshape(len(label), -1)
     peak = masked.argmax(axis=1)
     hit = here.reshape(len(label), -1)[np.arange(len(label)), peak]
-    result['peak_on_head'] = round(float(hit[some].mean()), 4)
-    result['chance'] = round(float(here[some].sum() / judged[some].sum()), 4)
+    result['peak_on_head'] = round(float(hit[some].mean()), 4) if some.any() else None
+    result['chance'] = round(float(here[some].sum() / judged[some].sum()), 4) if (
+        some.any()) else None
     return result
 
 
@@ -137,7 +139,10 @@ def auc(probability: np.ndarray, label: np.ndarray) -> float:
 class PeopleTrainer:
     """The loop: progress, TensorBoard, a checkpoint to resume from."""
 
-    def __init__(self, config: TrainPeopleConfig, network: PerceptionNetwork) -> None:
+    def __init__(self, config: TrainPeopleConfig, network: PerceptionNetwork,
+                 weights_sha256: str = '') -> None:
+        """Make or resume a run; `weights_sha256` is that of the policy the network is of."""
+        self.weights_sha256 = weights_sha256
         self.config, self.network, self.out = config, network, Path(config.out)
         torch.manual_seed(config.seed)
         self.head = network.add_people()
@@ -162,12 +167,12 @@ class PeopleTrainer:
             loss = self._learn(shown, epoch)
             self.epoch = epoch + 1
             result = scores(answers(self.network, unseen), unseen[3].numpy())
-            bar.set_postfix(loss=f'{loss:.4f}', peak=f'{result["peak_on_head"]:.2f}')
+            bar.set_postfix(loss=f'{loss:.4f}', peak=f'{result["peak_on_head"] or 0.0:.2f}')
             log.add_scalar('people/loss', loss, self.epoch)
             for name in ('precision', 'recall', 'peak_on_head'):
                 log.add_scalar(f'people/{name}', result[name] or 0.0, self.epoch)
             for level, value in result['auc'].items():
-                log.add_scalar(f'people/auc/{level}', value, self.epoch)
+                log.add_scalar(f'people/auc/{level}', value or 0.0, self.epoch)
             self._save()
         log.close()
         return result
@@ -194,7 +199,8 @@ class PeopleTrainer:
     def _save(self) -> None:
         part = self.out / 'last.part'
         torch.save({'head': self.head.state_dict(), 'optimizer': self.optimizer.state_dict(),
-                    'epoch': self.epoch}, part)
+                    'epoch': self.epoch,
+                    'weights_sha256': self.weights_sha256}, part)
         part.replace(self.out / 'last.pt')
 
     def _resume(self) -> None:
@@ -203,14 +209,20 @@ class PeopleTrainer:
             return
         try:
             state = torch.load(path, weights_only=True)
+            given = state.get('weights_sha256', self.weights_sha256)
+            if given != self.weights_sha256:
+                raise CheckpointError(
+                    f'cannot resume from {path}: it was trained on another policy (weights '
+                    f'{str(given)[:12]}, not {self.weights_sha256[:12]}); give that one with '
+                    '--policy, or another --out')
             self.head.load_state_dict(state['head'])
             self.optimizer.load_state_dict(state['optimizer'])
-        except (RuntimeError, KeyError, TypeError, ValueError, pickle.UnpicklingError,
-                EOFError) as error:
+            self.epoch = int(state['epoch'])
+        except (RuntimeError, KeyError, TypeError, ValueError, AttributeError,
+                pickle.UnpicklingError, EOFError) as error:
             raise CheckpointError(
                 f'cannot resume from {path}: it is damaged or of another network '
                 f'({type(error).__name__}); delete it to start over') from error
-        self.epoch = int(state['epoch'])
 
 
 def train_people(config: TrainPeopleConfig) -> dict[str, Any]:
@@ -227,7 +239,8 @@ def train_people(config: TrainPeopleConfig) -> dict[str, Any]:
     policy = load_policy(config.policy)
     out.mkdir(parents=True, exist_ok=True)
     (out / 'config.json').write_text(json.dumps(dataclasses.asdict(config), indent=2))
-    found = PeopleTrainer(config, policy.perception).run()
+    found = PeopleTrainer(config, policy.perception,
+                          str(policy.meta.get('weights_sha256', ''))).run()
     settings = {name: value for name, value in dataclasses.asdict(config).items()
                 if name not in ('policy', 'out', 'resume')}
     save_policy(out / 'policy', dataclasses.replace(policy, meta={
