@@ -47,7 +47,7 @@ class GazePipeline:
 
     def __init__(self, policy: Policy, limits: PanTiltLimits | None = None,
                  config: GazeConfig | None = None, runtime: Choice | None = None) -> None:
-        """Take weights; `runtime` computes their perception, torch if None."""
+        """Take weights for itself alone, as it sets them up; `runtime` is torch if None."""
         if policy.eye is None:
             raise CheckpointError('this checkpoint has an encoder but no eye; finish '
                                   '`gaze-robot train search`, or choose another')
@@ -113,7 +113,6 @@ class GazePipeline:
         self._following.reset()
         self._settling.reset()
         self._priority.reset()
-        self._observer.limits = self._eye_limits
         self._started_s: float | None = None
         self._last_s: float | None = None
         self._sure_s: float | None = None                    # when the target was last recognised
@@ -142,6 +141,7 @@ class GazePipeline:
             direction = direction / length
         self._look_at = direction
         self._following.reset()
+        self._priority.reset()
 
     def step(self, frame: Frame, pose: PanTiltState) -> GazeResult:
         """Decide where to look next.
@@ -188,7 +188,7 @@ class GazePipeline:
         speed = np.array([[pose.pan_rad_s, pose.tilt_rad_s]])
         now = np.array([frame.stamp_s - (self._started_s or 0.0)])
         vector, peak = self._observer.observe(percept, valid, where, speed, now, _EYE)
-        maps = {name: getattr(percept, name)[0] for name in self._priority.weights}
+        maps = self._priority.maps(percept)
         fixation, heat = None, percept.heat[0]
         if self._explores:
             fixation, heat = self._priority.step(maps, valid[0], pose, self._eye_limits,

@@ -73,6 +73,13 @@ def test_sources_nobody_uses_are_not_computed():
     assert pipeline().policy.perception.sources == frozenset()
 
 
+def test_two_pipelines_on_one_policy_are_refused_where_they_disturb_each_other():
+    first = pipeline(sources_salience=1.0)
+    GazePipeline(first.policy)
+    with pytest.raises(ConfigError, match='does not compute salience.*a policy of its own'):
+        first.step(frame(), PanTiltState(0.0, 0.0))
+
+
 # --- where to look
 
 
@@ -105,6 +112,20 @@ def test_nothing_valid_and_nothing_there_is_no_trouble():
                                    PanTiltState(0.0, 0.0), PanTiltLimits(), 0.0)
     assert fixation is None
     assert used.max() == 0
+
+
+def test_after_looking_along_a_direction_exploring_starts_anew():
+    made = pipeline(sources_salience=1.0)
+    places = []
+    for step in range(2):
+        places.append(made.step(frame(step * DT, spots((120, 60))), STRAIGHT).target.direction)
+        made.look_at(np.array([1.0, 0.0, 0.0]))
+        made.step(frame((step + 0.5) * DT, spots((120, 60))), STRAIGHT)
+        made.look_at(None)
+        shown = made.step(frame((step + 0.6) * DT, spots((40, 60))), STRAIGHT)
+        assert float(pan_tilt_from_direction(shown.target.direction)[0]) > 0.3, 'the new spot'
+        made.look_at(None)
+    np.testing.assert_allclose(places[0], places[1])
 
 
 # --- priorities by themselves
@@ -183,8 +204,8 @@ def test_inhibition_fades():
     place = direction_from_pan_tilt(0.2, 0.1)
     priority._left = [(place, 10.0)]
     free = [float(priority.free(place[None], 10.0 + age)[0])
-            for age in (0.0, 0.5 * INHIBITED_S, INHIBITED_S, 3 * INHIBITED_S)]
-    assert free == pytest.approx([0.0, 0.5, 1.0, 1.0])
+            for age in (-0.9, 0.0, 0.5 * INHIBITED_S, INHIBITED_S, 3 * INHIBITED_S)]
+    assert free == pytest.approx([0.0, 0.0, 0.5, 1.0, 1.0])      # also of a clock set back
     assert priority.free(direction_from_pan_tilt(1.5, 0.0)[None], 10.0)[0] > 0.999
 
 

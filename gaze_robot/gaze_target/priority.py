@@ -11,10 +11,12 @@ L levels   C cells across a level
 from collections.abc import Mapping
 from dataclasses import dataclass
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gaze_robot.config import GazeConfig
+from gaze_robot.errors import ConfigError
 from gaze_robot.foveation import FoveationPattern
 from gaze_robot.gaze_target.evidence import CELLS
 from gaze_robot.geometry import (
@@ -26,6 +28,9 @@ from gaze_robot.geometry import (
     wrap_angle,
 )
 from gaze_robot.types import GazeTarget, PanTiltLimits, PanTiltState
+
+if TYPE_CHECKING:
+    from gaze_robot.perception import Percept
 
 DWELL_S = 0.7
 """How long the eye rests on a place."""
@@ -88,6 +93,19 @@ class Priority:
         self._arrived_s: float | None = None
         self._left: list[tuple[np.ndarray, float]] = []
 
+    def maps(self, percept: 'Percept') -> dict[str, np.ndarray]:
+        """What each source that has a weight says, (L, C, C).
+
+        Raises:
+            ConfigError: perception has stopped computing one.
+        """
+        found = {name: getattr(percept, name) for name in self.weights}
+        if missing := [name for name, value in found.items() if value is None]:
+            raise ConfigError(f'perception does not compute {", ".join(missing)} any more: '
+                              'something else set up this network; give every pipeline a policy '
+                              'of its own')
+        return {name: value[0] for name, value in found.items()}
+
     def combine(self, maps: Mapping[str, np.ndarray]) -> np.ndarray:
         """The weighted mean of the sources' maps, (L, C, C) in [0, 1]."""
         total = sum(self.weights.values())
@@ -102,7 +120,7 @@ class Priority:
         """How little a place is inhibited, (...) in [0, 1], for directions (..., 3)."""
         free = np.ones(rays.shape[:-1])
         for direction, left_s in self._left:
-            strength = max(0.0, 1.0 - (now_s - left_s) / INHIBITED_S)
+            strength = min(1.0, max(0.0, 1.0 - (now_s - left_s) / INHIBITED_S))
             # 1 - cos of an angle is half its square, for angles that matter here.
             free *= 1 - strength * np.exp((rays @ direction - 1) / INHIBITED_RAD ** 2)
         return free
