@@ -5,7 +5,7 @@ Tokens that others attend to little are fused into one after a block (EViT: Lian
 each token that was fused is its own state then plus what the fused one gained since: their mean
 stays the fused token throughout. Their own states alone mislead heads trained on whole passes:
 at half of the tokens the search head's best cell stays the same in 78 % of levels, this way in
-98 % (192 glances at made-up rooms).
+98 % (192 glances at made-up rooms, measured on three levels of 4 x 4 tokens).
 
 B batch   N tokens   K tokens kept   D width
 """

@@ -6,9 +6,9 @@ improbable among those of its level (self-information, Bruce and Tsotsos 2009; h
 normal distribution per feature).
 
 They are read from the same samples as the encoder's tokens, at the heatmap's resolution. The
-tokens themselves are too coarse for it (4 x 4 on a level of the default): by what is unusual among
-them the odd one of 9 to 25 things was found in 9 % of 240 displays, or 19 % with tokens whitened
-over rooms; by these features in 96 % (chance is 8 %).
+tokens themselves are too coarse for it: by what is unusual among them the odd one of 9 to 25
+things was found in 9 % of 240 displays, or 19 % with tokens whitened over rooms; by these features
+in 96 % (chance is 8 %; measured on three levels of 4 x 4 tokens).
 
 B batch   L levels   C cells across a level
 """
