@@ -4,9 +4,14 @@ import importlib.util
 import os
 from pathlib import Path
 import re
+import signal
 import tempfile
 
 import pytest
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # Started in the background of a shell script; processes that tests start would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get('GAZE_ROBOT_DATA') or ROOT.parent / 'shared' / 'data')
