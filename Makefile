@@ -53,8 +53,15 @@ demo: $(STAMP)		## the eye searches a room for 30 s; report and moving picture i
 	@mkdir -p demo
 	$(BIN)/gaze-robot bringup --world procedural --duration 30 --report demo/report.json --picture demo/eye.gif $(ARGS)
 
+# Two processes: pretrained backbones with every runtime in one, ROS nodes in the other. All of it in
+# one process ended in the kernel's SIGSEGV inside read(), with whole stacks and no bad address.
+OF_BACKBONES := $(wildcard test/test_backbone*.py test/test_bench_encoder.py test/test_export.py \
+	test/test_front_ends_network.py test/test_runtime.py test/test_weight_store.py)
+PYTEST := $(BIN)/python -m pytest -m 'not hardware'
+
 test: $(STAMP)		## every test that needs no device
-	$(BIN)/python -m pytest -m 'not hardware' $(ARGS)
+	$(PYTEST) $(OF_BACKBONES) $(ARGS) || test $$? -eq 5
+	$(PYTEST) $(OF_BACKBONES:%=--ignore=%) $(ARGS) || test $$? -eq 5
 
 lint: $(STAMP)		## ruff and mypy
 	$(BIN)/ruff check .
