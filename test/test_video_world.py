@@ -225,9 +225,10 @@ def test_whoever_waits_when_the_thread_ends_is_told(prefetch):
     class Stuck(Reader):
         def read(self, index):
             if index == 70:
+                reading.set()
                 closed.wait(10)
             return super().read(index)
-    closed, told = threading.Event(), []
+    reading, closed, told = threading.Event(), threading.Event(), []
     frames = prefetch(Stuck(), ahead=1)
 
     def ask(index):
@@ -236,9 +237,10 @@ def test_whoever_waits_when_the_thread_ends_is_told(prefetch):
         except WorldError as error:
             told.append((index, str(error)))
     askers = [threading.Thread(target=ask, args=(index,)) for index in (70, 71)]
-    for asker in askers:
-        asker.start()
-    assert wait_for(lambda: len(frames._asked) == 2)
+    askers[0].start()
+    assert reading.wait(10)
+    askers[1].start()
+    assert wait_for(lambda: 71 in frames._asked)
     closing = threading.Thread(target=frames.close)
     closing.start()
     assert wait_for(lambda: frames._closed)
