@@ -81,6 +81,17 @@ def recognised(peak: Peak, pattern: FoveationPattern) -> tuple[np.ndarray, np.nd
     return near[row, level], peak.offset_rad[row, level]
 
 
+_WORTH = 0.1
+"""Least candidate score that is better than looking somewhere new nearby; a third of it is better
+than looking far away."""
+
+_SURE = 0.4
+"""Least probability, neighbours included, at which what the near levels recognise is centred."""
+
+_SAME_RAD = np.radians(7.0)
+"""What is recognised this near to the best candidate is that candidate, seen better."""
+
+
 def polar(offset_rad: np.ndarray) -> np.ndarray:
     """Displacements (..., 2) as the moves see them, (..., 3): direction, log of the degrees."""
     size = np.linalg.norm(offset_rad, axis=-1, keepdims=True)
@@ -106,7 +117,7 @@ def turn_to(pan_rad: np.ndarray, from_rad: np.ndarray, limits: PanTiltLimits) ->
 
 def vector_size(pattern: FoveationPattern) -> int:
     """Length of the observation vector."""
-    return (20 + 8 * pattern.levels + 12 * CANDIDATES + 3 * GLANCES
+    return (27 + 8 * pattern.levels + 12 * CANDIDATES + 3 * GLANCES
             + 2 * (PAN_BINS // 4) * (TILT_BINS // 5))
 
 
@@ -125,6 +136,8 @@ class Observer:
         one move, and level."""
         self.new = np.zeros(eyes, int)
         """(B,) whether that is near where the search began (2), farther (1), or nowhere (0)."""
+        self.goal = np.zeros((eyes, 2))
+        """(B, 2) radians from the last glance to where a careful searcher looks next."""
 
     def reset(self, eyes: list[int] | slice = slice(None)) -> None:
         """Forget past glances."""
@@ -154,9 +167,10 @@ class Observer:
                  peak.nearby, 1.0 - percept.absent,
                  np.log(peak.nearby + 1e-3), np.tanh(peak.offset_rad / 0.1),
                  polar(peak.offset_rad)]
-        for place in self.memory.candidates(eyes, CANDIDATES):
-            towards = np.stack([turn_to(place.pan_rad, pose[:, 0], self.limits),
-                                place.tilt_rad - pose[:, 1]], axis=-1)
+        places = self.memory.candidates(eyes, CANDIDATES)
+        turns = [np.stack([turn_to(place.pan_rad, pose[:, 0], self.limits),
+                           place.tilt_rad - pose[:, 1]], axis=-1) for place in places]
+        for place, towards in zip(places, turns):
             parts += [towards / np.pi, np.tanh(towards / 0.15), np.tanh(towards / 0.6),
                       polar(towards), np.log(place.score[:, None] + 1e-3),
                       place.score[:, None], place.sharpness[:, None] / self.pattern.levels]
@@ -168,6 +182,9 @@ class Observer:
         parts += [unseen[:, :2] / np.pi, np.tanh(unseen[:, :2] / 0.6), unseen[:, 2:],
                   (pose - self._first[eyes]) / np.array([1.5, 0.5]), polar(self.explore[eyes]),
                   self.new[eyes, None] == np.arange(3)]
+        self.goal[eyes] = self._goal(places[0].score, turns[0], peak, eyes)
+        parts += [np.tanh(self.goal[eyes] / 0.02), np.tanh(self.goal[eyes] / 0.15),
+                  polar(self.goal[eyes])]
         past = self._glances[eyes]
         past[..., 0] = wrap_angle(past[..., 0] - pose[:, None, 0])
         past[..., 1] -= pose[:, None, 1]
@@ -178,6 +195,21 @@ class Observer:
             [pose, peak.probability.max(axis=1, keepdims=True)], axis=1)
         vector = np.concatenate([np.asarray(p).reshape(len(pose), -1) for p in parts], axis=1)
         return vector.astype(np.float32), peak
+
+    def _goal(self, score: np.ndarray, towards: np.ndarray, peak: Peak, eyes: np.ndarray
+              ) -> np.ndarray:
+        """(B, 2) to the best candidate, or, if none is good, to what has not been seen yet; exactly
+        to what the near levels recognise, if that is the best candidate.
+
+        Args:
+            score: (B,) of the best candidate.
+            towards: (B, 2) to it, radians.
+        """
+        weak = score < np.where(self.new[eyes] == 2, _WORTH, _WORTH / 3)
+        goal = np.where((weak & (self.new[eyes] > 0))[:, None], self.explore[eyes], towards)
+        probability, offset = recognised(peak, self.pattern)
+        centre = (probability > _SURE) & (np.linalg.norm(goal - offset, axis=1) < _SAME_RAD)
+        return np.where(centre[:, None], offset, goal)
 
     @staticmethod
     def _towards_new(unseen: np.ndarray, pose: np.ndarray, first: np.ndarray

@@ -30,6 +30,9 @@ from gaze_robot.perception import PerceptionNetwork
 from gaze_robot_sim.cores import available_cores
 from gaze_robot_sim.training.glances import Glances, open_pictures
 
+_MAKERS = 2
+"""Processes that make glances: their time is most of it. The stream depends on how many."""
+
 
 @dataclass(frozen=True)
 class TrainEncoderConfig:
@@ -165,13 +168,13 @@ class EncoderTrainer:
         scores count levels from the next one.
         """
         config = self.config
-        torch.set_num_threads(max(1, available_cores() - 1))    # one core makes the glances
+        torch.set_num_threads(max(1, available_cores() - _MAKERS))
         exam = Glances(self.pattern, config.seed + 999_983, uses=8,
                        rooms=min(16, config.exam))
         unseen = next(iter(DataLoader(exam, batch_size=config.exam)))
         glances = Glances(self.pattern, config.seed + 7919 * self.step, pictures=self.pictures,
                           share=config.pictures_share)
-        loader = iter(DataLoader(glances, batch_size=config.batch, num_workers=1,
+        loader = iter(DataLoader(glances, batch_size=config.batch, num_workers=_MAKERS,
                                  prefetch_factor=4))
         log = SummaryWriter(str(self.out / 'tb'))
         scores: dict[str, Any] = {}

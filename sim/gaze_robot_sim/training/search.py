@@ -73,7 +73,7 @@ class TrainSearchConfig:
     encoder: str = ''
     """Checkpoint folder whose perception to use; empty: pretrain one first."""
 
-    encoder_samples: int = 90_000
+    encoder_samples: int = 160_000
     """Glances to pretrain perception on."""
 
     front_end: Literal['pyramid', 'rings', 'log_polar'] = 'pyramid'
