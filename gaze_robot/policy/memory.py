@@ -29,10 +29,10 @@ _SEARCHED = math.radians(35)
 _BESIDE = math.radians(30)
 
 _DOUBT, _PATIENCE_S = (4.0, 2.0), 1.5
-"""Power of a near level's probability, when a search begins and in the long run, and how soon the one
+"""Power of a near level's probability, when a search begins and in the long run, and how soon one
 gives way to the other. At first what the fovea is 80 % sure of gives way to a place that the
-periphery takes for 45 % probable, and what it is not half sure of to all that is not yet seen; later
-on the best place seen is good enough."""
+periphery takes for 45 % probable, and what it is not half sure of to all that is not yet seen;
+later on the best place seen is good enough."""
 
 KEEP_S = 6.0
 """A judgement older than this gives way to any newer one, however coarse."""

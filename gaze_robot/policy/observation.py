@@ -198,8 +198,8 @@ class Observer:
 
     def _goal(self, score: np.ndarray, towards: np.ndarray, peak: Peak, eyes: np.ndarray
               ) -> np.ndarray:
-        """(B, 2) to the best candidate, or, if none is good, to what has not been seen yet; exactly
-        to what the near levels recognise, if that is the best candidate.
+        """(B, 2) to the best candidate, or, if none is good, to what has not been seen yet; to
+        exactly what the near levels recognise, if that is the best candidate.
 
         Args:
             score: (B,) of the best candidate.

@@ -73,7 +73,7 @@ class TrainSearchConfig:
     encoder: str = ''
     """Checkpoint folder whose perception to use; empty: pretrain one first."""
 
-    encoder_samples: int = 160_000
+    encoder_samples: int = 120_000
     """Glances to pretrain perception on."""
 
     front_end: Literal['pyramid', 'rings', 'log_polar'] = 'pyramid'
@@ -96,7 +96,7 @@ class TrainSearchConfig:
     warm_start: int = 32_000
     """Steps of imitating a hand-written rule before PPO; 0: none."""
 
-    steps: int = 100_000
+    steps: int = 50_000
     """Steps of PPO, of all eyes together."""
 
     eyes: int = 64
