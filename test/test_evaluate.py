@@ -168,14 +168,13 @@ def test_random_policy_uses_every_move_and_repeats_by_seed(room):
     assert (random_policy(4)({}, batch) != moves).any()
 
 
-def test_rule_goes_to_what_the_fovea_is_sure_of(room):
-    batch = batch_of(room, 2)
-    batch.start(range(2))
+def test_rule_makes_the_move_that_comes_nearest_to_its_goal(room):
+    batch = batch_of(room, 3)
+    batch.start(range(3))
     batch.look()
-    batch.peak.probability[:, 0] = batch.peak.nearby[:, 0] = 0.95
-    batch.peak.offset_rad[:, 0] = np.radians([[3.0, 0.0], [0.0, 10.0]])
+    batch.observer.goal[:] = np.radians([[3.2, 0.1], [0.0, 40.0], [0.1, 0.0]])
     moves = np.degrees(MOVES[SearchRule()({}, batch)])
-    np.testing.assert_allclose(moves, [[3, 0], [0, 10]], atol=1e-6)
+    np.testing.assert_allclose(moves, [[3, 0], [0, 10], [0, 0]], atol=1e-6)
 
 
 # --- episodes

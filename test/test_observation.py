@@ -214,6 +214,48 @@ def test_past_glances_are_remembered():
     assert np.abs(vector[0] - vector[1]).max() > 0.1
 
 
+# --- where to look next
+
+
+def looks(observer, percept, pan=0.0, now_s=0.0):
+    """The goal after one glance of one eye, degrees."""
+    observer.observe(percept, np.ones((1, 3, CELLS, CELLS), bool), np.array([[pan, 0.0]]),
+                     np.zeros((1, 2)), np.array([now_s]), np.zeros(1, int))
+    return np.degrees(observer.goal[0])
+
+
+def test_what_the_fovea_recognises_is_centred_exactly():
+    percept = single_cell(0, 11, 5)
+    goal = looks(Observer(1, PATTERN, LIMITS), percept)
+    np.testing.assert_allclose(goal, np.degrees(peaks(percept, PATTERN).offset_rad[0, 0]))
+
+
+def test_a_suspicion_in_the_periphery_is_turned_to():
+    percept = single_cell(2, 8, 14)
+    goal = looks(Observer(1, PATTERN, LIMITS), percept)
+    np.testing.assert_allclose(goal, np.degrees(peaks(percept, PATTERN).offset_rad[0, 2]),
+                               atol=1.5 * BIN_DEG)
+
+
+def test_a_better_candidate_is_looked_at_before_a_likeness_is_settled_on():
+    observer = Observer(1, PATTERN, LIMITS)
+    percept = single_cell(0, 8, 8, 0.7)                      # straight ahead, not quite it
+    percept.heat[0, 2, 8, 14] = 0.8                          # and this, to the right
+    goal = looks(observer, percept)
+    assert goal[0] < -30
+    refuted = single_cell(0, 8, 8, 0.0)                      # looked at: it is not it
+    for step in range(3):
+        back = looks(observer, refuted, math.radians(goal[0]), 0.2 + step / 30)
+    assert back[0] == pytest.approx(-goal[0], abs=1.5 * BIN_DEG)
+
+
+def test_with_nothing_to_go_by_new_places_are_looked_at():
+    observer = Observer(1, PATTERN, LIMITS)
+    goal = looks(observer, single_cell(0, 0, 0, 0.0))
+    np.testing.assert_allclose(goal, np.degrees(observer.explore[0]))
+    assert abs(goal[0]) > 5
+
+
 def test_observing_leaves_the_percept_as_it_was():
     observer, percept = Observer(1, PATTERN, LIMITS), percept_of(1)
     heat, absent = percept.heat.copy(), percept.absent.copy()

@@ -39,6 +39,10 @@ _GLANCE_PIXELS_PER_DEGREE = 0.53
 _LOOKS = 2
 """Glances per thing to find: half the time of one sample is its picture and its templates."""
 
+_TWIN = 0.88
+"""What correlates more than this with an exemplar, seen sharply, is not called something else: the
+tasks have no such twins, and who is taught that they are wrong doubts what is right."""
+
 _WIDEST = 4096
 """Wider pictures are made smaller: the eye does not resolve more."""
 
@@ -123,16 +127,21 @@ class Glances(IterableDataset):
 
     def _samples(self, rng: np.random.Generator, panorama: Panorama, direction: np.ndarray,
                  width: float, exemplar: Exemplar) -> Iterator[dict[str, np.ndarray]]:
-        """A few glances with the same thing to find."""
+        """A few glances with the same thing to find, and no twin of it instead."""
         templates = make_templates(exemplar, self.pattern)
         shown = {'exemplar': square(exemplar), 'size': size_in_cells(width, self.pattern),
                  'width': np.array(square_width_rad(exemplar), np.float32)}
-        for _ in range(_LOOKS):
+        looks = 0
+        while looks < _LOOKS:
             pan, tilt = self._gaze(rng, panorama, direction, exemplar)
             levels, valid = self._view(rng, panorama, pan, tilt)
+            evidence = correlate(levels, templates)
+            label = label_cells(optical_ray(direction, pan, tilt), valid, self.pattern)
+            if label[0] == CELLS * CELLS and evidence[0].max() > _TWIN:
+                continue
+            looks += 1
             yield {**{f'level{i}': level for i, level in enumerate(levels)}, **shown,
-                   'valid': valid, 'evidence': correlate(levels, templates),
-                   'label': label_cells(optical_ray(direction, pan, tilt), valid, self.pattern)}
+                   'valid': valid, 'evidence': evidence, 'label': label}
 
     def _view(self, rng: np.random.Generator, panorama: Panorama, pan: float, tilt: float
               ) -> tuple[list[np.ndarray], np.ndarray]:
