@@ -1,5 +1,6 @@
 """Scores of searches: by hand on small arrays, and the baselines on real simulators."""
 
+import dataclasses
 import json
 import math
 
@@ -259,12 +260,15 @@ def test_evaluation_reports_the_policy_beside_every_baseline(tmp_path):
     torch.manual_seed(0)
     save_policy(tmp_path / 'policy', make_policy(PATTERN, ENCODER))
     threads = torch.get_num_threads()
+    config = EvalSearchConfig(n=2, policy=str(tmp_path / 'policy'), seconds=0.6)
     try:
-        result = evaluate_search(EvalSearchConfig(n=2, policy=str(tmp_path / 'policy'),
-                                                  seconds=0.6))
+        result = evaluate_search(config)
+        alone = evaluate_search(dataclasses.replace(config, baselines=False))
     finally:
         torch.set_num_threads(threads)
     assert result['n'] == 2
+    assert alone['baselines'].keys() == {'template_glance', 'template_full'}
+    assert {**alone, 'baselines': 0} == {**result, 'baselines': 0}
     assert {'success_rate', 'median_error_deg', 'median_time_s'} <= result.keys()
     assert {'random', 'raster'} <= result['baselines'].keys()
     for row in result['baselines'].values():

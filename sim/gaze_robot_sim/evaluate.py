@@ -68,6 +68,9 @@ class EvalSearchConfig:
     max_start_deg: float = 90.0
     """Starts are at most this far from the target."""
 
+    baselines: bool = True
+    """Measure the other searchers, too: five times as long. Template matching is always there."""
+
     def __post_init__(self) -> None:
         if (self.n < 1 or self.seed < 0 or not 0 <= self.seconds < math.inf
                 or not 0 < self.max_start_deg <= 180):
@@ -248,8 +251,9 @@ def evaluate_search(config: EvalSearchConfig) -> dict[str, Any]:
             own['error_deg'], own['sure'], policy.perception.pattern.fov_deg[0],
             found_and_held(own['error_deg'], task.rate_hz))
         baselines: dict[str, Any] = {}
-        for name, choose in (('random', random_policy(config.seed)), ('raster', RasterScan()),
-                             ('rule', SearchRule()), ('oracle', Oracle())):
+        others = (('random', random_policy(config.seed)), ('raster', RasterScan()),
+                  ('rule', SearchRule()), ('oracle', Oracle()))
+        for name, choose in others if config.baselines else ():
             run = run_episodes(fresh(), choose, config.n, shown(name))
             baselines[name] = score(run['error_deg'], task.rate_hz)
         baselines['template_glance'] = template_baseline(fresh(), config.n,
