@@ -178,6 +178,8 @@ class GazeMemory:
     def frontier(self, pose: np.ndarray, eyes: np.ndarray, limits: PanTiltLimits) -> np.ndarray:
         """How far these eyes must turn left and right to see something new near the horizon.
 
+        Once all is seen, new is what only the coarsest level has seen: a second look around.
+
         Args:
             pose: (B, 2) pan and tilt, radians.
 
@@ -188,9 +190,14 @@ class GazeMemory:
         """
         low, high = limits.min_position[0], limits.max_position[0]
         tilts = np.abs(self._tilt) <= _SEARCHED
-        unseen = (self.sharpness[eyes] == 0)
-        column = unseen[:, :, tilts].mean(axis=2) > 0.5                        # (B, P)
-        column &= (self._pan >= low - 0.5) & (self._pan <= high + 0.5)
+        within = (self._pan >= low - 0.5) & (self._pan <= high + 0.5)
+        sharpness = self.sharpness[eyes]
+        unseen = sharpness == 0
+        column = (unseen[:, :, tilts].mean(axis=2) > 0.5) & within             # (B, P)
+        if self.pattern.levels > 2:
+            again = ~column.any(axis=1)
+            unseen[again] = sharpness[again] <= 1
+            column[again] = (unseen[again][:, :, tilts].mean(axis=2) > 0.5) & within
         turn = self._pan[None] - pose[:, :1]                                   # limits: no wrap
         left = np.where(column & (turn > 0), turn, np.pi).min(axis=1)
         right = np.where(column & (turn < 0), -turn, np.pi).min(axis=1)
