@@ -304,6 +304,7 @@ def test_command_leaves_a_policy_without_an_eye(tmp_path):
     assert policy.eye is None
     assert policy.perception.pattern == FoveationPattern()
     assert policy.meta['metrics']['loss/unseen'] == result['loss/unseen']
+    assert '--samples 64 --batch 32' in policy.meta['command']
 
 
 @pytest.mark.parametrize('values', [{'batch': 0}, {'exam': 0}, {'samples': 0}, {'seed': -1},

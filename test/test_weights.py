@@ -1,7 +1,6 @@
 """The weights in the package: whole, documented, and able to do what the README says."""
 
 from collections.abc import Iterator
-import dataclasses
 import json
 
 from setuptools import find_packages
@@ -12,8 +11,9 @@ from gaze_robot_sim.envs.search import SearchConfig
 from gaze_robot_sim.envs.seeing import SeeingBatch
 from gaze_robot_sim.evaluate import learned, run_episodes, score
 from gaze_robot_sim.scenes.procedural import ProceduralWorld
+from gaze_robot_sim.training.origin import origin
 from gaze_robot_sim.training.people import TrainPeopleConfig
-from gaze_robot_sim.training.search import origin, TrainSearchConfig
+from gaze_robot_sim.training.search import TrainSearchConfig
 
 
 def texts(value: object) -> Iterator[str]:
@@ -39,12 +39,13 @@ def test_shipped_weights_load_and_say_how_they_were_made():
 def test_the_commands_named_make_such_weights_today():
     """Their options are the defaults: who runs the commands runs the recipe of what ships."""
     meta = json.loads((SHIPPED / 'meta.json').read_text())
-    named = origin(TrainSearchConfig(seed=meta['seed']))
-    assert meta['command'] == named['command']
-    assert meta['config'] == json.loads(json.dumps(named['config']))
+    assert meta['command'] == f'gaze-robot train search --seed {meta["seed"]}'
+    people = meta['people']
+    assert people['command'] == f'gaze-robot train people --seed {people["seed"]} --policy POLICY'
+    for said, config in ((meta, TrainSearchConfig(seed=meta['seed'])),
+                         (people, TrainPeopleConfig(seed=people['seed']))):
+        assert said['config'] == json.loads(json.dumps(origin('', config)['config']))
     assert 'perception' not in meta                          # all of one run, no part of another
-    options = dataclasses.asdict(TrainPeopleConfig(seed=meta['people']['config']['seed']))
-    assert meta['people']['config'] == {name: options[name] for name in meta['people']['config']}
 
 
 def test_shipped_weights_name_no_path_of_the_machine_they_were_made_on():
