@@ -241,48 +241,44 @@ def test_asking_for_candidates_changes_nothing(memory):
 LIMITS = PanTiltLimits((-1.5, -0.6), (1.2, 0.8))
 
 
-def test_turning_to_the_frontier_shows_something_new(memory):
-    """To the left and to the right in turn, until nothing within reach is left: first what was
-    never seen, then what only the coarsest level saw.
-    """
-    pan, seen, coarse_first = 0.0, 0, False
-    for step in range(60):
-        glance(memory, math.degrees(pan), 0.0, now_s=0.05 * step)
-        now_seen = int((memory.sharpness > 0).sum() + (memory.sharpness > 1).sum())
+@pytest.mark.parametrize('seen_by', [0, 1])
+def test_turning_to_the_frontier_shows_something_new(memory, seen_by):
+    """To the left and to the right in turn, until nothing within reach is left."""
+    pan, seen = 0.0, 0
+    for step in range(30):
+        glance(memory, math.degrees(pan), 0.0, now_s=0.1 * step)
+        now_seen = int((memory.sharpness > seen_by).sum())
         assert now_seen > seen
         seen = now_seen
-        left, right = memory.frontier(np.array([[pan, 0.0]]), ONE, LIMITS)[0, :2]
+        left, right = memory.frontier(np.array([[pan, 0.0]]), ONE, LIMITS, seen_by)[0, :2]
         assert left > 0
         assert right > 0
         if min(left, right) >= math.pi:
             break
         pan += left if left < right else -right
         column = int((math.degrees(pan) + 180) // 5) % PAN_BINS
-        again = (memory.sharpness[0, column, 8:22] > 0).mean() > 0.5
-        assert (memory.sharpness[0, column, 8:22] <= again).mean() >= 0.5
-        coarse_first |= again
+        assert (memory.sharpness[0, column, 8:22] <= seen_by).mean() >= 0.5
     else:
-        pytest.fail('sixty looks to either side did not see 155 degrees')
-    assert step > 2
-    assert coarse_first
+        pytest.fail('thirty looks to either side did not see 155 degrees')
+    assert step > 2 + 2 * seen_by
 
 
 def test_nothing_new_to_either_side_once_all_was_seen(memory):
-    assert (memory.frontier(np.zeros((1, 2)), ONE, LIMITS)[0, :2] < math.radians(10)).all()
-    memory.sharpness[:] = COARSEST                       # a second, closer look around is left
-    assert (memory.frontier(np.zeros((1, 2)), ONE, LIMITS)[0, :2] < math.radians(10)).all()
-    memory.sharpness[:] = COARSEST + 1
-    left, right, up, down = memory.frontier(np.zeros((1, 2)), ONE, LIMITS)[0]
-    assert left == right == pytest.approx(math.pi)
-    assert up == down == 0
+    for seen_by in (0, 1):
+        assert (memory.frontier(np.zeros((1, 2)), ONE, LIMITS, seen_by)[0, :2]
+                < math.radians(10)).all()
+        memory.sharpness[:] = seen_by + 1
+        left, right, up, down = memory.frontier(np.zeros((1, 2)), ONE, LIMITS, seen_by)[0]
+        assert left == right == pytest.approx(math.pi)
+        assert up == down == 0
 
 
 def test_frontier_above_and_below(memory):
-    memory.sharpness[:, :, :15] = COARSEST + 1                   # above the horizon
+    memory.sharpness[:, :, :15] = COARSEST                       # above the horizon
     up, down = memory.frontier(np.zeros((1, 2)), ONE, LIMITS)[0, 2:]
     assert up == 0
     assert down > 0.3
-    memory.sharpness[:] = COARSEST + 1 - memory.sharpness
+    memory.sharpness[:] = COARSEST - memory.sharpness
     up, down = memory.frontier(np.zeros((1, 2)), ONE, LIMITS)[0, 2:]
     assert up > 0.3
     assert down == 0

@@ -256,6 +256,25 @@ def test_with_nothing_to_go_by_new_places_are_looked_at():
     assert abs(goal[0]) > 5
 
 
+def test_what_was_seen_from_afar_only_gets_a_closer_look_before_the_rest_of_the_world():
+    """Nothing anywhere: first around the start, then around it closely, then behind."""
+    observer, pan, order = Observer(1, PATTERN, LIMITS), 0.0, []
+    nothing = single_cell(0, 0, 0, 0.0)
+    for step in range(150):
+        goal = looks(observer, nothing, pan, step / 60)
+        order.append((int(observer.new[0]), abs(math.degrees(pan))))
+        pan = float(np.clip(pan + math.radians(goal[0]), *np.array(
+            [LIMITS.min_position, LIMITS.max_position])[:, 0]))
+    kinds = [kind for kind, _ in order]
+    first, later = kinds.index(1), [away for kind, away in order if kind == 1]
+    assert set(kinds[:first]) == {2}
+    assert max(away for _, away in order[:first]) < 95
+    closely = next(i for i, away in enumerate(later) if away > 95)
+    assert closely > 10                                      # a second round near the start
+    assert min(later[:closely]) < 30
+    assert (observer.memory.sharpness[0, :, 15] > 0).mean() > 0.9
+
+
 def test_observing_leaves_the_percept_as_it_was():
     observer, percept = Observer(1, PATTERN, LIMITS), percept_of(1)
     heat, absent = percept.heat.copy(), percept.absent.copy()

@@ -175,13 +175,13 @@ class GazeMemory:
             score[near] = 0.0
         return found
 
-    def frontier(self, pose: np.ndarray, eyes: np.ndarray, limits: PanTiltLimits) -> np.ndarray:
+    def frontier(self, pose: np.ndarray, eyes: np.ndarray, limits: PanTiltLimits,
+                 seen_by: int = 0) -> np.ndarray:
         """How far these eyes must turn left and right to see something new near the horizon.
-
-        Once all is seen, new is what only the coarsest level has seen: a second look around.
 
         Args:
             pose: (B, 2) pan and tilt, radians.
+            seen_by: new is what no more than so many of the coarsest levels have seen.
 
         Returns:
             (B, 4): turn (radians, >= 0) to the nearest pan whose column is mostly unseen, to the
@@ -190,14 +190,9 @@ class GazeMemory:
         """
         low, high = limits.min_position[0], limits.max_position[0]
         tilts = np.abs(self._tilt) <= _SEARCHED
-        within = (self._pan >= low - 0.5) & (self._pan <= high + 0.5)
-        sharpness = self.sharpness[eyes]
-        unseen = sharpness == 0
-        column = (unseen[:, :, tilts].mean(axis=2) > 0.5) & within             # (B, P)
-        if self.pattern.levels > 2:
-            again = ~column.any(axis=1)
-            unseen[again] = sharpness[again] <= 1
-            column[again] = (unseen[again][:, :, tilts].mean(axis=2) > 0.5) & within
+        unseen = self.sharpness[eyes] <= seen_by
+        column = unseen[:, :, tilts].mean(axis=2) > 0.5                        # (B, P)
+        column &= (self._pan >= low - 0.5) & (self._pan <= high + 0.5)
         turn = self._pan[None] - pose[:, :1]                                   # limits: no wrap
         left = np.where(column & (turn > 0), turn, np.pi).min(axis=1)
         right = np.where(column & (turn < 0), -turn, np.pi).min(axis=1)

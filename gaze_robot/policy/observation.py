@@ -178,7 +178,7 @@ class Observer:
         self._first[eyes[fresh]] = pose[fresh]
         self._steps[eyes] += 1
         unseen = self.memory.frontier(pose, eyes, self.limits)
-        self.explore[eyes], self.new[eyes] = self._towards_new(unseen, pose, self._first[eyes])
+        self.explore[eyes], self.new[eyes] = self._somewhere_new(unseen, pose, eyes)
         parts += [unseen[:, :2] / np.pi, np.tanh(unseen[:, :2] / 0.6), unseen[:, 2:],
                   (pose - self._first[eyes]) / np.array([1.5, 0.5]), polar(self.explore[eyes]),
                   self.new[eyes, None] == np.arange(3)]
@@ -210,6 +210,25 @@ class Observer:
         probability, offset = recognised(peak, self.pattern)
         centre = (probability > _SURE) & (np.linalg.norm(goal - offset, axis=1) < _SAME_RAD)
         return np.where(centre[:, None], offset, goal)
+
+    def _somewhere_new(self, unseen: np.ndarray, pose: np.ndarray, eyes: np.ndarray
+                       ) -> tuple[np.ndarray, np.ndarray]:
+        """Towards something new nearby, then to what only the coarsest level has seen nearby (a
+        second, closer look around), then to anything new.
+
+        Args:
+            unseen: (B, 4) of `GazeMemory.frontier`.
+
+        Returns:
+            `explore` and `new` of these eyes.
+        """
+        explore, new = self._towards_new(unseen, pose, self._first[eyes])
+        if self.pattern.levels < 3:
+            return explore, new
+        coarse = self.memory.frontier(pose, eyes, self.limits, 1)
+        closer, near = self._towards_new(coarse, pose, self._first[eyes])
+        again = (new < 2) & (near == 2)
+        return np.where(again[:, None], closer, explore), np.where(again, 1, new)
 
     @staticmethod
     def _towards_new(unseen: np.ndarray, pose: np.ndarray, first: np.ndarray
