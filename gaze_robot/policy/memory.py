@@ -175,6 +175,13 @@ class GazeMemory:
             score[near] = 0.0
         return found
 
+    def sharpness_at(self, place: np.ndarray, eyes: np.ndarray) -> np.ndarray:
+        """How sharply each eye has seen a place (B, 2), pan and tilt: (B,), see `Candidate`."""
+        pan, tilt = np.degrees(place).T
+        row = np.clip(tilt / BIN_DEG + TILT_BINS / 2, 0, TILT_BINS - 1).astype(int)
+        column = np.floor(pan / BIN_DEG + PAN_BINS / 2).astype(int) % PAN_BINS
+        return self.sharpness[eyes, column, row]
+
     def frontier(self, pose: np.ndarray, eyes: np.ndarray, limits: PanTiltLimits,
                  seen_by: int = 0) -> np.ndarray:
         """How far these eyes must turn left and right to see something new near the horizon.

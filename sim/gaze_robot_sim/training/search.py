@@ -96,7 +96,7 @@ class TrainSearchConfig:
     warm_start: int = 32_000
     """Steps of imitating a hand-written rule before PPO; 0: none."""
 
-    steps: int = 50_000
+    steps: int = 20_000
     """Steps of PPO, of all eyes together."""
 
     eyes: int = 64
