@@ -256,6 +256,52 @@ def test_with_nothing_to_go_by_new_places_are_looked_at():
     assert abs(goal[0]) > 5
 
 
+def faded(score=0.02):
+    """What the periphery holds for hardly probable, off to the right."""
+    return single_cell(2, 8, 12, score)
+
+
+def test_a_suspicion_is_looked_at_even_if_it_fades_on_the_way():
+    observer = Observer(1, PATTERN, LIMITS)
+    place = looks(observer, single_cell(2, 8, 14, 0.4))[0]
+    for step in range(1, 3):                                 # ten degrees a step, seen less well
+        pan = -10.0 * step
+        goal = looks(observer, faded(), math.radians(pan), step / 30)
+        assert pan + goal[0] == pytest.approx(place, abs=1.0)
+    looks(observer, single_cell(0, 0, 0, 0.0), math.radians(place), 0.2)     # nothing is there
+    goal = looks(observer, single_cell(0, 0, 0, 0.0), math.radians(place), 0.3)
+    assert np.linalg.norm(goal) > 5
+
+
+def test_a_suspicion_gives_way_to_a_much_better_one_only():
+    for score, turns in ((0.5, False), (0.95, True)):
+        observer = Observer(1, PATTERN, LIMITS)
+        place = looks(observer, single_cell(2, 8, 14, 0.4))[0]
+        percept = single_cell(2, 8, 14, 0.3)
+        percept.heat[0, 2, 8, 2] = score
+        sides = [looks(observer, percept, 0.0, step / 30)[0] > 0 for step in range(1, 9)]
+        assert place < 0
+        assert sides[-1] == any(sides) == turns
+
+
+def test_a_suspicion_that_cannot_be_looked_at_is_dropped_after_a_second():
+    observer = Observer(1, PATTERN, LIMITS)
+    place = looks(observer, single_cell(2, 8, 14, 0.4))[0]
+    for step in range(1, 30):
+        assert looks(observer, faded(), 0.0, step / 30)[0] == pytest.approx(place, abs=1.0)
+    assert looks(observer, faded(), 0.0, 1.1)[0] != pytest.approx(place, abs=1.0)
+
+
+@pytest.mark.parametrize('beyond_deg, stays', [(8.0, True), (14.0, False)])
+def test_what_is_glimpsed_just_beyond_the_limit_is_looked_at_from_there(beyond_deg, stays):
+    """A near level shows it from the limit; what is farther, from the other end only."""
+    start = LIMITS.max_position[0] - math.radians(30)
+    column = int((math.tan(-math.radians(30 + beyond_deg)) + 1) / 2 * CELLS)
+    goal = looks(Observer(1, PATTERN, LIMITS), single_cell(2, 7, column), start)
+    assert (0 < goal[0] < 60) == stays
+    assert (goal[0] < -180) != stays
+
+
 def test_what_was_seen_from_afar_only_gets_a_closer_look_before_the_rest_of_the_world():
     """Nothing anywhere: first around the start, then around it closely, then behind."""
     observer, pan, order = Observer(1, PATTERN, LIMITS), 0.0, []
