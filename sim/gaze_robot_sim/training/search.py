@@ -93,10 +93,10 @@ class TrainSearchConfig:
     pictures_share: float = 0.5
     """Part of the rooms of that pretraining that are such pictures, 0 to 1."""
 
-    warm_start: int = 32_000
+    warm_start: int = 16_000
     """Steps of imitating a hand-written rule before PPO; 0: none."""
 
-    steps: int = 20_000
+    steps: int = 8_000
     """Steps of PPO, of all eyes together."""
 
     eyes: int = 64
@@ -114,7 +114,7 @@ class TrainSearchConfig:
     eval_every: int = 12
     """Rollouts between evaluations on unseen rooms."""
 
-    eval_episodes: int = 128
+    eval_episodes: int = 64
     """Episodes of an evaluation."""
 
 
