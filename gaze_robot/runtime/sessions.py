@@ -117,10 +117,10 @@ def import_openvino() -> ModuleType:
 def openvino_core() -> Any:
     """The only core of OpenVINO in this process, kept to its end.
 
-    Whenever a core loads its CPU plugin, the thread's alternate signal stack moves to memory of the
-    plugin's, and back when the core goes. Cores that go in the order in which they came, or in
-    another thread, leave it in memory that is gone: the next signal with a handler, such as
-    Ctrl-C, then ends the process with SIGSEGV (seen with OpenVINO 2026.4.1; SI_KERNEL).
+    Whenever a core loads its CPU plugin, the thread's alternate signal stack moves to memory of
+    the plugin's, and back when the core goes. Cores that go in the order in which they came, or
+    in another thread, leave it in memory that is gone: the next signal with a handler, such as
+    Ctrl-C, then ends the process with SIGSEGV (SI_KERNEL; seen with OpenVINO 2026.4.1).
 
     Raises:
         MissingDependencyError: openvino is not installed.
