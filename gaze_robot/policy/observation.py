@@ -12,7 +12,7 @@ from gaze_robot.foveation import FoveationPattern
 from gaze_robot.gaze_target.evidence import CELLS
 from gaze_robot.geometry import wrap_angle
 from gaze_robot.perception import Percept
-from gaze_robot.policy.actions import MAX_STEP_RAD
+from gaze_robot.policy.actions import MAX_STEP_RAD, MOVES, nearest_move
 from gaze_robot.policy.memory import BIN_DEG, Candidate, GazeMemory, PAN_BINS, TILT_BINS
 from gaze_robot.types import PanTiltLimits
 
@@ -131,7 +131,7 @@ def turn_to(pan_rad: np.ndarray, from_rad: np.ndarray, limits: PanTiltLimits,
 
 def vector_size(pattern: FoveationPattern) -> int:
     """Length of the observation vector."""
-    return (27 + 8 * pattern.levels + 12 * CANDIDATES + 3 * GLANCES
+    return (27 + len(MOVES) + 8 * pattern.levels + 12 * CANDIDATES + 3 * GLANCES
             + 2 * (PAN_BINS // 4) * (TILT_BINS // 5))
 
 
@@ -199,7 +199,8 @@ class Observer:
                   self.new[eyes, None] == np.arange(3)]
         self.goal[eyes] = self._goal(places[0], peak, pose, now_s, eyes)
         parts += [np.tanh(self.goal[eyes] / 0.02), np.tanh(self.goal[eyes] / 0.15),
-                  polar(self.goal[eyes])]
+                  polar(self.goal[eyes]),
+                  nearest_move(self.goal[eyes])[:, None] == np.arange(len(MOVES))]
         past = self._glances[eyes]
         past[..., 0] = wrap_angle(past[..., 0] - pose[:, None, 0])
         past[..., 1] -= pose[:, None, 1]

@@ -93,10 +93,10 @@ class TrainSearchConfig:
     pictures_share: float = 0.5
     """Part of the rooms of that pretraining that are such pictures, 0 to 1."""
 
-    warm_start: int = 16_000
+    warm_start: int = 8_192
     """Steps of imitating a hand-written rule before PPO; 0: none."""
 
-    steps: int = 8_000
+    steps: int = 4_096
     """Steps of PPO, of all eyes together."""
 
     eyes: int = 64
