@@ -147,7 +147,7 @@ class GazeNode(ManagedNode):
     def _on_look_at(self, message: PointStamped) -> None:
         try:
             direction = direction_in_base(
-                _messages.ray_from_point(message), message.header.frame_id, self.config,
+                _messages.place_of(message), message.header.frame_id, self.config,
                 self._desk.pose_at(_messages.seconds(message.header.stamp)))
         except CommandError as error:
             self.get_logger().warning(f'~/look_at: {error}')
