@@ -41,7 +41,7 @@ class Pipeline(Protocol):
     def look_for(self, exemplar: Exemplar | None) -> None:
         """Search for this; None stops searching."""
 
-    def look_at(self, direction: np.ndarray | None) -> None:
+    def look_at(self, direction: np.ndarray | None, stamp_s: float | None = None) -> None:
         """Look along this base-frame direction; None gives the estimators their turn again."""
 
     def step(self, frame: Frame, pose: PanTiltState) -> GazeResult:

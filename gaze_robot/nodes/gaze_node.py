@@ -153,7 +153,8 @@ class GazeNode(ManagedNode):
             self.get_logger().warning(f'~/look_at: {error}')
             return
         self._look_at_until_s = self.now_s() + self.config.target_timeout
-        self._tell_eye(lambda eye: eye.pipeline.look_at(direction))
+        stamp_s = _messages.seconds(message.header.stamp) or self.now_s()
+        self._tell_eye(lambda eye: eye.pipeline.look_at(direction, stamp_s))
 
     def _on_exemplar(self, message: Image) -> None:
         try:
