@@ -88,7 +88,7 @@ def test_a_point_in_the_optical_frame_follows_the_head():
 @pytest.mark.parametrize('frame_id', ['', 'base_link'])
 def test_a_point_in_the_fixed_frame_is_taken_as_it_is(frame_id):
     ray = np.array([0.6, 0.8, 0])
-    assert direction_in_base(ray, frame_id, GazeConfig(), None) is ray
+    np.testing.assert_allclose(direction_in_base(ray, frame_id, GazeConfig(), None), ray)
 
 
 def test_a_point_elsewhere_is_refused_with_the_frames_that_work():
