@@ -4,6 +4,7 @@ T rows   F frames of the video
 """
 
 from dataclasses import dataclass, replace
+import math
 
 import cv2
 import numpy as np
@@ -189,7 +190,7 @@ def _resampled(recording: Recording, video: _Video, stamped: float) -> Recording
     """Rows by straight lines at the times of the pictures, the first of which is the first's."""
     since = recording.stamp_s - recording.stamp_s[0]
     # The last row stands until the next one would have come.
-    count = min(video.frames, int((since[-1] + 1 / stamped) * video.rate_hz + 1e-6))
+    count = min(video.frames, math.ceil((since[-1] + 1 / stamped) * video.rate_hz - 1e-6))
     if count < 2:
         raise DemoError(f'{recording.name}: rows and pictures share less than two moments')
     times = np.arange(count) / video.rate_hz
