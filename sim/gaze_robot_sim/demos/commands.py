@@ -20,9 +20,9 @@ from gaze_robot_sim.demos.repair import fitted, Repair
 from gaze_robot_sim.demos.store import DemoWriter, open_demos
 from gaze_robot_sim.scenes.fixed_camera import FixedCamera
 
-SOURCES: dict[str, Callable[[str, str, int], DemoSource]] = dict.fromkeys(
+SOURCES: dict[str, Callable[[str, str, int, float], DemoSource]] = dict.fromkeys(
     ('Search-v0', 'Track-v0', 'Orient-v0', 'Follow-v0'), OracleSource)
-"""Who demonstrates: name -> what makes it of (name, world, seed)."""
+"""Who demonstrates: name -> what makes it of (name, world, seed, seconds of each)."""
 
 USUAL_HFOV_DEG = 70.0
 """Of a camera about which nothing is known."""
@@ -47,7 +47,12 @@ class RecordConfig:
     seed: int = 0
     """Of rooms and whatever happens there."""
 
+    episode_s: float = 0.0
+    """Seconds of each; 0: as long as the source's own episodes are."""
+
     def __post_init__(self) -> None:
+        if not 0 <= self.episode_s <= 3600:
+            raise ConfigError(f'episode_s is between 0 and 3600, got {self.episode_s}')
         if self.source not in SOURCES:
             raise ConfigError(f'nobody demonstrates {self.source!r}; known: {", ".join(SOURCES)}')
         if self.n < 1 or self.seed < 0:
@@ -63,8 +68,10 @@ def record(config: RecordConfig) -> dict[str, Any]:
     Raises:
         DemoError, WorldError: it cannot be written, or the world cannot be opened.
     """
-    writer, steps, seconds = DemoWriter(config.out), 0, 0.0
-    with closing(SOURCES[config.source](config.source, config.world, config.seed)) as source:
+    source = SOURCES[config.source](config.source, config.world, config.seed, config.episode_s)
+    steps, seconds = 0, 0.0
+    with closing(source):
+        writer = DemoWriter(config.out)
         for index in tqdm(range(config.n), desc='recording', unit='demo'):
             episode = source.episode(index)
             writer.add(episode)

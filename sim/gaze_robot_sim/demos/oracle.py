@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from gaze_robot.errors import WorldError
+from gaze_robot.foveation import FoveationPattern
 from gaze_robot.policy.actions import move
 from gaze_robot_sim.demos.episode import Episode
 from gaze_robot_sim.demos.recording import task_embedding
@@ -25,6 +26,8 @@ INSTRUCTIONS = {'Search': 'find the thing and look at it',
                 'Orient': 'turn to whoever appears',
                 'Follow': 'look at what the person looks at'}
 AXES = ('pan', 'tilt')
+_BLIND = FoveationPattern((90.0,), (8,), (8,))
+"""An oracle sees nothing, so little is rendered for it."""
 
 
 class PlayedScene:
@@ -67,12 +70,14 @@ class OracleSource:
     The hand is the eye itself: joints are its measured pan and tilt, actions where it is sent.
     """
 
-    def __init__(self, task: str, world: str = 'procedural', seed: int = 0) -> None:
+    def __init__(self, task: str, world: str = 'procedural', seed: int = 0,
+                 episode_s: float = 0.0) -> None:
         """Open a world.
 
         Args:
             task: an environment: Search-v0, Track-v0, Orient-v0 or Follow-v0.
             world: 'procedural', or the path of a panorama, a folder of them or a 360 video.
+            episode_s: how long each demonstration lasts, seconds; 0: as long as an episode does.
 
         Raises:
             ConfigError: there is no such environment.
@@ -82,7 +87,9 @@ class OracleSource:
         self.name = f'{self.task}-v0'
         module = importlib.import_module(f'gaze_robot_sim.envs.{self.task.lower()}')
         self._world = open_world(world, seed)
-        self._batch = make_batch(getattr(module, f'{self.task}Batch'), 1, self._world)
+        options = {'samples': 1, **({'episode_s': episode_s} if episode_s else {})}
+        self._batch = make_batch(getattr(module, f'{self.task}Batch'), 1, self._world, _BLIND,
+                                 options=options)
 
     def episode(self, index: int) -> Episode:
         """A demonstration by its number; see the protocol."""
