@@ -149,6 +149,9 @@ BROKEN = {
     'NaN joint': (lambda rows: set_state(rows, 4, [math.nan, 0.0]),
                   "joints 'shoulder' is not a finite number at row 4"),
     'null joint': (lambda rows: set_state(rows, 4, [None, 0.0]), 'not a finite number at row 4'),
+    'no number': (lambda rows: rows.set_column(
+        rows.column_names.index('frame_index'), 'frame_index',
+        pa.array([None, *range(1, len(rows))], pa.int64())), 'a frame_index of'),
     'ragged row': (lambda rows: set_state(rows, 4, [1.0]), 'of one length in each row'),
 }
 

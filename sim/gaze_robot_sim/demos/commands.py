@@ -50,6 +50,9 @@ class RecordConfig:
     episode_s: float = 0.0
     """Seconds of each; 0: as long as the source's own episodes are."""
 
+    lossless: bool = False
+    """Keep every pixel where things move; takes 80 times the space."""
+
     def __post_init__(self) -> None:
         if not 0 <= self.episode_s <= 3600:
             raise ConfigError(f'episode_s is between 0 and 3600, got {self.episode_s}')
@@ -74,7 +77,7 @@ def record(config: RecordConfig) -> dict[str, Any]:
         writer = DemoWriter(config.out)
         for index in tqdm(range(config.n), desc='recording', unit='demo'):
             episode = source.episode(index)
-            writer.add(episode)
+            writer.add(episode, config.lossless)
             steps, seconds = steps + episode.steps, seconds + episode.duration_s
     return {'recorded': config.n, 'steps': steps, 'seconds': seconds,
             'bytes': _size(Path(config.out)), 'out': config.out}

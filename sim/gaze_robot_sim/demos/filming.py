@@ -12,9 +12,14 @@ from gaze_robot_sim.demos.episode import Episode
 from gaze_robot_sim.scenes.base import Scene
 from gaze_robot_sim.scenes.overlay import draw_on_panorama
 
-CODEC = 'mp4v'
-"""A frame of 1024 x 512 takes 2 ms and 4 KB (VP9: 190 ms, 5 KB; lossless FFV1: 35 ms, 330 KB), at
-3 grey levels RMS off (VP9: 2.8); on one core, a thing that moves through a made-up room."""
+
+class _Film(Video):
+    """A video that is quick to write and to read; browsers do not play it."""
+
+    # A frame of 1024 x 512, of a thing that moves through a made-up room, takes MPEG-4 2 ms and
+    # 4 KB on one core (VP9: 190 ms, 5 KB; FFV1: 35 ms, 330 KB) and comes back 3 grey levels RMS
+    # off (VP9: 2.8, FFV1: 0).
+    CODECS = {'.mp4': ('mp4v',), '.mkv': ('FFV1',)}
 
 
 def seen(scene: Scene, t_s: float) -> np.ndarray:
@@ -27,8 +32,11 @@ def seen(scene: Scene, t_s: float) -> np.ndarray:
     return out
 
 
-def film(episode: Episode, folder: Path) -> tuple[Path, int]:
+def film(episode: Episode, folder: Path, lossless: bool = False) -> tuple[Path, int]:
     """Write what can be seen in an episode into a new file of a folder, step by step.
+
+    Args:
+        lossless: keep every pixel as it is; a picture is always kept like that.
 
     Returns:
         The file, and its frames: one for each step; 0: a picture, as nothing moves.
@@ -36,26 +44,26 @@ def film(episode: Episode, folder: Path) -> tuple[Path, int]:
     Raises:
         DemoError: it cannot be written.
     """
-    with tempfile.NamedTemporaryFile(dir=folder, prefix='.film-', suffix='.mp4',
-                                     delete=False) as file:
+    with tempfile.NamedTemporaryFile(dir=folder, prefix='.film-', delete=False,
+                                     suffix='.mkv' if lossless else '.mp4') as file:
         path = Path(file.name)
     try:
-        return _film(episode, path)
+        return _filmed(episode, path)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
 
 
-def _film(episode: Episode, path: Path) -> tuple[Path, int]:
+def _filmed(episode: Episode, path: Path) -> tuple[Path, int]:
     scene = episode.scene
     first = seen(scene, 0.0)
-    video: Video | None = None
+    video: _Film | None = None
     for step in range(1, episode.steps):
         frame = seen(scene, episode.time_of(step))
         if video is None and not np.array_equal(frame, first):
             # Nothing moved up to here: that is so many times the first picture.
             height, width = first.shape[:2]
-            video = Video(str(path), episode.rate_hz, (width, height), (CODEC,))
+            video = _Film(str(path), episode.rate_hz, (width, height))
             for _ in range(step):
                 video.add(first)
         if video is not None:

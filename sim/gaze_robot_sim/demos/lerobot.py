@@ -208,22 +208,24 @@ def _recording(episode: _Episode, info: Mapping[str, Any], tasks: Mapping[int, s
     columns = [STATE, ACTION, 'timestamp', 'frame_index', 'task_index']
     table = _table(episode.rows, parquet, columns, None if episode.alone else
                    [('episode_index', '=', episode.index)])
-    joints, actions = (_matrix(table, column, name) for column in (STATE, ACTION))
-    if episode.length not in (None, len(joints)):
-        raise DemoError(f'{name}: {episode.rows} has {len(joints)} rows of it, its meta data says '
-                        f'{episode.length}; copy it again')
+    if not table.num_rows or episode.length not in (None, table.num_rows):
+        raise DemoError(f'{name}: {episode.rows} has {table.num_rows} rows of it, its meta data '
+                        f'says {episode.length or "at least one"}; copy it again')
+    joints, actions, stamp_s, frame = (
+        _matrix(table, column, name) for column in (STATE, ACTION, 'timestamp', 'frame_index'))
+    if not np.isfinite(frame).all():
+        raise DemoError(f'{name}: a frame_index of {episode.rows} is no number; copy it again')
     notes = [f'from {source}, LeRobot {info["codebase_version"]}, episode {episode.index}']
     words = instruction or episode.instruction or tasks.get(int(table['task_index'][0].as_py()))
     if not words:
         words = f'task {table["task_index"][0].as_py()}'
         notes.append('the data set does not say in words what the task is')
-    stamp_s = np.asarray(table['timestamp'].to_numpy(), float).reshape(-1)
     fps = float(info['fps'])
     return Recording(
         name, words, _names(info['features'][STATE], 'state', joints.shape[1]), joints,
         _names(info['features'][ACTION], 'action', actions.shape[1]), actions,
-        np.asarray(table['frame_index'].to_numpy()).reshape(-1).astype(np.int64), stamp_s, fps,
-        episode.video, round(episode.first_s * fps),
+        frame[:, 0].astype(np.int64), stamp_s[:, 0], fps, episode.video,
+        round(episode.first_s * fps),
         None if episode.alone else int(episode.length or 0), notes=tuple(notes))
 
 

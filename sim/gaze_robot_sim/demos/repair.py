@@ -38,7 +38,7 @@ class _Video:
 
 
 def fitted(recording: Recording, repair: Repair | None = None) -> Recording:
-    """A recording all of whose rows are finite and have a picture, at the video's rate.
+    """A recording all of whose rows are finite and have a picture.
 
     Args:
         repair: None: refuse whatever does not fit. Else bridge short gaps by straight lines,
@@ -174,7 +174,8 @@ def _at_rate(recording: Recording, video: _Video, repair: Repair | None) -> Reco
     # Stamps of a short recording that was cut at whole frames are off by up to one of them.
     slack = RATE_TOLERANCE + 1 / len(recording.row)
     if abs(stated / stamped - 1) <= slack and abs(stated / video.rate_hz - 1) <= slack:
-        return replace(recording, rate_hz=video.rate_hz)
+        # One rate for a whole data set, though its videos' clocks differ by a trace.
+        return replace(recording, rate_hz=recording.rate_hz or video.rate_hz)
     if repair is None:
         raise _refusal(recording, f'rates do not match: stated {stated:.4g} rows per second, by '
                        f'the time stamps {stamped:.4g}, pictures {video.rate_hz:.4g}')

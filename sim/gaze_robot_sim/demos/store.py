@@ -93,13 +93,16 @@ class DemoWriter:
             scene.close()
         return self._add(episode, recording.video, part, camera_degrees(recording.view))
 
-    def add(self, episode: Episode) -> Entry:
+    def add(self, episode: Episode, lossless: bool = False) -> Entry:
         """Add an episode with what can be seen in it: filmed, or one picture if nothing moves.
+
+        Args:
+            lossless: keep every pixel of a film, which takes 80 times the space.
 
         Raises:
             DemoError: one of its name is there already, or it cannot be written.
         """
-        media, frames = film(episode, self.path / MEDIA)
+        media, frames = film(episode, self.path / MEDIA, lossless)
         try:
             return self._add(episode, media, (0, frames), ())
         finally:
