@@ -132,6 +132,19 @@ def test_a_scene_is_filmed_step_by_step(tmp_path, moves, lossless, kind, worst):
     assert [path.name for path in (tmp_path / 'demos' / 'media').iterdir()] == [entry.media]
 
 
+@pytest.mark.parametrize('rate', [0.07, 1000 / 7, 1000.0])
+def test_films_have_any_rate(tmp_path, rate):
+    scene = Room(True)
+    scene.duration_s = T / rate
+    scene.sprites = lambda t_s=0.0: Room.sprites(scene, 0.3 + t_s * rate / RATE)
+    episode = replace(make_episode(True), scene=scene, rate_hz=rate)
+    DemoWriter(tmp_path / 'demos').add(episode, lossless=True)
+    again = open_demos(tmp_path / 'demos')[0]
+    for step in (0, 1, T - 1):
+        np.testing.assert_array_equal(again.scene.panorama(again.time_of(step)).image,
+                                      seen(scene, episode.time_of(step)))
+
+
 def damaged(folder):
     """Every way to damage a store: (name, what it does, what is said)."""
     episodes, media = folder / 'episodes', next((folder / 'media').iterdir())

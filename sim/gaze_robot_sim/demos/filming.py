@@ -63,7 +63,9 @@ def _filmed(episode: Episode, path: Path) -> tuple[Path, int]:
         if video is None and not np.array_equal(frame, first):
             # Nothing moved up to here: that is so many times the first picture.
             height, width = first.shape[:2]
-            video = _Film(str(path), episode.rate_hz, (width, height))
+            # Its own rate is for players only; neither they nor MPEG-4 know every one.
+            fps = round(min(max(episode.rate_hz, 0.1), 120.0), 1)
+            video = _Film(str(path), fps, (width, height))
             for _ in range(step):
                 video.add(first)
         if video is not None:
