@@ -69,6 +69,7 @@ class DemoWriter:
             except OSError as error:
                 raise DemoError(f'{self.path} cannot be written ({error.strerror})') from error
         self._names = {entry.name for entry in read_entries(self.path).values()}
+        self._hashed: tuple[Path, int, int, str] | None = None
 
     def __contains__(self, name: str) -> bool:
         return name in self._names
@@ -112,7 +113,7 @@ class DemoWriter:
              camera_deg: tuple[float, ...]) -> Entry:
         if episode.name in self._names:
             raise DemoError(f'{self.path} holds {episode.name!r} already; name another folder')
-        digest = sha256_of(media)
+        digest = self._hash(media)
         kept = self.path / MEDIA / f'{digest[:16]}{media.suffix.lower()}'
         entry = Entry(
             episode.name, episode.instruction, episode.joint_names, episode.action_names,
@@ -135,6 +136,13 @@ class DemoWriter:
             raise DemoError(f'{self.path} cannot be written ({error.strerror})') from error
         self._names.add(episode.name)
         return entry
+
+    def _hash(self, media: Path) -> str:
+        """Of a file, hashed once where many episodes in a row share it."""
+        stat = media.stat()
+        if self._hashed is None or self._hashed[:3] != (media, stat.st_size, stat.st_mtime_ns):
+            self._hashed = media, stat.st_size, stat.st_mtime_ns, sha256_of(media)
+        return self._hashed[3]
 
 
 class Demos(Sequence[Episode]):
