@@ -199,6 +199,7 @@ def fill(module: torch.nn.Module, own: Mapping[str, torch.Tensor],
 
 
 def sha256(path: Path) -> str:
+    """Of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open('rb') as file:
         while block := file.read(1 << 20):

@@ -50,6 +50,10 @@ COMMANDS = {
         'add a head for people to a policy; it learns from drawn figures only',
         'gaze-robot train people --policy runs/search --out runs/people --seed 0',
         'gaze_robot_sim.training.people', 'TrainPeopleConfig', 'train_people'),
+    'train bcrl': Command(
+        'learn a hand from demonstrations, and by how well it does, where to look',
+        'gaze-robot train bcrl --seed 0 --out runs/bcrl',
+        'gaze_robot_sim.training.bcrl', 'TrainBcrlConfig', 'train_bcrl'),
     'eval search': Command(
         'measure searching, beside a random policy and a raster scan',
         'gaze-robot eval search --worlds procedural --n 200 --seed 1 --json eval.json',

@@ -1,4 +1,4 @@
-"""The hand: what it will do next, from what the eye sees now. Action chunking over foveated tokens.
+"""The hand: a chunk of what it will do next, from the foveated tokens of what the eye sees now.
 
 Queries made of the task, the joints and the gaze pick tokens (attention pooling); a decoder over
 the steps of the chunk turns what they found into relative actions. The idea of predicting a chunk
@@ -37,6 +37,10 @@ class HandConfig:
     chunk: int = 30
     """Steps predicted at once."""
 
+    phase: tuple[int, ...] = ()
+    """Joints that tell how far the task is, such as grippers: what to look for hangs on the task
+    and on these alone. On all joints, it would be learned by heart, episode by episode."""
+
     levels: tuple[tuple[int, int], ...] = ((32, 32), (32, 32), (32, 32))
     """(height, width) of each level of the view, samples."""
 
@@ -51,11 +55,15 @@ class HandConfig:
     hidden: int = 192
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, 'phase', tuple(self.phase))
         object.__setattr__(self, 'levels', tuple(tuple(level) for level in self.levels))
         sizes = (self.joints, self.task, self.actions, self.chunk, self.patch, self.width,
                  self.queries, self.hidden)
         if min(sizes) < 1 or self.layers < 0 or not self.levels:
             raise ConfigError(f'a hand has positive sizes, got {self}')
+        if not all(0 <= joint < self.joints for joint in self.phase):
+            raise ConfigError(f'phase numbers joints from 0 to {self.joints - 1}, got '
+                              f'{self.phase}')
         if self.width % 4:
             raise ConfigError(f'width must be a multiple of 4, got {self.width}')
         for height, width in self.levels:
@@ -127,9 +135,9 @@ class HandNetwork(nn.Module):
         self.situation = nn.Sequential(
             nn.Linear(config.joints + GAZE_FEATURES + config.task, hidden), nn.ReLU(),
             nn.Linear(hidden, hidden), nn.ReLU())
-        # What to look for hangs on the task and on how far it is done; a short way of its own
-        # from there to the queries is learned much sooner than through `situation`.
-        self.query = nn.Sequential(nn.Linear(config.task + config.joints, 128), nn.ReLU(),
+        # A short way of its own from the task to the queries: learned much sooner than through
+        # `situation`.
+        self.query = nn.Sequential(nn.Linear(config.task + len(config.phase), 128), nn.ReLU(),
                                    nn.Linear(128, config.queries * width))
         self.gather = nn.Linear(config.queries * (width + 3) + hidden, hidden)
         self.deepen = nn.Linear(hidden, hidden)
@@ -153,7 +161,7 @@ class HandNetwork(nn.Module):
             tokens = block(tokens)
         posture = (joints - self.joint_mean) / self.joint_spread
         now = self.situation(torch.cat([posture, gaze.sin(), gaze.cos(), task], dim=1))
-        query = self.query(torch.cat([2 * task, posture], dim=1))
+        query = self.query(2 * torch.cat([task, posture[:, list(config.phase)]], dim=1))
         query = query.unflatten(1, (config.queries, config.width))                  # (B, H, D)
         attention = (query @ tokens.transpose(1, 2) / math.sqrt(config.width)).softmax(dim=2)
         # Where they are joins what they are: in the base frame, whatever the gaze.

@@ -1,6 +1,6 @@
 """The eye of BC-RL: a small actor over its view and the vector of `glances`.
 
-B batch   N tokens   P patch side   V vector   F features
+B batch   N tokens   P patch side   V vector   F features, V of them the vector
 """
 
 import torch
@@ -12,7 +12,7 @@ class LookingTrunk(nn.Module):
 
     def __init__(self, tokens: int, patch: int, vector: int, features: int = 128) -> None:
         super().__init__()
-        self.features = features
+        self.features = features + vector
         # One matrix for the patches of all levels, then one that knows where each was: quicker
         # here than convolutions, and than attention as a policy.
         self.squeeze = nn.Linear(patch ** 2 * 3, 12)
@@ -21,11 +21,14 @@ class LookingTrunk(nn.Module):
         self.mix = nn.Linear(2 * features + 64, features)
 
     def forward(self, view: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
-        """(B, N, P * P * 3) patches of `hand.cut` and (B, V) to (B, F)."""
+        """(B, N, P * P * 3) patches of `hand.cut` and (B, V) to (B, F): the vector as it is, too,
+        from which a straight line leads to where the hand's attention is.
+        """
         patches = torch.relu(self.squeeze(view.float() / 127.5 - 1.0))             # (B, N, 12)
         scene = torch.relu(self.scene(patches.flatten(1)))
         situation = torch.relu(self.situation(vector))
-        return torch.relu(self.mix(torch.cat([situation, scene], dim=1)))
+        mixed = torch.relu(self.mix(torch.cat([situation, scene], dim=1)))
+        return torch.cat([mixed, vector], dim=1)
 
 
 class LookingPolicy(nn.Module):

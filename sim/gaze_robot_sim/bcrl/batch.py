@@ -15,7 +15,7 @@ import gymnasium
 import numpy as np
 import torch
 
-from gaze_robot.errors import ConfigError
+from gaze_robot.errors import ConfigError, WorldError
 from gaze_robot.foveation import FoveationPattern
 from gaze_robot.policy.actions import move
 from gaze_robot.policy.glances import Glances
@@ -26,8 +26,9 @@ from gaze_robot_sim.bcrl.salient import salient_gazes
 from gaze_robot_sim.envs.batch import EyeBatch, Eyes
 from gaze_robot_sim.envs.config import check_numbers, EyeConfig
 from gaze_robot_sim.render import Mapper
+from gaze_robot_sim.scenes.base import Scene
 
-PATTERN = FoveationPattern((15.0, 40.0, 90.0), (32, 32, 32), 8)
+PATTERN = FoveationPattern((15.0, 40.0, 90.0), (32, 32, 32), (8,))
 """Three levels of 32 x 32 samples, 48 tokens."""
 
 _LIMITS = PanTiltLimits((-1.92, -0.61), (1.92, 0.61))
@@ -110,7 +111,7 @@ class WatchBatch(EyeBatch):
             hand: judges; read, never changed.
             first: number of the first play to show, of a source without end.
         """
-        super().__init__(eyes, [_Nowhere()], pattern, config, seed, mapper)
+        super().__init__(eyes, [_Elsewhere()], pattern, config, seed, mapper)
         self.source, self.hand, self.scale, self.first = source, hand, scale, first
         play = source.play(0).episode
         joints, task, actions = len(play.joint_names), len(play.task), len(play.action_names)
@@ -124,7 +125,7 @@ class WatchBatch(EyeBatch):
         self._reference = np.zeros((eyes, length, actions), np.float32)
         self._actions = np.zeros((eyes, length + chunk, actions), np.float32)
         self._ends = np.zeros((eyes, length), int)
-        self._aims = np.tile(np.float64([1, 0, 0]), (eyes, length, 1))
+        self._aims = np.tile(np.array([1.0, 0.0, 0.0]), (eyes, length, 1))
         self.task = np.zeros((eyes, task), np.float32)
         self._rows, self._ahead = np.arange(eyes), np.arange(chunk)
         self.glances = Glances(eyes, self.pattern, joints, task)
@@ -164,6 +165,10 @@ class WatchBatch(EyeBatch):
         self.present[eye] = play.aim is not None
         self.aim[eye] = self._aims[eye, 0]
         self.task[eye] = episode.task
+        return self.initial_pose(rng)
+
+    def initial_pose(self, rng: np.random.Generator) -> np.ndarray:
+        """Where an episode begins to look, (2,) radians."""
         return rng.uniform([-_START_PAN, -_START_TILT], [_START_PAN, _START_TILT])
 
     def _next(self, eye: int, rng: np.random.Generator) -> int:
@@ -211,6 +216,10 @@ class WatchBatch(EyeBatch):
             self.motion.start(eye, rng, np.clip(
                 gaze + rng.normal(0.0, _ASTRAY_RAD, 2), self.config.limits.min_position,
                 self.config.limits.max_position))
+        self.settle()
+
+    def settle(self) -> None:
+        """Bring everything up to where the eyes look and when, after these were set."""
         self.aim[:] = self._aims[self._rows, self.now]
         self._see(self._rows)
 
@@ -223,8 +232,7 @@ class WatchBatch(EyeBatch):
         before = self.hand_error, self.glances.reader.centred(self.attention)
         self.motion.step(self.reported + move(action, self.config.discrete))
         self.steps += 1
-        self.aim[:] = self._aims[self._rows, self.now]
-        self._see(self._rows)
+        self.settle()
         self._moved = True
         error, centred = before if self.config.judged == 'before' else (
             self.hand_error, self.glances.reader.centred(self.attention))
@@ -251,22 +259,27 @@ class WatchBatch(EyeBatch):
 
     def _see(self, eyes: np.ndarray) -> None:
         """Take a glance, and ask the hand what it makes of it."""
-        super().look(eyes)
-        self.view[eyes] = cut([level[eyes] for level in self.retina.views],
-                              self.pattern.token_side)
+        self.view[eyes] = cut(self.views(eyes), self.pattern.token_side)
         joints = self._joints[eyes, self.now[eyes]]
         gaze, task = self.reported[eyes].astype(np.float32), self.task[eyes]
         chunk, real = self._wanted(eyes)
         with torch.no_grad():
-            said = self.hand(*map(torch.from_numpy, (self.view[eyes], joints, gaze, task)))
-            error = chunk_error(said.chunk, torch.from_numpy(chunk), torch.from_numpy(real))
-        self.attention[eyes] = said.attention.numpy()
+            device = self.hand.rays.device
+            said = self.hand(*(torch.from_numpy(values).to(device) for values in (
+                self.view[eyes], joints, gaze, task)))
+            error = chunk_error(said.chunk.cpu(), torch.from_numpy(chunk), torch.from_numpy(real))
+        self.attention[eyes] = said.attention.cpu().numpy()
         new = self.hand_error.copy()
         new[eyes] = error.numpy()
         self.hand_error = new
         self._vector[eyes] = self.glances.observe(
             self.attention[eyes], gaze, (joints - self.scale.joint_mean) / self.scale.joint_spread,
             task, eyes)
+
+    def views(self, eyes: np.ndarray) -> list[np.ndarray]:
+        """What some eyes see now: (len(eyes), height, width, 3) uint8 per level."""
+        super().look(eyes)
+        return [level[eyes] for level in self.retina.views]
 
     def _wanted(self, eyes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Demonstrated chunks (len(eyes), K, A) over their spread, and which steps count."""
@@ -280,13 +293,15 @@ class WatchBatch(EyeBatch):
         return {}
 
 
-class _Nowhere:
+class _Elsewhere:
     """The world of a batch whose scenes come with its plays."""
 
-    name, count = 'demonstrations', 1
+    name = 'demonstrations'
+    count: int | None = 1
 
-    def scene(self, index: int) -> Any:
-        raise NotImplementedError
+    def scene(self, index: int) -> Scene:
+        """None of its own."""
+        raise WorldError(f'demonstrations bring their scenes; there is no scene {index}')
 
     def close(self) -> None:
         """Nothing to release."""

@@ -10,6 +10,9 @@ from gaze_robot.policy.hand import chunk_error, HandConfig, HandNetwork
 from gaze_robot_sim.bcrl.plays import Scale
 from gaze_robot_sim.bcrl.replay import Replay
 
+JOINT_NOISE = 0.5
+"""Over their spread: joints as they are would be enough to know an episode by heart."""
+
 
 def make_hand(config: HandConfig, scale: Scale, places: np.ndarray) -> HandNetwork:
     """An untrained hand, from torch's current random state, that knows its robot and its eye.
@@ -27,9 +30,8 @@ def make_hand(config: HandConfig, scale: Scale, places: np.ndarray) -> HandNetwo
 class HandLearner:
     """Improves a hand on batches of a replay: L1 on relative actions."""
 
-    def __init__(self, hand: HandNetwork, learning_rate: float, batch: int, joint_noise: float = 0.3) -> None:
+    def __init__(self, hand: HandNetwork, learning_rate: float, batch: int) -> None:
         self.hand, self.learning_rate, self.batch = hand, learning_rate, batch
-        self.joint_noise = joint_noise
         self.optimizer = torch.optim.Adam(hand.parameters(), learning_rate)
         self.before_step: Callable[[], None] = lambda: None
         """Called between gradients and step: where processes average theirs."""
@@ -46,8 +48,10 @@ class HandLearner:
         losses = []
         for _ in range(updates):
             rows = replay.sample(rng, self.batch)
-            joints = rows['joints'] + self.joint_noise * self.hand.joint_spread * torch.from_numpy(
-                rng.standard_normal(rows['joints'].shape, np.float32))
+            noise = rng.standard_normal(rows['joints'].shape, np.float32) * JOINT_NOISE
+            device = self.hand.rays.device
+            rows = {name: values.to(device) for name, values in rows.items()}
+            joints = rows['joints'] + torch.from_numpy(noise).to(device) * self.hand.joint_spread
             said = self.hand(rows['view'], joints, rows['gaze'], rows['task'])
             loss = chunk_error(said.chunk, rows['chunk'], rows['real']).mean()
             self.optimizer.zero_grad()

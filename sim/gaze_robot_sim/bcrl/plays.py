@@ -60,7 +60,7 @@ class PlaySource(Protocol):
 class Recorded:
     """Recorded demonstrations as a source of plays."""
 
-    count: int
+    count: int | None
 
     def __init__(self, episodes: Sequence[Episode], name: str = 'recorded') -> None:
         """Take episodes, all of one robot.

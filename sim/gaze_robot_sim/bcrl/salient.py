@@ -22,8 +22,8 @@ def salient_gazes(rng: np.random.Generator, image: np.ndarray, reach_rad: tuple[
         reach_rad: how far to the sides, and up and down, to look.
 
     Returns:
-        (count, 2) pan and tilt, radians, each drawn in proportion to the fourth power of how much the
-        place stands out.
+        (count, 2) pan and tilt, radians, each drawn in proportion to the fourth power of how much
+        the place stands out.
     """
     small = cv2.resize(image, (_WIDTH, _WIDTH // 2), interpolation=cv2.INTER_AREA)
     wide = cv2.copyMakeBorder(small.astype(np.float32), 0, 0, _AROUND, _AROUND, cv2.BORDER_WRAP)

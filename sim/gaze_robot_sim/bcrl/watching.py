@@ -47,7 +47,8 @@ def learned(eye: LookingPolicy) -> Player:
 
 def player_of(gaze: str, seed: int) -> Player:
     """A scripted gaze: oracle, random, or fixed (it never moves)."""
-    return {'oracle': Oracle(), 'random': random_policy(seed), 'fixed': stay}[gaze]
+    players: dict[str, Player] = {'oracle': Oracle(), 'random': random_policy(seed), 'fixed': stay}
+    return players[gaze]
 
 
 def watch(batch: WatchBatch, player: Player, episodes: int,

@@ -123,7 +123,8 @@ class Workspace:
         """
         if seed < 0:
             raise ConfigError(f'a seed is 0 or more, got {seed}')
-        self.name, self.count = 'workspace', None
+        self.name = 'workspace'
+        self.count: int | None = None
         self.seed, self.config = seed, config or WorkspaceConfig()
 
     def play(self, index: int) -> Play:
@@ -209,6 +210,5 @@ def _demonstrate(rng: np.random.Generator, wanted: list[Thing], config: Workspac
 
 
 def _actions(joints: np.ndarray) -> np.ndarray:
-    """(T, 5) where the arm is told to be: where it is a step later; the gripper follows at once.
-    """
+    """(T, 5) where the arm is told to be: where it is a step later; grippers follow at once."""
     return np.concatenate([joints[1:, :4], joints[:-1, 4:]], axis=1)

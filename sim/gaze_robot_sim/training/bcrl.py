@@ -1,90 +1,169 @@
-"""BC-RL."""
+"""BC-RL: train a hand on demonstrations and, by nothing but how well it does, the eye that looks
+for it. No gaze is ever labelled.
+
+A run directory holds config.json, curve.json and curve.png, result.json, checkpoints/ (to resume
+from), tb/ (TensorBoard), policy/ (what the robot loads), before.gif and after.gif.
+"""
+
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-import json, time
-from pathlib import Path
-import numpy as np, torch, cv2
-from stable_baselines3 import PPO
-from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from typing import Any, Literal
+
+import cv2
+import torch
+from tqdm import tqdm
+
 from gaze_robot.allocator import keep_large_blocks
-from gaze_robot.policy.hand import HandConfig
-from gaze_robot.policy.glances import token_places
-from gaze_robot.policy.looking import LookingPolicy, LookingTrunk
-from gaze_robot_sim.bcrl.batch import *
-from gaze_robot_sim.bcrl.hand_learner import *
-from gaze_robot_sim.bcrl.replay import Replay
-from gaze_robot_sim.bcrl.watching import *
-from gaze_robot_sim.bcrl.workspace import Workspace, WorkspaceConfig
-from gaze_robot_sim.envs.vec import GazeVecEnv
+from gaze_robot.errors import ConfigError
+from gaze_robot_sim.bcrl.batch import WatchConfig
+from gaze_robot_sim.bcrl.distributed import crew, pick_device
+from gaze_robot_sim.bcrl.run_folder import RunFolder
+from gaze_robot_sim.bcrl.team import Team
 
-class Trunk(BaseFeaturesExtractor):
-    def __init__(self, space, tokens, patch):
-        trunk = LookingTrunk(tokens, patch, space['vector'].shape[0])
-        super().__init__(space, trunk.features)
-        self.trunk = trunk; self.tokens = tokens
-    def forward(self, o):
-        return self.trunk(o['view'].unflatten(1, (self.tokens, -1)), o['vector'])
 
-def eye_of(model, tokens, patch):
-    t = model.policy.features_extractor
-    eye = LookingPolicy(tokens, patch, t.trunk.situation.in_features)
-    eye.trunk.load_state_dict(t.trunk.state_dict()); eye.actor.load_state_dict(model.policy.action_net.state_dict())
-    return eye.eval()
+@dataclass(frozen=True)
+class TrainBcrlConfig:
+    """Training of a hand and of the eye that looks for it, from nothing."""
 
-class Remember(BaseCallback):
-    def __init__(self, batch, replay, share, rng):
-        super().__init__(); self.batch, self.replay, self.share, self.rng = batch, replay, share, rng
-        self.stat=[]
-    def _on_step(self):
-        b=self.batch
-        self.replay.add(b.sight(), np.nonzero(self.rng.random(b.eyes) < self.share)[0])
-        i=self.locals['infos']
-        self.stat.append([np.mean([x['hand_error'] for x in i]), np.mean([x['error_rad'] for x in i]), np.mean([x['error_rad']<np.radians(7.5) for x in i])])
-        return True
+    out: str = 'runs/bcrl'
+    """Run directory."""
 
-def main(steps=600000, seed=0, eyes=64, n_steps=32, lr=3e-4, hlr=3e-3, updates=8, ent=0.003, std=-0.7, gamma=0.95, epochs=4, out='/tmp/run0', capacity=40000, share=0.25, layers=0, lookalikes=0.3, two=0.5, things=4, centring=0.02, hand=0.2, parallel=1, queries=4,ep=1.5,pause=15,noise=0.5,warm=70,wup=15,dynamics='off'):
-    torch.set_num_threads(1); cv2.setNumThreads(1); keep_large_blocks(); torch.manual_seed(seed)
-    wc = WorkspaceConfig(look_alikes=lookalikes, two=two, things=things)
-    ws=Workspace(seed, wc); sc=Scale.of([ws.play(i) for i in range(200)],30)
-    h=make_hand(HandConfig(5,18,5,layers=layers,queries=queries),sc,token_places(PATTERN))
-    kw=dict(rewards={'hand':hand,'centring':centring},dynamics=dynamics); cfg=WatchConfig(episode_s=ep,pause_steps=pause,**kw); ecfg=WatchConfig(**kw)
-    b=WatchBatch(eyes,ws,h,sc,cfg,seed=seed); env=GazeVecEnv(b,stagger=True)
-    unseen=WatchBatch(64,Workspace(seed+1_000_003,wc),h,sc,ecfg,seed=1)
-    replay=Replay(capacity); rng=np.random.default_rng(seed); learner=HandLearner(h,hlr,512,noise)
-    m=PPO('MultiInputPolicy',env,n_steps=n_steps,batch_size=512,n_epochs=epochs,learning_rate=lambda l: lr*(0.1+0.9*l),gamma=gamma,gae_lambda=0.9,clip_range=0.2,ent_coef=ent,seed=seed,policy_kwargs=dict(features_extractor_class=Trunk,features_extractor_kwargs=dict(tokens=48,patch=8),net_arch=[],normalize_images=False,log_std_init=std))
-    cb=Remember(b,replay,share,np.random.default_rng(seed+1))
-    c0=time.process_time()
-    for r in range(warm):
-        b.start(range(eyes))
-        for _ in range(8):
-            b.scatter(); replay.add(b.sight(),np.arange(eyes))
-        loss=learner.learn(replay,rng,wup,1.0)
-        if r%10==9: print('warm',r,round(time.process_time()-c0),round(loss,3),round(b.hand_error.mean(),3), round(b.hand_error[b.error_rad()<.7].mean(),3),flush=True)
-    total,cbk=m._setup_learn(steps,cb)
-    Path(out).mkdir(exist_ok=True,parents=True)
-    t0=time.time(); c0=time.process_time(); rows=[]; loss=0; k=0
-    pool=ThreadPoolExecutor(1)
-    while m.num_timesteps<steps:
-        m.collect_rollouts(env,cbk,m.rollout_buffer,n_steps)
-        m._update_current_progress_remaining(m.num_timesteps,steps)
-        left=1-m.num_timesteps/steps
-        if parallel:
-            f=pool.submit(learner.learn,replay,rng,updates,left); m.train(); loss=f.result()
-        else:
-            loss=learner.learn(replay,rng,updates,left); m.train()
-        k+=1
-        if k%16==0:
-            s=np.array(cb.stat).mean(0); cb.stat=[]
-            row=dict(steps=m.num_timesteps,wall=time.time()-t0,cpu=time.process_time()-c0,loss=loss,he=s[0],ge=np.degrees(s[1]),fov=s[2],std=float(m.policy.log_std.exp().mean()))
-            if k%48==0:
-                unseen.reseed(1)
-                unseen._episodes[:]=0
-                row.update({'u_'+a:v for a,v in summary(scores(watch(unseen,learned(eye_of(m,48,8)),64),30,15)).items()})
-            rows.append(row); print({a:round(float(v),3) for a,v in row.items()},flush=True)
-            json.dump(rows,open(out+'/curve.json','w'))
-            torch.save({'hand':h.state_dict(),'policy':m.policy.state_dict()},out+'/m.pt')
-if __name__=='__main__':
-    import sys
-    kw=dict(a.split('=') for a in sys.argv[1:])
-    main(**{k:(v if k in('out','dynamics') else float(v) if '.' in v or 'e' in v else int(v)) for k,v in kw.items()})
+    seed: int = 0
+    """Seed of demonstrations, weights and exploration."""
+
+    resume: bool = False
+    """Go on from the run directory's last good checkpoint."""
+
+    demos: str = ''
+    """Folder of demonstrations, see `gaze-robot demos`; empty: a made-up workspace, never twice
+    the same."""
+
+    steps: int = 500_000
+    """Glances of all eyes together, after the warm-up."""
+
+    gaze: Literal['learned', 'oracle', 'random', 'fixed'] = 'learned'
+    """Who moves the eye. All but the first are for comparison: a hand learns alone."""
+
+    eye: Literal['foveated', 'uniform', 'wide'] = 'foveated'
+    """What it samples; the others are for comparison (`bcrl.studio.EyeKind`). A wide one is fixed.
+    """
+
+    eyes: int = 64
+    """Demonstrations watched at once, by each process."""
+
+    chunk: int = 30
+    """Steps ahead that the hand predicts."""
+
+    layers: int = 0
+    """Transformer blocks over the hand's tokens, before they are pooled."""
+
+    warm_up: int = 75_000
+    """Glances at what stands out, from which the hand alone learns before the eye starts."""
+
+    replay: int = 40_000
+    """Glances that the hand learns from; 0: those of the last rollout only."""
+
+    replay_share: float = 0.25
+    """Share of all glances that is kept there."""
+
+    hand_updates: int = 10
+    """Of the hand in each rollout, 512 glances each."""
+
+    search: int = 0
+    """Steps of learning to look at what matters by its true direction, before the rest: a
+    shortcut where the truth is known, and the only place where it is used. Off by default."""
+
+    pause_steps: int = 15
+    """Time-pausing: for so many steps at the start of an episode the world waits."""
+
+    episode_s: float = 1.5
+    """Seconds of a demonstration that an episode shows after that."""
+
+    judged: Literal['after', 'before'] = 'after'
+    """Which view the hand's prediction is judged on: that which a move leads to, or before it."""
+
+    centring: float = 0.06
+    """Scale of the reward for having what the hand attends to in the middle of the fovea; 0: off.
+    The scale of the hand's own error is 0.2."""
+
+    learning_rate: float = 7e-4
+    """Of the eye; falls to a tenth."""
+
+    hand_learning_rate: float = 3e-3
+    """Of the hand; falls to a twentieth."""
+
+    device: str = 'auto'
+    """Where networks learn: auto, cpu, cuda, cuda:1 ..."""
+
+    keep_every: int = 50_000
+    """Steps between evaluations on unseen demonstrations, and checkpoints."""
+
+    keep_replay: bool = True
+    """Whether checkpoints hold the replay, up to 0.4 GB, without which a resumed hand has to
+    collect glances anew."""
+
+    eval_episodes: int = 64
+    """Episodes of an evaluation."""
+
+    def __post_init__(self) -> None:
+        least = {'steps': 0, 'eyes': 1, 'chunk': 1, 'layers': 0, 'warm_up': 0, 'replay': 0,
+                 'hand_updates': 0, 'search': 0, 'keep_every': 1, 'eval_episodes': 1, 'seed': 0}
+        for name, value in least.items():
+            if getattr(self, name) < value:
+                raise ConfigError(f'{name} is at least {value}, got {getattr(self, name)}')
+        if not 0 < self.replay_share <= 1:
+            raise ConfigError(f'replay_share is above 0 and at most 1, got {self.replay_share}')
+        if self.eye == 'wide' and self.gaze != 'fixed':
+            raise ConfigError('a wide camera does not turn: add --gaze fixed')
+        if self.search and (self.demos or self.gaze != 'learned'):
+            raise ConfigError('--search needs the truth, which a made-up workspace has, and '
+                              '--gaze learned')
+
+    def watching(self, **changes: Any) -> WatchConfig:
+        """How training watches demonstrations."""
+        return WatchConfig(**{
+            'episode_s': self.episode_s, 'pause_steps': self.pause_steps, 'chunk': self.chunk,
+            'judged': self.judged, 'rewards': {'hand': 0.2, 'centring': self.centring},
+            **changes})
+
+
+def train_bcrl(config: TrainBcrlConfig) -> dict[str, Any]:
+    """Train, resume or finish a run; returns what result.json holds.
+
+    Raises:
+        CheckpointError: the run directory is not empty and `resume` is not set, or nothing in it
+            can be resumed from.
+        DemoError: the demonstrations cannot be used.
+    """
+    keep_large_blocks()
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)                    # small products: a second thread only waits
+    device = pick_device(config.device)
+    with crew(device) as together, ThreadPoolExecutor(1) as aside:
+        return _train(config, Team(config, device, together), aside)
+
+
+def _train(config: TrainBcrlConfig, team: Team, aside: ThreadPoolExecutor) -> dict[str, Any]:
+    """The whole of BC-RL: watch, remember, let the hand and the eye learn; again."""
+    folder = RunFolder(config, team)
+    folder.open()
+    if folder.fresh:
+        team.warm_up()                          # the hand alone, on glances at what stands out
+        team.search()                           # only with --search
+    with tqdm(total=config.steps, initial=team.steps, unit='step',
+              disable=not team.together.leads) as bar:
+        while team.steps < config.steps:
+            if folder.due():
+                folder.keep()                   # measure, write, start all streams anew
+            begun = team.steps
+            team.watch()                        # the reward: how right the hand is
+            if team.together.size == 1:
+                learning = aside.submit(team.learn_hand)
+                team.learn_eye()                # beside the hand: they share nothing that changes
+                learning.result()
+            else:                               # gradients meet in the same order everywhere
+                team.learn_hand()
+                team.learn_eye()
+            folder.log()
+            bar.update(team.steps - begun)
+    return folder.finish()
