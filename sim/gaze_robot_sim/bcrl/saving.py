@@ -50,8 +50,8 @@ def write(folder: Path, steps: int, tensors: Mapping[str, torch.Tensor],
     part = place.with_suffix('.part')
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-              part / STATE)
+    save_file({name: tensor.detach().cpu().contiguous().clone()      # PPO names some thrice
+               for name, tensor in tensors.items()}, part / STATE)
     files = [STATE]
     if replay:
         save_arrays({name: np.ascontiguousarray(rows) for name, rows in replay.items()},
