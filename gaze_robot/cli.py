@@ -58,6 +58,10 @@ COMMANDS = {
         'measure searching, beside a random policy and a raster scan',
         'gaze-robot eval search --worlds procedural --n 200 --seed 1 --json eval.json',
         'gaze_robot_sim.evaluate', 'EvalSearchConfig', 'evaluate_search'),
+    'eval bcrl': Command(
+        'measure a hand and its eye beside other gazes and other eyes',
+        'gaze-robot eval bcrl --seed 1 --json bcrl.json --picture bcrl.png',
+        'gaze_robot_sim.evaluate_bcrl', 'EvalBcrlConfig', 'evaluate_bcrl'),
     'eval track': Command(
         'measure tracking: a player that knows the truth, a random one; no learned policy yet',
         'gaze-robot eval track --worlds procedural --n 100 --seed 1 --json track.json',

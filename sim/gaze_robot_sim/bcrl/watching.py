@@ -6,6 +6,7 @@ E episodes   T steps of an episode, pause included
 from collections.abc import Callable
 from dataclasses import dataclass
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,7 +53,7 @@ def player_of(gaze: str, seed: int) -> Player:
 
 
 def watch(batch: WatchBatch, player: Player, episodes: int,
-          seen: Callable[[], None] = lambda: None) -> Watched:
+          seen: Callable[[], Any] = lambda: None) -> Watched:
     """Run whole episodes, every eye from its own stream of plays."""
     rows: list[list[np.ndarray]] = [[], [], [], []]
     for _ in range(-(-episodes // batch.eyes)):
