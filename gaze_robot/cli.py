@@ -50,10 +50,18 @@ COMMANDS = {
         'add a head for people to a policy; it learns from drawn figures only',
         'gaze-robot train people --policy runs/search --out runs/people --seed 0',
         'gaze_robot_sim.training.people', 'TrainPeopleConfig', 'train_people'),
+    'train bcrl': Command(
+        'learn a hand from demonstrations, and by how well it does, where to look',
+        'gaze-robot train bcrl --seed 0 --out runs/bcrl',
+        'gaze_robot_sim.training.bcrl', 'TrainBcrlConfig', 'train_bcrl'),
     'eval search': Command(
         'measure searching, beside a random policy and a raster scan',
         'gaze-robot eval search --worlds procedural --n 200 --seed 1 --json eval.json',
         'gaze_robot_sim.evaluate', 'EvalSearchConfig', 'evaluate_search'),
+    'eval bcrl': Command(
+        'measure a hand and its eye beside other gazes and other eyes',
+        'gaze-robot eval bcrl --seed 1 --json bcrl.json --picture bcrl.png',
+        'gaze_robot_sim.evaluate_bcrl', 'EvalBcrlConfig', 'evaluate_bcrl'),
     'eval track': Command(
         'measure tracking: a player that knows the truth, a random one; no learned policy yet',
         'gaze-robot eval track --worlds procedural --n 100 --seed 1 --json track.json',
@@ -70,6 +78,22 @@ COMMANDS = {
         'film some episodes of an environment: what the eye sees, the truth, the reward',
         'gaze-robot sim watch Search-v0 --policy oracle --out watch.mp4',
         'gaze_robot_sim.watch', 'WatchConfig', 'watch'),
+    'demos record': Command(
+        'write down what an oracle does in the simulator, as demonstrations to learn from',
+        'gaze-robot demos record --source Track-v0 --n 20 --out demos/track',
+        'gaze_robot_sim.demos.commands', 'RecordConfig', 'record'),
+    'demos convert': Command(
+        "take over LeRobot's or EyeRobot's demonstrations, after checking each",
+        'gaze-robot demos convert lerobot_data_set --out demos/mine --repair',
+        'gaze_robot_sim.demos.commands', 'ConvertConfig', 'convert'),
+    'demos info': Command(
+        'say what a folder of demonstrations holds, and whether all of it is intact',
+        'gaze-robot demos info demos/mine',
+        'gaze_robot_sim.demos.commands', 'InfoConfig', 'info'),
+    'demos play': Command(
+        'film a demonstration: what could be seen, joints, actions, instruction',
+        'gaze-robot demos play demos/mine 0 --out demo.mp4',
+        'gaze_robot_sim.demos.play', 'PlayConfig', 'play'),
     'emulate': Command(
         'be a head on a wire, without hardware: dynamixel, feetech, pelco_d or onvif',
         'gaze-robot emulate dynamixel --duration 60',

@@ -10,7 +10,6 @@ import dataclasses
 from dataclasses import dataclass
 import json
 from pathlib import Path
-import subprocess
 import time
 from typing import Any, Literal
 import warnings
@@ -40,6 +39,7 @@ from gaze_robot_sim.evaluate import learned, run_episodes, score
 from gaze_robot_sim.rule import SearchRule
 from gaze_robot_sim.scenes.procedural import ProceduralWorld
 from gaze_robot_sim.training.encoder import EncoderTrainer, TrainEncoderConfig
+from gaze_robot_sim.training.origin import commit, option
 from gaze_robot_sim.training.warm_start import warm_start
 
 _FIGURES = ('steps', 'n', 'success_rate', 'median_error_deg', 'median_time_s')
@@ -221,22 +221,17 @@ def origin(config: TrainSearchConfig) -> dict[str, Any]:
     """What a checkpoint says of where it comes from; no paths of the machine it was made on."""
     settings = {name: value for name, value in dataclasses.asdict(config).items()
                 if name not in ('out', 'encoder', 'resume', 'pictures')}
-    options = [_option(name, value) for name, value in settings.items()
+    options = [option(name, value) for name, value in settings.items()
                if name == 'seed' or value != getattr(TrainSearchConfig(), name)]
-    return {'seed': config.seed, 'commit': _commit(), 'config': settings,
+    return {'seed': config.seed, 'commit': commit(), 'config': settings,
             'command': ' '.join(['gaze-robot train search', *options])}
-
-
-def _option(name: str, value: Any) -> str:
-    words = value if isinstance(value, tuple) else () if value is True else (value,)
-    return ' '.join([f'--{name.replace("_", "-")}', *map(str, words)])
 
 
 def _sight(front_end: str, backbone: str, layers: tuple[int, ...]) -> str:
     """The options that say how the eye sees."""
     options = [('front_end', front_end), *([('backbone', backbone), ('backbone_layers', layers)]
                                            if backbone else [])]
-    return ' '.join(_option(name, value) for name, value in options)
+    return ' '.join(option(name, value) for name, value in options)
 
 
 def _last_good(out: Path, load: Callable[[Path], PPO]) -> tuple[PPO | None, list[str]]:
@@ -377,12 +372,3 @@ def draw_curve(curve: list[dict[str, float]], path: Path) -> None:
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
-
-
-def _commit() -> str:
-    """The commit of the checkout this runs from, or 'unknown' in an installed package."""
-    try:
-        return subprocess.run(['git', 'rev-parse', '--short', 'HEAD'], cwd=Path(__file__).parent,
-                              capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return 'unknown'
