@@ -31,7 +31,8 @@ class GazeConfig(HeadConfig):
     """Horizontal field of view assumed when the camera_info is absent or uncalibrated, degrees."""
 
     model_path: str = setting('', name='model.path')
-    """Folder of a checkpoint; empty: the weights shipped with the package."""
+    """Folder of a checkpoint; empty: the search shipped with the package; 'bcrl': its hand and
+    eye."""
 
     model_device: str = setting('auto', name='model.device', choices=('auto', 'cpu', 'cuda'))
     """Where the network runs; 'auto': cuda where there is one, else cpu."""

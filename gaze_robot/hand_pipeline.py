@@ -3,9 +3,7 @@
 The counterpart of `pipeline` for checkpoints of `gaze-robot train bcrl`; nodes run either.
 """
 
-from collections.abc import Mapping
 import math
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +18,7 @@ from gaze_robot.geometry import angle_between, direction_from_pan_tilt, optical_
 from gaze_robot.hand_eye import HandEye, Intent, load_hand_eye, Looking
 from gaze_robot.policy.ensembling import TemporalEnsemble
 from gaze_robot.policy.glances import AttentionReader
+from gaze_robot.policy.tasks import embedding_of
 from gaze_robot.stages import Clock
 from gaze_robot.types import (
     ActionChunk,
@@ -99,11 +98,6 @@ class HandPipeline:
         """Where the networks run."""
         return 'cpu'
 
-    @property
-    def tasks(self) -> Mapping[str, Any]:
-        """What can be asked for, by name."""
-        return self.both.meta.get('tasks', {})
-
     def warm_up(self) -> None:
         """Run once on grey, so that the first real picture is not the slow one."""
         camera = CameraModel.from_hfov(64, 48, math.pi / 2)
@@ -126,14 +120,10 @@ class HandPipeline:
         """Do this from now on; '' is nothing. Past glances are forgotten.
 
         Raises:
-            CommandError: no task of that name.
+            CommandError: it cannot be told that; see `embedding_of`.
         """
         text = text.strip()
-        if text and text not in self.tasks:
-            some = ', '.join(list(self.tasks)[:4]) or 'none'
-            raise CommandError(f'this policy knows no task {text!r}; it knows {len(self.tasks)}, '
-                               f'such as {some}')
-        self.task = np.asarray(self.tasks[text], np.float32) if text else None
+        self.task = embedding_of(text, self.both.meta.get('tasks', {})) if text else None
         self.reset()
 
     def look_for(self, exemplar: Exemplar | None) -> None:
