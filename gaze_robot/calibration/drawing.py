@@ -77,7 +77,7 @@ def head_picture(found: HeadFit, views: Sequence[HeadView], size: tuple[int, int
 
 
 def latency_picture(found: DeadTime, steps: Sequence[Step], limits: AxisLimits) -> np.ndarray:
-    """Every step's measurements over the time since its command, and the motion that was fitted."""
+    """Every step's measurements over the time since its command, and the fitted motion."""
     width, height, before_s, after_s = 900, 420, 0.15, 0.75
     picture = np.full((height, width, 3), _BACK, np.uint8)
 

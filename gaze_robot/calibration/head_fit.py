@@ -2,8 +2,8 @@
 
 What a camera can and cannot tell: the head looks straight ahead where its optical axis is square
 to the pan axis, so the tilt's zero and the camera's pitch are one thing, called zero here. Where
-pan is 0 is a matter of what the robot calls ahead: it follows from where the board was put. How far
-the camera sits along the pan axis, and the tilt axis along itself, nothing shows and nothing needs.
+pan is 0 is a matter of what the robot calls ahead: it follows from where the board was put. How
+high the base is, and where along its own direction the tilt axis begins, nothing shows or needs.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ _MOST_RMS_PX = 1.5
 _MOST_DEVIATION_RAD = math.radians(0.05)
 _MOST_DEVIATION_M = 0.005
 _ROUGH_PX = 40.0
-"""RMS below which a fit without positions is on the right track: a camera a few centimetres off."""
+"""RMS below which a fit without positions is on the right track: a camera centimetres off."""
 
 _UNLIKE = 4.0
 """Any other directions of the joints must fit at least this many times worse, in RMS."""
@@ -177,8 +177,8 @@ def _check_poses(views: Sequence[HeadView]) -> None:
         if spread < _LEAST_RANGE_RAD:
             raise CalibrationError(
                 f'over the views the {name} moved by {math.degrees(spread):.1f} degrees only; '
-                f'{math.degrees(_LEAST_RANGE_RAD):.0f} at least: does the joint move, and does the '
-                'board stay in view?')
+                f'{math.degrees(_LEAST_RANGE_RAD):.0f} at least: does the joint move, and does '
+                'the board stay in view?')
 
 
 def _check_deviations(deviation: dict[str, float]) -> None:

@@ -76,8 +76,8 @@ def fit_lens(views: Sequence[View], board: Board, size: tuple[int, int],
     if covered < _LEAST_COVERED:
         raise CalibrationError(
             f'the board was seen in {100 * covered:.0f} % of the picture only, '
-            f'{100 * _LEAST_COVERED:.0f} % at least are needed: bring it to the edges and corners, '
-            'and nearer')
+            f'{100 * _LEAST_COVERED:.0f} % at least are needed: bring it to the edges and '
+            'corners, and nearer')
     camera, poses = _solve(list(views), board, size, model)
     kept, left_out = _fitting(list(views), board, camera, poses)
     if left_out:
