@@ -114,13 +114,14 @@ def calibrate_head(config: CalibrateHeadConfig) -> dict[str, Any]:
     azimuth = None if config.board_pan_deg is None else math.radians(config.board_pan_deg)
     found = fit_head(views, board, camera, azimuth, config.position)
     picture = config.picture or beside(config.out, 'head')
-    save_picture(picture, head_picture(found, views, (camera.width, camera.height)))
+    save_picture(picture, head_picture(found, (camera.width, camera.height)))
     update_parameters(config.out, head_parameters(found, head, config.zero), (
-        f'head: {time.strftime("%Y-%m-%d")} with {board.text}, {len(views)} views, RMS '
+        f'head: {time.strftime("%Y-%m-%d")} with {board.text}, {len(found.views)} views, RMS '
         f'{found.rms_px:.3f} px'))
     mount = found.geometry
     return {
-        'out': config.out, 'picture': picture, 'views': len(views), 'rms_px': found.rms_px,
+        'out': config.out, 'picture': picture, 'views': len(found.views), 'left_out': found.left_out,
+        'rms_px': found.rms_px,
         'zero_deg': np.degrees(found.zero_rad).tolist(), 'direction': list(found.direction),
         'pan_zero': 'measured' if azimuth is not None else 'kept: give board_pan_deg',
         'tilt_axis_roll_deg': math.degrees(mount.tilt_axis_roll),

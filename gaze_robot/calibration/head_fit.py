@@ -38,6 +38,9 @@ _LEAST_RANGE_RAD = math.radians(10.0)
 _MOST_RMS_PX = 1.5
 _MOST_DEVIATION_RAD = math.radians(0.05)
 _MOST_DEVIATION_M = 0.005
+_BAD_VIEW = 4.0
+"""A view this many times worse than the median is left out."""
+
 _ROUGH_PX = 40.0
 """RMS below which a fit without positions is on the right track: a camera centimetres off."""
 
@@ -83,6 +86,12 @@ class HeadFit:
     deviation: dict[str, float]
     """Standard deviations by `NAMES`, rad and m; 'pan zero' that of the board's azimuth."""
 
+    views: list[HeadView]
+    """Those that were used."""
+
+    left_out: int
+    """Views that fit none of the others: the head was not where its joint states said."""
+
     residual_px: list[np.ndarray]
     """Per view (N, 2): where a corner was minus where it should have been."""
 
@@ -110,6 +119,12 @@ def fit_head(views: Sequence[HeadView], board: Board, camera: CameraModel,
     _check_poses(views)
     problem = _Problem(views, board, camera, position)
     rough, direction = _search(problem)
+    good = _fitting(problem.residual_px(problem.whole(rough.values), direction))
+    if not all(good):
+        kept = [view for view, fine in zip(views, good) if fine]
+        _check_poses(kept)
+        problem = _Problem(kept, board, camera, position)
+        rough = fit(functools.partial(problem.residuals, direction=direction), rough.values)
     problem.whiten(rough.values, direction)
     found = fit(functools.partial(problem.white_residuals, direction=direction), rough.values)
     covariance = found.covariance(np.repeat(problem.view, 2))
@@ -130,7 +145,14 @@ def fit_head(views: Sequence[HeadView], board: Board, camera: CameraModel,
     turn, origin = problem.board_pose(values)
     back = rotation_about('z', -direction[0] * pan_zero)
     return HeadFit(_geometry(values), (pan_zero, float(wrap_angle(values[0]))), direction,
-                   (back @ turn, back @ origin), deviation, residual_px)
+                   (back @ turn, back @ origin), deviation, list(problem.views),
+                   len(views) - len(problem.views), residual_px)
+
+
+def _fitting(residual_px: Sequence[np.ndarray]) -> list[bool]:
+    """Which views are to be kept: those not far worse than the usual one."""
+    errors = np.array([np.sqrt((rest ** 2).mean()) for rest in residual_px])
+    return [bool(error <= max(_BAD_VIEW * float(np.median(errors)), 0.5)) for error in errors]
 
 
 def as_mount(found: HeadFit) -> HeadGeometry:

@@ -25,6 +25,7 @@ from gaze_robot.nodes._lifecycle import make_executor, prepare_log_folder
 from gaze_robot.types import PanTiltCommand, PanTiltState
 
 _WAIT_S = 10.0
+_FRESH_S = 0.5
 _ARRIVED_RAD = 0.03
 _STILL_RAD_S = 0.02
 _STILL_FOR_S = 0.25
@@ -142,24 +143,25 @@ class Calibrator:
                                    'camera') from error
 
     def joints(self) -> PanTiltState:
-        """The newest joint state.
+        """A joint state not older than half a second.
 
         Raises:
             CalibrationError: none arrives, or what arrives is no pose.
         """
-        if not self.spin_until(lambda: self._poses.latest is not None, _WAIT_S):
-            raise CalibrationError(
-                'joint_states say nan or inf: check the encoders of the head'
-                if self._broken_states else
-                f'no joint_states of {list(self._joints)} arrive on '
-                f'{self._node.resolve_topic_name("joint_states")}; is the head running?')
-        latest = self._poses.latest
-        assert latest is not None
-        if self.now_s() - latest.stamp_s > 2.0:
-            raise CalibrationError(
-                'the joint states are broken since a while (nan?)' if self._broken_states else
-                "joint states have stopped, or their clock is not this machine's")
-        return latest
+        def fresh() -> bool:
+            latest = self._poses.latest
+            return latest is not None and self.now_s() - latest.stamp_s < _FRESH_S
+        if self.spin_until(fresh, _WAIT_S):
+            assert self._poses.latest is not None
+            return self._poses.latest
+        if self._broken_states:
+            raise CalibrationError('joint_states say nan or inf: check the encoders of the head')
+        if self._poses.latest is not None:
+            raise CalibrationError('joint states have stopped, or are stamped by another clock '
+                                   'than that of this machine')
+        raise CalibrationError(
+            f'no joint_states of {list(self._joints)} arrive on '
+            f'{self._node.resolve_topic_name("joint_states")}; is the head running?')
 
     def picture(self, after_s: float = -math.inf, wait_s: float = _WAIT_S) -> Sight:
         """The next picture taken after a moment.
