@@ -69,12 +69,12 @@ class Board:
         parts = text.strip().lower().split(':')
         try:
             columns, rows = (int(number) for number in parts[1].split('x'))
-            numbers = [float(part) / 1000 for part in parts[2:4]]
+            square, marker = float(parts[2]) / 1000, float([*parts, '0'][3]) / 1000
         except (IndexError, ValueError) as error:
             raise ConfigError(f'{text!r} describes no board; write {_FORM}') from error
         if not 3 <= len(parts) <= (5 if parts[0] == 'charuco' else 3):
             raise ConfigError(f'{text!r} describes no board; write {_FORM}')
-        return cls(parts[0], columns, rows, *numbers, *parts[4:])
+        return cls(parts[0], columns, rows, square, marker, *parts[4:])
 
     @property
     def text(self) -> str:

@@ -116,11 +116,12 @@ def calibrate_head(config: CalibrateHeadConfig) -> dict[str, Any]:
     picture = config.picture or beside(config.out, 'head')
     save_picture(picture, head_picture(found, (camera.width, camera.height)))
     update_parameters(config.out, head_parameters(found, head, config.zero), (
-        f'head: {time.strftime("%Y-%m-%d")} with {board.text}, {len(found.views)} views, RMS '
-        f'{found.rms_px:.3f} px'))
+        f'head: {time.strftime("%Y-%m-%d")} with {board.text}, {len(found.views)} views, '
+        f'RMS {found.rms_px:.3f} px'))
     mount = found.geometry
     return {
-        'out': config.out, 'picture': picture, 'views': len(found.views), 'left_out': found.left_out,
+        'out': config.out, 'picture': picture, 'views': len(found.views),
+        'left_out': found.left_out,
         'rms_px': found.rms_px,
         'zero_deg': np.degrees(found.zero_rad).tolist(), 'direction': list(found.direction),
         'pan_zero': 'measured' if azimuth is not None else 'kept: give board_pan_deg',

@@ -125,7 +125,7 @@ def _solve(views: list[View], board: Board, size: tuple[int, int], model: str
             flags = cv2.CALIB_RATIONAL_MODEL if model == 'rational_polynomial' else 0
             _, matrix, d, turns, places = cv2.calibrateCamera(
                 [p.astype(np.float32) for p in points], [p.astype(np.float32) for p in pixels],
-                size, None, None, flags=flags, criteria=_CRITERIA)  # type: ignore[call-overload]
+                size, None, None, flags=flags, criteria=_CRITERIA)
     except cv2.error as error:
         raise CalibrationError('no lens explains these views; do they all show '
                                f'{board.text}, taken with one camera? '
@@ -207,8 +207,9 @@ def _slopes(view: View, board: Board, camera: CameraModel, pose: _Pose
     values = np.array([camera.fx, camera.fy, camera.cx, camera.cy, *camera.distortion])
 
     def seen(lens: np.ndarray, move: np.ndarray) -> np.ndarray:
-        made = CameraModel(camera.width, camera.height, *lens[:4].tolist(), camera.model,
-                           tuple(lens[4:].tolist()))
+        fx, fy, cx, cy, *distortion = (float(value) for value in lens)
+        made = CameraModel(camera.width, camera.height, fx, fy, cx, cy, camera.model,
+                           tuple(distortion))
         turn = cv2.Rodrigues(move[:3])[0] @ pose[0]
         return _project(view, board, made, (turn, pose[1] + move[3:])).ravel()
     still = np.zeros(6)

@@ -191,7 +191,8 @@ class Calibrator:
               ) -> tuple[list[Sight], list[PanTiltState]]:
         """All pictures and joint states of some time; `each` is called often, with the time."""
         sights: list[Sight] = []
-        self._watching = states = []
+        states: list[PanTiltState] = []
+        self._watching = states
         self._take = lambda message: sights.append(self._sight(message))
         start_s = time.monotonic()
 
