@@ -52,7 +52,7 @@ def test_corners_are_found_where_they_are(text):
 
 def test_a_blurred_picture_is_told():
     board = Board.parse('charuco:9x6:30')
-    assert find(photograph(board, 40.0, blur=2.2)[0], board).edge_px > BLURRED_PX
+    assert find(photograph(board, 45.0, blur=2.0)[0], board).edge_px > BLURRED_PX
 
 
 def test_another_board_is_not_taken_for_this_one_and_the_reason_is_told():
