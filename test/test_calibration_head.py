@@ -1,4 +1,4 @@
-"""A head from views of a board: axes, camera and zeros are found again, or refused with a reason."""
+"""A head from views of a board: axes, camera and zeros are found again, or refused."""
 
 import math
 

@@ -10,7 +10,7 @@ import numpy as np
 from gaze_robot.calibration.board import Board
 from gaze_robot.calibration.views import cells_hit, View
 from gaze_robot.camera import CameraModel
-from gaze_robot.errors import CalibrationError, ConfigError
+from gaze_robot.errors import CalibrationError, CameraModelError, ConfigError
 
 MODELS = ('plumb_bob', 'rational_polynomial', 'equidistant')
 LEAST_VIEWS = 10
@@ -20,7 +20,7 @@ _CRITERIA = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 200, 1e-10)
 _LEAST_COVERED = 0.4
 _LEAST_TILT_RAD = math.radians(15.0)
 _MOST_RMS_PX = 1.0
-_MOST_FOCAL_DEVIATION = 0.005
+_MOST_FOCAL_DEVIATION = 0.01
 _BAD_VIEW = 3.0
 """A view this many times worse than the median is left out."""
 
@@ -131,9 +131,13 @@ def _solve(views: list[View], board: Board, size: tuple[int, int], model: str
                                f'{board.text}, taken with one camera? '
                                f'({" ".join(str(error).split())[:120]})') from error
     count = {'plumb_bob': 5, 'rational_polynomial': 8, 'equidistant': 4}[model]
-    camera = CameraModel(size[0], size[1], float(matrix[0, 0]), float(matrix[1, 1]),
-                         float(matrix[0, 2]) + 0.5, float(matrix[1, 2]) + 0.5, model,
-                         tuple(float(value) for value in np.ravel(d)[:count]))
+    try:
+        camera = CameraModel(size[0], size[1], float(matrix[0, 0]), float(matrix[1, 1]),
+                             float(matrix[0, 2]) + 0.5, float(matrix[1, 2]) + 0.5, model,
+                             tuple(float(value) for value in np.ravel(d)[:count]))
+    except CameraModelError as error:
+        raise CalibrationError(f'no lens explains these views; do they all show {board.text}, '
+                               'taken with one camera?') from error
     return camera, [(cv2.Rodrigues(turn)[0], np.ravel(place))
                     for turn, place in zip(turns, places)]
 
