@@ -2,7 +2,7 @@
 
 import math
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
@@ -50,6 +50,8 @@ class TestTrajectoryDriver(DriverContract):
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.floats(-2, 2), st.floats(-2, 2), st.floats(-9, 9), st.floats(-9, 9),
                           st.floats(0.0, 0.6)), min_size=1, max_size=6))
+@example([(0.0, 5.960464477539063e-08, 0.0, 0.0, 0.5)])
+@example([(1e-9, 1.0, 0.0, 0.0, 0.01), (0.0, 1.0, 0.0, 0.0, 0.5)])
 def test_between_its_points_the_spline_keeps_every_limit(script):
     """Every few milliseconds, of commands that interrupt each other, whatever their speeds."""
     clock = ManualClock()
@@ -116,5 +118,5 @@ def test_times_are_always_in_the_future_and_apart():
     for goal in (0.0, 1e-9, 1e-4, 0.5):
         made = knots(PanTiltState(0.0, 0.0), (goal, 0.0), LIMITS)
         times = [0.0, *(time_s for time_s, _, _ in made)]
-        assert all(b - a >= 0.99e-4 for a, b in zip(times, times[1:]))
+        assert all(b - a >= 0.99e-6 for a, b in zip(times, times[1:]))
         assert math.isclose(made[-1][1][0], goal)

@@ -20,8 +20,12 @@ from gaze_robot.types import PanTiltCommand, PanTiltLimits, PanTiltState
 Knot = tuple[float, tuple[float, float], tuple[float, float]]
 """Seconds from now, positions (rad) and speeds (rad/s) of pan and tilt."""
 
-SOONEST_S = 1e-4
+SOONEST_S = 1e-6
 """A controller refuses points that are not in the future, and two at one time."""
+
+_BRIEF_S, _STRETCHED_S = 1e-4, 6e-4
+"""A motion of under a tenth of a millisecond (a microradian at most) is one cubic, given that much
+longer: with no point between its ends it would accelerate up to 1.5 times as hard as the plan."""
 
 
 class TrajectoryDriver(LinkedDriver):
@@ -88,7 +92,9 @@ def knots(state: PanTiltState, goal: tuple[float, float], limits: PanTiltLimits)
     moments: list[float] = []
     for axis in (0, 1):
         moments += _changes(goal[axis] - start[axis], speed[axis], fastest[axis], strength[axis])
-    end_s = max(*moments, SOONEST_S)
+    end_s = max(moments)
+    if end_s < _BRIEF_S:
+        return [(_STRETCHED_S, goal, (0.0, 0.0))]
     times = [end_s]
     for moment in sorted(moments, reverse=True):
         if SOONEST_S <= moment <= times[-1] - SOONEST_S:
