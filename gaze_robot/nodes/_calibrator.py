@@ -1,7 +1,7 @@
 """A node that looks on and moves a head, step by step, for `gaze-robot calibrate`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import math
 import time
 from types import TracebackType
@@ -19,13 +19,15 @@ from trajectory_msgs.msg import JointTrajectory
 from gaze_robot.camera import CameraModel
 from gaze_robot.config import from_mapping, PanTiltConfig
 from gaze_robot.control.poses import PoseBuffer
-from gaze_robot.errors import CalibrationError, CameraModelError, CommandError, ImageError
+from gaze_robot.errors import CalibrationError, CameraModelError, ImageError
 from gaze_robot.nodes import _messages, _qos
 from gaze_robot.nodes._lifecycle import make_executor, prepare_log_folder
 from gaze_robot.types import PanTiltCommand, PanTiltState
 
 _WAIT_S = 10.0
 _FRESH_S = 0.5
+_LATE_S = 0.2
+"""Joint states may come so much after the picture that they belong to."""
 _ARRIVED_RAD = 0.03
 _STILL_RAD_S = 0.02
 _STILL_FOR_S = 0.25
@@ -43,6 +45,7 @@ class Sight:
 
     stamp_s: float
     joints: PanTiltState | None
+    """None where they are not known, or were not asked for."""
 
 
 class Calibrator:
@@ -175,10 +178,12 @@ class Calibrator:
             if not taken and _messages.seconds(message.header.stamp) > after_s:
                 taken.append(self._sight(message))
         self._take = take
-        there = self.spin_until(lambda: bool(taken), wait_s)
-        self._take = None
-        if there:
-            return taken[0]
+        try:
+            self.spin_until(lambda: bool(taken), wait_s)
+        finally:
+            self._take = None
+        if taken:
+            return self._posed(taken[0])
         topic = self._node.resolve_topic_name(self._image_topic)
         count = self._node.count_publishers(topic)
         raise CalibrationError(
@@ -189,7 +194,7 @@ class Calibrator:
 
     def watch(self, seconds: float, each: Callable[[float], None] | None = None
               ) -> tuple[list[Sight], list[PanTiltState]]:
-        """All pictures and joint states of some time; `each` is called often, with the time."""
+        """All pictures, without joints, and joint states of some time; `each` is called often, with the time."""
         sights: list[Sight] = []
         states: list[PanTiltState] = []
         self._watching = states
@@ -200,8 +205,10 @@ class Calibrator:
             if each is not None:
                 each(time.monotonic() - start_s)
             return False
-        self.spin_until(over, seconds)
-        self._take, self._watching = None, None
+        try:
+            self.spin_until(over, seconds)
+        finally:
+            self._take, self._watching = None, None
         return sights, states
 
     def send(self, pan_rad: float, tilt_rad: float, within_s: float = 0.0) -> float:
@@ -242,16 +249,18 @@ class Calibrator:
         if not stamp_s:
             raise CalibrationError('the camera does not stamp its pictures: nobody can say where '
                                    'the head was')
-        return Sight(image, stamp_s, self._pose_at(stamp_s))
+        return Sight(image, stamp_s, None)
 
-    def _pose_at(self, stamp_s: float) -> PanTiltState | None:
+    def _posed(self, sight: Sight) -> Sight:
+        """With its joints, once joint states from after it have arrived."""
+        def later() -> bool:
+            latest = self._poses.latest
+            return latest is not None and latest.stamp_s >= sight.stamp_s
+        self.spin_until(later, _LATE_S)
         if self._poses.latest is None:
-            return None
-        try:
-            pose = self._poses.at(stamp_s)
-        except CommandError as error:
-            raise CalibrationError(str(error)) from error
-        return pose if abs(pose.stamp_s - stamp_s) < 0.1 else None
+            return sight
+        pose = self._poses.at(sight.stamp_s)
+        return replace(sight, joints=pose if abs(pose.stamp_s - sight.stamp_s) < _LATE_S else None)
 
     def _on_image(self, message: Image) -> None:
         if self._take is not None:
