@@ -194,7 +194,11 @@ class Calibrator:
 
     def watch(self, seconds: float, each: Callable[[float], None] | None = None
               ) -> tuple[list[Sight], list[PanTiltState]]:
-        """All pictures, without joints, and joint states of some time; `each` is called often, with the time."""
+        """All pictures, without joints, and joint states of some time.
+
+        Args:
+            each: called often, with the seconds since the start.
+        """
         sights: list[Sight] = []
         states: list[PanTiltState] = []
         self._watching = states
