@@ -12,6 +12,7 @@ _SIM = "pip install -e '.[sim]'"
 _HARDWARE = "pip install -e '.[hardware]'"
 _BACKBONES = "pip install -e '.[backbones]'"
 _RUNTIMES = "pip install -e '.[runtimes]'"
+_PEOPLE = "pip install -e '.[people]'"
 
 INSTALL = {
     'serial': f'{_HARDWARE}, or with apt: python3-serial',
@@ -21,6 +22,7 @@ INSTALL = {
     'gymnasium': _SIM,
     'huggingface_hub': _BACKBONES,
     'matplotlib': _SIM,
+    'norfair': _PEOPLE,
     'numpy': 'pip install numpy, or with apt: python3-numpy',
     'onnx': _RUNTIMES,
     'onnxruntime': _RUNTIMES,
@@ -30,6 +32,7 @@ INSTALL = {
     'rclpy': _ROS,
     'rich': 'pip install rich',
     'safetensors': 'pip install safetensors',
+    'scipy': _PEOPLE,
     'stable_baselines3': _SIM,
     'tensorboard': _SIM,
     'torch': 'pip install torch',

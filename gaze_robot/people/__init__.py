@@ -2,5 +2,5 @@
 
 `records` are the nouns, `heads` and `tracks` find heads and keep their ids, `gazelle`,
 `gazelle_onnx` and `coarse` say where a head's owner looks, `watch` ties them together, `metrics`
-are the published measures. Nothing is imported here: the measures do without torch.
+are the published measures.
 """

@@ -23,7 +23,7 @@ HEATMAP = 2 * GRID
 
 _WIDTH, _HEADS, _BLOCKS = 256, 8, 3
 _EPS = 1e-6
-"""Of layer norms: as in the blocks of timm 1.0.31 that upstream's code imports; older ones: 1e-5."""
+"""Of layer norms: that of timm 1.0.31, whose blocks upstream's code imports; once it was 1e-5."""
 
 
 _AT_ONCE = 2

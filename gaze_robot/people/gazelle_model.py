@@ -10,15 +10,10 @@ import torch
 from torch.nn import functional as F
 
 from gaze_robot.backbones.backbone import Backbone, BackboneConfig, load_backbone
-from gaze_robot.backbones.store import model_folder
-from gaze_robot.backbones.table import TABLE
 from gaze_robot.encoder import patchify, TokenLayout
 from gaze_robot.errors import CheckpointError
 from gaze_robot.people.gazelle import GazeDecoder, GRID, PATCH, SIDE
 from gaze_robot.people.records import Gazes, Head
-
-KIND = 'gaze-lle'
-"""Of the rows of the weight table that hold a decoder."""
 
 _BACKBONES = {768: 'dinov2-base', 1024: 'dinov2-large'}
 _OFFSET = 0.1
@@ -103,23 +98,19 @@ def load_decoder(path: Path) -> GazeDecoder:
     return decoder.eval().requires_grad_(False)
 
 
-def load_gazelle(weights: str, backbone_folder: str = '') -> GazeLLE:
+def load_gazelle(path: Path, backbone_folder: str = '') -> GazeLLE:
     """Read Gaze-LLE: a decoder and the DINOv2 that it is for; never from the network.
 
     Args:
-        weights: name in the weight store, or path of a checkpoint.
+        path: of the decoder's checkpoint.
         backbone_folder: where DINOv2 lies; '' is the weight store.
 
     Raises:
         CheckpointError: see `load_decoder` and `load_backbone`.
     """
-    path, source = Path(weights), Path(weights).stem
-    if weights in TABLE:
-        row = TABLE[weights]
-        path = model_folder(row) / row.files[0].name
     decoder = load_decoder(path)
     config = BackboneConfig(_BACKBONES[decoder.width], backbone_folder, patch=PATCH)
-    return GazeLLE(load_backbone(config, half_tangent=1.0), decoder, source)
+    return GazeLLE(load_backbone(config, half_tangent=1.0), decoder, path.stem)
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:

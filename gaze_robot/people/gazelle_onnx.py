@@ -19,9 +19,6 @@ from gaze_robot.errors import CheckpointError
 from gaze_robot.people.records import Gazes, Head
 from gaze_robot.runtime.sessions import OnnxRuntime
 
-KIND = 'gaze-onnx'
-"""Of the rows of the weight table that hold such a file."""
-
 _IMAGE, _BOXES, _HEATMAP, _INOUT = 'image_bgr', 'bboxes_x1y1x2y2', 'heatmap', 'inout'
 _RANKS = {_IMAGE: 4, _BOXES: 3, _HEATMAP: 3, _INOUT: 1}
 _WANTED = (f'{_IMAGE} float32 [1, 3, H, W] and {_BOXES} float32 [1, heads, 4] in, {_HEATMAP} '

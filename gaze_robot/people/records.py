@@ -23,10 +23,10 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Facing:
-    """Which way a face points, in the camera's frame, and how well that is known."""
+    """Which way a face points, as the camera sees it, and how well that is known."""
 
     yaw_rad: float
-    """Positive: towards the right edge of the picture; 0 at the camera, +-pi away from it."""
+    """From the way to the camera; positive: to the right in the picture, +-pi: away."""
 
     pitch_rad: float
     """Positive: down."""

@@ -24,6 +24,8 @@ BOXES = (((0.1, 0.2, 0.3, 0.5), (0.62, 0.08, 0.81, 0.33), (0.0, 0.0, 1.0, 1.0), 
 THIN = slice(None, None, 3)
 DECODERS = {'vitb14_inout': (768, True), 'vitl14_inout': (1024, True), 'vitb14': (768, False),
             'vitl14': (1024, False)}
+MEASURED = 12
+"""Cases of the measures: see `_measures`."""
 DEPTH = 2
 """Blocks of the backbone of the case with a picture: all else is a ViT-B/14's."""
 
@@ -51,6 +53,20 @@ def picture(seed: int) -> np.ndarray:
     return (coarse + rng.integers(0, 56, (301, 517, 3))).astype(np.uint8)
 
 
+def measured(seed: int) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
+    """A heatmap of few levels, so that ties are many, annotators' places, a picture's size."""
+    rng = np.random.default_rng(seed)
+    heatmap = np.floor(rng.random((64, 64)) * 6).astype(np.float32) / 8
+    return (heatmap, rng.uniform(0, 1, (rng.integers(1, 11), 2)),
+            (int(rng.integers(40, 300)), int(rng.integers(40, 300))))
+
+
+def told(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and scores with ties, of people inside and outside."""
+    rng = np.random.default_rng(seed)
+    return (rng.random(50) < 0.7).astype(int), np.round(rng.random(50), 1)
+
+
 def main(path: Path) -> None:
     """Compute and write."""
     import torch
@@ -64,6 +80,7 @@ def main(path: Path) -> None:
             found = model({'images': torch.from_numpy(features(width, 1)), 'bboxes': boxes})
             out.update(_kept(name, found))
         out.update(_kept('picture', _with_picture()))
+    out['metrics'] = np.array([_measures(seed) for seed in range(MEASURED)])
     np.savez_compressed(path, **out)
     print({key: value.shape for key, value in out.items()}, path.stat().st_size, 'bytes')
 
@@ -121,6 +138,20 @@ def _with_picture() -> Any:
     images = backbone.get_transform((448, 448))(Image.fromarray(picture(4)))[None]
     return _upstream(768, True, backbone)({
         'images': torch.as_tensor(images), 'bboxes': [list(BOXES[0])]})
+
+
+def _measures(seed: int) -> list[float]:
+    """GazeFollow's AUC and both distances, VideoAttentionTarget's AUC, distance and AP."""
+    from gazelle.utils import gazefollow_auc, gazefollow_l2, vat_auc, vat_l2
+    from sklearn.metrics import average_precision_score
+    import torch
+
+    heatmap, places, (width, height) = measured(seed)
+    plane = torch.from_numpy(heatmap)
+    x, y = places.T
+    return [gazefollow_auc(plane, x, y, height, width), *gazefollow_l2(plane, x, y),
+            vat_auc(plane, *places[0]), vat_l2(plane, *places[0]),
+            average_precision_score(*told(seed))]
 
 
 if __name__ == '__main__':
