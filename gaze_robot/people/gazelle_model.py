@@ -119,7 +119,8 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
                               'published decoders')
     try:
         found = torch.load(path, map_location='cpu', weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+    except (RuntimeError, OSError, pickle.UnpicklingError, EOFError, ValueError,
+            KeyError) as error:
         raise CheckpointError(f'{path} cannot be read as a checkpoint of tensors: '
                               f'{" ".join(str(error).split())[:200]}') from error
     if not isinstance(found, dict) or not found or not all(

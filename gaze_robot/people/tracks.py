@@ -7,6 +7,7 @@ torchvision. Appearance is not used: who comes back is somebody new.
 
 from collections.abc import Sequence
 import dataclasses
+import logging
 import math
 from typing import Any
 
@@ -45,10 +46,11 @@ class HeadTracks:
                               f'{confirm}')
         self._finder, self._every = finder, every
         self._norfair: Any = require('norfair')
+        # It warns that a distance of pairs is slow; there are a handful of heads.
+        logging.getLogger('norfair.tracker').setLevel(logging.ERROR)
         delay = (confirm - 1) * every
         self._tracker = self._norfair.Tracker(
-            distance_function=self._norfair.distances.VectorizedDistance(_apart),
-            distance_threshold=_REACH,
+            distance_function=_apart, distance_threshold=_REACH,
             hit_counter_max=max(keep, delay + 1), initialization_delay=delay,
             pointwise_hit_counter_max=max(keep, delay + 1))
         self._seen = 0
@@ -97,18 +99,9 @@ class HeadTracks:
         return after
 
 
-def _apart(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """Distances of heads' middles in their mean size; sizes that differ count as well.
-
-    Args:
-        found: (F, 4) boxes.
-        expected: (E, 4).
-
-    Returns:
-        (F, E).
-    """
-    one, other = found[:, None].reshape(-1, 1, 2, 2), expected[None].reshape(1, -1, 2, 2)
-    sizes = [np.maximum((box[..., 1, :] - box[..., 0, :]).mean(axis=-1), 1e-6)
-             for box in (one, other)]
-    apart = np.linalg.norm(one.mean(axis=-2) - other.mean(axis=-2), axis=-1)
-    return apart * 2 / (sizes[0] + sizes[1]) + 0.5 * np.abs(np.log(sizes[0] / sizes[1]))
+def _apart(found: Any, expected: Any) -> float:
+    """Distance of two heads' middles in their mean size; sizes that differ count as well."""
+    one, other = found.points, expected.estimate                       # (2, 2) corners each
+    sizes = [max(float((box[1] - box[0]).mean()), 1e-6) for box in (one, other)]
+    apart = float(np.linalg.norm(one.mean(axis=0) - other.mean(axis=0)))
+    return apart * 2 / sum(sizes) + 0.5 * abs(math.log(sizes[0] / sizes[1]))
