@@ -56,7 +56,7 @@ demo: $(STAMP)		## the eye searches a room for 30 s; report and moving picture i
 # Pretrained backbones and other runtimes than torch: a process for each file. Three or more of these
 # files in one process end in a SIGSEGV of the kernel's own (SI_KERNEL) in a plain system call.
 OF_BACKBONES := $(wildcard test/test_backbone*.py test/test_bench_encoder.py test/test_export.py \
-	test/test_front_ends_network.py test/test_runtime.py test/test_weight_store.py)
+	test/test_front_ends_network.py test/test_gazelle*.py test/test_runtime.py test/test_weight_store.py)
 PYTEST := $(BIN)/python -m pytest -m 'not hardware'
 
 test: $(STAMP)		## every test that needs no device

@@ -1,4 +1,4 @@
-"""Gaze-LLE: equal to upstream's own outputs (test/data, see tools/gazelle_reference.py), strict."""
+"""Gaze-LLE: equal to upstream's own outputs, which tools/gazelle_reference.py made; strict."""
 
 import importlib.util
 import json
@@ -14,17 +14,17 @@ import torch
 
 pytest.importorskip('transformers', reason="pip install -e '.[backbones]'")
 
-from gaze_robot.backbones.backbone import Backbone, BackboneConfig  # noqa: E402
-from gaze_robot.backbones.loading import read_model  # noqa: E402
-from gaze_robot.errors import CheckpointError, ImageError  # noqa: E402
-from gaze_robot.people.gazelle import (  # noqa: E402
+from gaze_robot.backbones.backbone import Backbone, BackboneConfig
+from gaze_robot.backbones.loading import read_model
+from gaze_robot.errors import CheckpointError, ImageError
+from gaze_robot.people.gazelle import (
     GazeDecoder,
     GRID,
     head_masks,
     sine_positions,
 )
-from gaze_robot.people.gazelle_model import GazeLLE, load_decoder  # noqa: E402
-from gaze_robot.people.records import Head, people_of  # noqa: E402
+from gaze_robot.people.gazelle_model import GazeLLE, load_decoder
+from gaze_robot.people.records import Head, people_of
 
 PUBLISHED = (('pos_embed', 'embeddings.position_embeddings'),
              ('cls_token', 'embeddings.cls_token'), ('mask_token', 'embeddings.mask_token'),

@@ -13,12 +13,12 @@ from torch import nn
 pytest.importorskip('onnx', reason="pip install -e '.[runtimes]'")
 pytest.importorskip('onnxruntime', reason="pip install -e '.[runtimes]'")
 
-from gaze_robot.camera import CameraModel  # noqa: E402
-from gaze_robot.errors import CheckpointError  # noqa: E402
-from gaze_robot.people.gazelle_onnx import load_onnx, OnnxGaze  # noqa: E402
-from gaze_robot.people.records import gaze_target, Head, people_of  # noqa: E402
-from gaze_robot.people.watch import make_model  # noqa: E402
-from gaze_robot.types import PanTiltState  # noqa: E402
+from gaze_robot.camera import CameraModel
+from gaze_robot.errors import CheckpointError
+from gaze_robot.people.gazelle_onnx import load_onnx, OnnxGaze
+from gaze_robot.people.records import gaze_target, Head, people_of
+from gaze_robot.people.watch import make_model
+from gaze_robot.types import PanTiltState
 
 INPUTS, OUTPUTS = ['image_bgr', 'bboxes_x1y1x2y2'], ['heatmap', 'inout']
 

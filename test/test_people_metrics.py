@@ -89,7 +89,7 @@ def test_equal_peaks_give_the_first_in_reading_order_and_the_cells_corner() -> N
 
 
 def test_gazefollow_distances_by_hand() -> None:
-    """Predicted (0.5, 0.25); annotators at (0.5, 0.35) and (0.9, 0.25): their mean is (0.7, 0.3)."""
+    """Predicted (0.5, 0.25); annotators at (0.5, 0.35) and (0.9, 0.25): mean (0.7, 0.3)."""
     average, least = gazefollow_l2(peak(16, 32), [(0.5, 0.35), (0.9, 0.25), (-1, -1)])
     assert average == pytest.approx(math.hypot(0.2, 0.05))
     assert least == pytest.approx(0.1)

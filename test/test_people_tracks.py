@@ -12,7 +12,7 @@ from gaze_robot.people.records import Facing, Head
 if importlib.util.find_spec('norfair') is None:
     pytest.skip("pip install -e '.[people]'", allow_module_level=True)
 
-from gaze_robot.people.tracks import HeadTracks  # noqa: E402
+from gaze_robot.people.tracks import HeadTracks
 
 
 def nobody(image: np.ndarray) -> list[Head]:
