@@ -23,7 +23,8 @@ _BODY_WIDTH, _BODY_PAD = 320, 40
 edge is repeated, is what the detector wants to see around them."""
 _SURE = {'frontal': 40.0, 'profile': 4.0, 'body': 1.5}
 """Score of each detector that counts as half sure."""
-_LEAST = {'frontal': 0.0, 'profile': 1.0, 'body': 0.3}
+_LEAST = {'frontal': 0.0, 'profile': 1.0, 'body': 0.7}
+"""Score below which what a detector finds is left out."""
 _ASIDE_DEG, _TURNED_DEG = 65.0, 35.0
 
 
@@ -195,7 +196,8 @@ def _faces(frontal: Sequence[tuple[Box, float]], left: Sequence[tuple[Box, float
         spread = math.radians(20 if front and len(same) == 1 else 25)
         heads.append(Head(whole, 1 - math.prod(1 - row[0] for row in same),
                           facing=Facing(yaw, 0.0, spread)))
-    return heads
+    return [head for head in heads if not any(
+        head.confidence < other.confidence and _on_chest(head.box, other.box) for other in heads)]
 
 
 def _people(detector: cv2.HOGDescriptor, image: np.ndarray) -> list[tuple[Box, float]]:
@@ -235,6 +237,13 @@ def _clipped(box: Box) -> Box | None:
     """The part inside the picture; None where there is none."""
     left, top, right, bottom = (float(min(max(edge, 0.0), 1.0)) for edge in box)
     return (left, top, right, bottom) if left < right and top < bottom else None
+
+
+def _on_chest(part: Box, head: Box) -> bool:
+    """Whether a part lies before the trunk of a head's owner: hands and cups pass for profiles."""
+    x, y = (part[0] + part[2]) / 2, (part[1] + part[3]) / 2
+    wide, tall = head[2] - head[0], head[3] - head[1]
+    return abs(x - (head[0] + head[2]) / 2) < 1.5 * wide and 0 < y - head[3] < 4 * tall
 
 
 def _of_one(part: Box, head: Box) -> bool:
