@@ -22,11 +22,11 @@ endif
 ifdef ROS_DISTRO
 VENV_FLAGS := --system-site-packages
 CONSTRAINTS := constraints-ros.txt
-EXTRAS := sim,runtimes,backbones,people,hardware,test
+EXTRAS := sim,demos,runtimes,backbones,people,hardware,test
 else
 VENV_FLAGS :=
 CONSTRAINTS := constraints.txt
-EXTRAS := ros,sim,runtimes,backbones,people,hardware,test
+EXTRAS := ros,sim,demos,runtimes,backbones,people,hardware,test
 endif
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
@@ -53,15 +53,8 @@ demo: $(STAMP)		## the eye searches a room for 30 s; report and moving picture i
 	@mkdir -p demo
 	$(BIN)/gaze-robot bringup --world procedural --duration 30 --report demo/report.json --picture demo/eye.gif $(ARGS)
 
-# Pretrained backbones and other runtimes than torch: a process for each file. Three or more of these
-# files in one process end in a SIGSEGV of the kernel's own (SI_KERNEL) in a plain system call.
-OF_BACKBONES := $(wildcard test/test_backbone*.py test/test_bench_encoder.py test/test_export.py \
-	test/test_front_ends_network.py test/test_gazelle*.py test/test_runtime.py test/test_weight_store.py)
-PYTEST := $(BIN)/python -m pytest -m 'not hardware'
-
 test: $(STAMP)		## every test that needs no device
-	@for file in $(OF_BACKBONES); do $(PYTEST) $$file $(ARGS) || test $$? -eq 5 || exit 1; done
-	$(PYTEST) $(OF_BACKBONES:%=--ignore=%) $(ARGS) || test $$? -eq 5
+	$(BIN)/python -m pytest -m 'not hardware' $(ARGS)
 
 lint: $(STAMP)		## ruff and mypy
 	$(BIN)/ruff check .

@@ -58,6 +58,8 @@ setup(
         'backbones': ['torch>=2.8', 'transformers>=5.20', 'huggingface_hub>=1.31'],
         # Following people's heads from picture to picture.
         'people': ['norfair-enough>=2.4'],
+        # Demonstrations of LeRobot (parquet) and EyeRobot (HDF5).
+        'demos': ['pyarrow>=14', 'h5py>=3.10'],
         # Real heads on serial ports; ONVIF cameras need nothing.
         'hardware': ['dynamixel-sdk>=3.7', 'pyserial>=3.5'],
         # Never beside a ROS installation: there rclpy comes from the installation.

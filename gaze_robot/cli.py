@@ -70,6 +70,22 @@ COMMANDS = {
         'film some episodes of an environment: what the eye sees, the truth, the reward',
         'gaze-robot sim watch Search-v0 --policy oracle --out watch.mp4',
         'gaze_robot_sim.watch', 'WatchConfig', 'watch'),
+    'demos record': Command(
+        'write down what an oracle does in the simulator, as demonstrations to learn from',
+        'gaze-robot demos record --source Track-v0 --n 20 --out demos/track',
+        'gaze_robot_sim.demos.commands', 'RecordConfig', 'record'),
+    'demos convert': Command(
+        "take over LeRobot's or EyeRobot's demonstrations, after checking each",
+        'gaze-robot demos convert lerobot_data_set --out demos/mine --repair',
+        'gaze_robot_sim.demos.commands', 'ConvertConfig', 'convert'),
+    'demos info': Command(
+        'say what a folder of demonstrations holds, and whether all of it is intact',
+        'gaze-robot demos info demos/mine',
+        'gaze_robot_sim.demos.commands', 'InfoConfig', 'info'),
+    'demos play': Command(
+        'film a demonstration: what could be seen, joints, actions, instruction',
+        'gaze-robot demos play demos/mine 0 --out demo.mp4',
+        'gaze_robot_sim.demos.play', 'PlayConfig', 'play'),
     'emulate': Command(
         'be a head on a wire, without hardware: dynamixel, feetech, pelco_d or onvif',
         'gaze-robot emulate dynamixel --duration 60',

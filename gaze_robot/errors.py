@@ -24,6 +24,10 @@ class WorldError(GazeRobotError):
     """A world (panorama, folder, 360 video, room) cannot be opened or read."""
 
 
+class DemoError(GazeRobotError):
+    """A demonstration cannot be used: broken, altered, or what it holds does not fit together."""
+
+
 class CheckpointError(GazeRobotError):
     """Weights or their metadata are missing, altered, or do not fit the model."""
 

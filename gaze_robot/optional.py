@@ -11,6 +11,7 @@ _ROS = ('source /opt/ros/<distro>/setup.bash, or without a ROS installation: '
 _SIM = "pip install -e '.[sim]'"
 _HARDWARE = "pip install -e '.[hardware]'"
 _BACKBONES = "pip install -e '.[backbones]'"
+_DEMOS = "pip install -e '.[demos]'"
 _RUNTIMES = "pip install -e '.[runtimes]'"
 _PEOPLE = "pip install -e '.[people]'"
 
@@ -20,6 +21,7 @@ INSTALL = {
     'dynamixel_sdk': f'{_HARDWARE}, or with apt: ros-$ROS_DISTRO-dynamixel-sdk',
     'gaze_robot_sim': 'pip install -e . in a checkout, or colcon build',
     'gymnasium': _SIM,
+    'h5py': _DEMOS,
     'huggingface_hub': _BACKBONES,
     'matplotlib': _SIM,
     'norfair': _PEOPLE,
@@ -28,6 +30,7 @@ INSTALL = {
     'onnxruntime': _RUNTIMES,
     'openvino': _RUNTIMES,
     'PIL': _SIM,
+    'pyarrow': _DEMOS,
     'pygame': _SIM,
     'rclpy': _ROS,
     'rich': 'pip install rich',

@@ -243,6 +243,33 @@ def test_openvino_is_imported_without_its_telemetry():
     assert run.stdout.strip() == '[]'
 
 
+LET_GO = """
+import signal, sys, threading
+from gaze_robot.runtime.sessions import SESSIONS
+graph = sys.stdin.buffer.read()
+first, second = (SESSIONS['openvino']((graph,)) for _ in range(2))
+third = [second]
+del first
+del second
+thread = threading.Thread(target=third.clear)
+thread.start()
+thread.join()
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print('interrupted')
+"""
+
+
+def test_ctrl_c_is_heard_when_runtimes_have_been_let_go():
+    """A node that has loaded its model twice is stopped like any other: its motors go off."""
+    pytest.importorskip('onnx', reason='onnx writes the graph')
+    pytest.importorskip('openvino', reason='openvino is not installed')
+    run = subprocess.run([sys.executable, '-c', LET_GO], input=to_onnx(network()), timeout=120,
+                         capture_output=True, check=False)
+    assert (run.returncode, run.stdout.strip()) == (0, b'interrupted'), run.stderr.decode()
+
+
 def test_the_tolerance_is_what_is_promised():
     assert TOLERANCE == 1e-4
 

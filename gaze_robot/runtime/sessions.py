@@ -4,6 +4,7 @@ Neither spins while it waits: other processes of the robot share these cores.
 """
 
 from collections.abc import Sequence
+from functools import cache
 import sys
 from types import ModuleType
 from typing import Any
@@ -71,7 +72,7 @@ class OpenVinoRuntime:
     def __init__(self, graph: Sequence[bytes], threads: int = 1, batch: int | None = None
                  ) -> None:
         """See `OnnxRuntime`."""
-        core = import_openvino().Core()
+        core = openvino_core()
         try:
             model = core.read_model(*graph)
             if batch is not None:
@@ -114,6 +115,21 @@ def import_openvino() -> ModuleType:
         finally:
             del sys.modules['openvino_telemetry']
     return require('openvino')
+
+
+@cache
+def openvino_core() -> Any:
+    """The only core of OpenVINO in this process, kept to its end.
+
+    Whenever a core loads its CPU plugin, the thread's alternate signal stack moves to memory of
+    the plugin's, and back when the core goes. Cores that go in the order in which they came, or
+    in another thread, leave it in memory that is gone: the next signal with a handler, such as
+    Ctrl-C, then ends the process with SIGSEGV (SI_KERNEL; seen with OpenVINO 2026.4.1).
+
+    Raises:
+        MissingDependencyError: openvino is not installed.
+    """
+    return import_openvino().Core()
 
 
 def _unreadable(name: str, error: Exception) -> CheckpointError:

@@ -28,7 +28,7 @@ from gaze_robot.policy.observation import peaks
 from gaze_robot.runtime.base import Runtime, TorchRuntime
 from gaze_robot.runtime.exported import describe, READERS, write_export
 from gaze_robot.runtime.graph import check, check_int8, to_onnx
-from gaze_robot.runtime.sessions import import_openvino, SESSIONS
+from gaze_robot.runtime.sessions import import_openvino, openvino_core, SESSIONS
 from gaze_robot_sim.scenes.procedural import ProceduralWorld
 
 _UNSEEN = 1 << 41
@@ -139,7 +139,7 @@ def _openvino(graph: bytes) -> tuple[bytes, ...]:
     library: Any = import_openvino()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'model.xml'
-        library.save_model(library.Core().read_model(graph), path, compress_to_fp16=False)
+        library.save_model(openvino_core().read_model(graph), path, compress_to_fp16=False)
         return path.read_bytes(), path.with_suffix('.bin').read_bytes()
 
 
