@@ -20,6 +20,8 @@ from gaze_robot.people.records import Facing, Head
 
 _REACH = 1.0
 """Sizes of a head that it may be away from where it was expected."""
+_MISSED = 2
+"""Searches without it after which a head is not told any more."""
 _SETTLING = 0.6
 """How much of a new facing is taken over at once."""
 
@@ -34,7 +36,8 @@ class HeadTracks:
         Args:
             finder: how to find them.
             every: pictures from one search to the next; between them heads move on as before.
-            keep: pictures for which one that is not found again is kept.
+            keep: pictures for which the id of one that is not found again is kept; after two
+                searches without it, it is not told any more, but may come back.
             confirm: searches that must find a head before it counts.
 
         Raises:
@@ -54,6 +57,8 @@ class HeadTracks:
             hit_counter_max=max(keep, delay + 1), initialization_delay=delay,
             pointwise_hit_counter_max=max(keep, delay + 1))
         self._seen = 0
+        self._missed: dict[int, int] = {}
+        """Searches in a row that have not found a head, by id."""
         self._facing: dict[int, Facing] = {}
 
     def __call__(self, image: np.ndarray) -> list[Head]:
@@ -73,12 +78,17 @@ class HeadTracks:
             (left, top), (right, bottom) = one.estimate
             last: Head = one.last_detection.data
             facing = self._settle(one.id, last, found)
-            if right > left and bottom > top and right > 0 and bottom > 0 and left < 1 and top < 1:
+            if found is not None:
+                here = any(head is last for head in found)
+                self._missed[one.id] = 0 if here else self._missed.get(one.id, 0) + 1
+            inside = right > max(left, 0) and bottom > max(top, 0) and left < 1 and top < 1
+            if inside and self._missed.get(one.id, 0) <= _MISSED:
                 heads.append(dataclasses.replace(
                     last, box=(float(left), float(top), float(right), float(bottom)), id=one.id,
                     facing=facing))
-        self._facing = {one.id: self._facing[one.id] for one in objects
-                        if one.id in self._facing}
+        alive = {one.id for one in objects}
+        self._facing = {key: value for key, value in self._facing.items() if key in alive}
+        self._missed = {key: value for key, value in self._missed.items() if key in alive}
         return sorted(heads, key=lambda head: head.id)
 
     def _settle(self, key: int, last: Head, found: Sequence[Head] | None) -> Facing | None:
