@@ -2,7 +2,8 @@
 
     base_link     the pan axis is its z; its origin is level with the tilt axis
     pan_link      turned by pan about z
-    tilt_link     `tilt_axis_forward` along pan_link's x, rolled by `tilt_axis_roll`, turned by tilt
+    tilt_link     `tilt_axis_forward` along pan_link's x, rolled by `tilt_axis_roll`, then turned
+                  by tilt about y
     camera_link   at `camera_xyz`, turned by `camera_rpy`, in tilt_link; x forward
     optical       the same place; z forward
 

@@ -44,7 +44,8 @@ class Board:
         if self.kind not in ('charuco', 'chessboard'):
             raise ConfigError(f'a board is a charuco or a chessboard, got {self.kind!r}; {_FORM}')
         if not (3 <= self.columns <= 40 and 3 <= self.rows <= 40):
-            raise ConfigError(f'a board has 3 to 40 squares a side, got {self.columns}x{self.rows}')
+            raise ConfigError('a board has 3 to 40 squares a side, got '
+                              f'{self.columns}x{self.rows}')
         if not (math.isfinite(self.square_m) and 0.001 <= self.square_m <= 2.0):
             raise ConfigError('squares are 1 to 2000 mm wide, got '
                               f'{1000 * self.square_m:g} mm; {_FORM}')
@@ -68,12 +69,12 @@ class Board:
         parts = text.strip().lower().split(':')
         try:
             columns, rows = (int(number) for number in parts[1].split('x'))
-            numbers = [float(part) / 1000 for part in parts[2:4]]
+            square, marker = float(parts[2]) / 1000, float([*parts, '0'][3]) / 1000
         except (IndexError, ValueError) as error:
             raise ConfigError(f'{text!r} describes no board; write {_FORM}') from error
         if not 3 <= len(parts) <= (5 if parts[0] == 'charuco' else 3):
             raise ConfigError(f'{text!r} describes no board; write {_FORM}')
-        return cls(parts[0], columns, rows, *numbers, *parts[4:])
+        return cls(parts[0], columns, rows, square, marker, *parts[4:])
 
     @property
     def text(self) -> str:
@@ -160,7 +161,8 @@ def find(image: np.ndarray, board: Board) -> Detection | None:
         Its corners, or None.
     """
     grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    found = _find_charuco(grey, board) if board.kind == 'charuco' else _find_chessboard(grey, board)
+    look = _find_charuco if board.kind == 'charuco' else _find_chessboard
+    found = look(grey, board)
     if found is None:
         return None
     ids, pixels = found
@@ -217,7 +219,7 @@ def _find_chessboard(grey: np.ndarray, board: Board) -> tuple[np.ndarray, np.nda
 
 def _square_px(places: np.ndarray, pixels: np.ndarray, square_m: float) -> float:
     """From the areas that the corners span: about right under any perspective."""
-    board_area, _ = cv2.contourArea(cv2.convexHull(places.astype(np.float32))), None
+    board_area = cv2.contourArea(cv2.convexHull(places.astype(np.float32)))
     picture_area = cv2.contourArea(cv2.convexHull(pixels.astype(np.float32)))
     return float(square_m * math.sqrt(picture_area / max(board_area, 1e-12)))
 
@@ -240,5 +242,5 @@ def _edge_px(grey: np.ndarray, pixels: np.ndarray, square_px: float) -> float:
 def _require_aruco() -> None:
     if not hasattr(cv2, 'aruco') or not hasattr(cv2.aruco, 'CharucoDetector'):
         raise MissingDependencyError(
-            f'OpenCV {cv2.__version__} cannot read ChArUco boards; use a chessboard, or get 4.7 or '
-            "newer: pip install 'opencv-python-headless>=4.7,<5'")
+            f'OpenCV {cv2.__version__} cannot read ChArUco boards; use a chessboard, or get 4.7 '
+            "or newer: pip install 'opencv-python-headless>=4.7,<5'")

@@ -94,8 +94,8 @@ def fit_step(step: Step, limits: AxisLimits, stretch: float | None = None) -> St
     """
     before = int((step.time_s < step.commanded_s).sum())
     if before < 3 or len(step.time_s) - before < 6:
-        raise CalibrationError(f'{before} pictures before and {len(step.time_s) - before} after a '
-                               'step; 3 and 6 are needed: is the camera running, at 15 Hz or more?')
+        raise CalibrationError(f'{before} pictures before and {len(step.time_s) - before} after '
+                               'a step; 3 and 6 are needed: does the camera run at 15 Hz or more?')
     motion = _motion(step, limits)
     since_s = step.time_s - step.commanded_s
     best = (math.inf, 0.0, 0.0, 1.0)

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from gaze_robot.calibration.dead_time import DeadTime, fit_step, predicted, Step
-from gaze_robot.calibration.head_fit import HeadFit, HeadView
+from gaze_robot.calibration.head_fit import HeadFit
 from gaze_robot.calibration.lens_fit import LensFit
 from gaze_robot.calibration.views import cells_hit
 from gaze_robot.control.profile import AxisLimits
@@ -40,8 +40,9 @@ def lens_picture(found: LensFit) -> np.ndarray:
     return _under(picture, lines)
 
 
-def head_picture(found: HeadFit, views: Sequence[HeadView], size: tuple[int, int]) -> np.ndarray:
+def head_picture(found: HeadFit, size: tuple[int, int]) -> np.ndarray:
     """Corner errors as arrows, poses with the mean error of each, and the figures."""
+    views = found.views
     picture, scale = _sheet(*size)
     much = _arrows(picture, [view.pixels for view in views], found.residual_px, scale)
     plot = np.full((picture.shape[0], _PLOT, 3), _BACK, np.uint8)
@@ -59,8 +60,9 @@ def head_picture(found: HeadFit, views: Sequence[HeadView], size: tuple[int, int
     zero, mount = np.degrees(found.zero_rad), found.geometry
     roll, _, yaw = np.degrees(mount.camera_rpy)
     lines = [
-        f'RMS {found.rms_px:.2f} px, arrows {much}x, {len(views)} views; joints turn '
-        f'{list(found.direction)}',
+        f'RMS {found.rms_px:.2f} px, arrows {much}x, {len(views)} views'
+        + (f' ({found.left_out} left out)' if found.left_out else '')
+        + f'; joints turn {list(found.direction)}',
         f'zero: pan {zero[0]:.3f} +- {degree["pan zero"]:.3f}, tilt {zero[1]:.3f} +- '
         f'{degree["tilt zero"]:.3f} degrees',
         f'tilt axis roll {math.degrees(mount.tilt_axis_roll):.3f} +- '
@@ -77,7 +79,7 @@ def head_picture(found: HeadFit, views: Sequence[HeadView], size: tuple[int, int
 
 
 def latency_picture(found: DeadTime, steps: Sequence[Step], limits: AxisLimits) -> np.ndarray:
-    """Every step's measurements over the time since its command, and the motion that was fitted."""
+    """Every step's measurements over the time since its command, and the fitted motion."""
     width, height, before_s, after_s = 900, 420, 0.15, 0.75
     picture = np.full((height, width, 3), _BACK, np.uint8)
 

@@ -19,6 +19,14 @@ PAPERS_M = {'a4': (0.297, 0.210), 'a3': (0.420, 0.297), 'letter': (0.2794, 0.215
 """Width and height, landscape."""
 
 
+class _Plain(yaml.SafeDumper):
+    """Writes equal lists twice: ROS reads no aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Never refer back."""
+        return True
+
+
 def check_parameters(path: str) -> None:
     """Refuse before the work a file that could not be added to.
 
@@ -54,7 +62,7 @@ def update_parameters(path: str, found: Mapping[str, Mapping[str, Any]], note: s
     document = {f'/{name}': {'ros__parameters': dict(values)} for name, values in nodes.items()}
     head = ['# Made by gaze-robot calibrate; give it to bringup --params-file or params_file:=',
             *notes, *(f'# measured {line}' for line in note.splitlines())]
-    text = yaml.safe_dump(document, default_flow_style=None, sort_keys=False, width=95)
+    text = yaml.dump(document, Dumper=_Plain, default_flow_style=None, sort_keys=False, width=95)
     try:
         place.write_text('\n'.join([*head, text]), encoding='utf-8')
     except OSError as error:

@@ -2,24 +2,24 @@
 
 What a camera can and cannot tell: the head looks straight ahead where its optical axis is square
 to the pan axis, so the tilt's zero and the camera's pitch are one thing, called zero here. Where
-pan is 0 is a matter of what the robot calls ahead: it follows from where the board was put. How far
-the camera sits along the pan axis, and the tilt axis along itself, nothing shows and nothing needs.
+pan is 0 is a matter of what the robot calls ahead: it follows from where the board was put. How
+high the base is, and where along its own direction the tilt axis begins, nothing shows or needs.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 import functools
-import itertools
 import math
 
-import cv2
 import numpy as np
 
 from gaze_robot.calibration.board import Board
-from gaze_robot.calibration.least_squares import Fit, fit
+from gaze_robot.calibration.head_problem import HeadView as HeadView
+from gaze_robot.calibration.head_problem import LENGTHS, NAMES, Problem, search
+from gaze_robot.calibration.least_squares import fit
 from gaze_robot.camera import CameraModel
 from gaze_robot.errors import CalibrationError
-from gaze_robot.geometry import base_from_optical, wrap_angle
+from gaze_robot.geometry import wrap_angle
 from gaze_robot.head_geometry import (
     HeadGeometry,
     rotation_about,
@@ -27,43 +27,13 @@ from gaze_robot.head_geometry import (
     rpy_from_rotation,
 )
 
-NAMES = ('tilt zero', 'tilt axis roll', 'camera roll', 'camera yaw', 'tilt axis forward',
-         'camera x', 'camera y', 'camera z')
-_ANGLES, _LENGTHS = slice(0, 4), slice(4, 8)
-_BOARD = slice(8, 14)
-
 LEAST_VIEWS = 8
-_CAMERA_FROM_OPTICAL = base_from_optical(0.0, 0.0)
 _LEAST_RANGE_RAD = math.radians(10.0)
 _MOST_RMS_PX = 1.5
 _MOST_DEVIATION_RAD = math.radians(0.05)
 _MOST_DEVIATION_M = 0.005
-_ROUGH_PX = 40.0
-"""RMS below which a fit without positions is on the right track: a camera a few centimetres off."""
-
-_UNLIKE = 4.0
-"""Any other directions of the joints must fit at least this many times worse, in RMS."""
-
-
-@dataclass(frozen=True, eq=False)
-class HeadView:
-    """A fixed board from one pose of the head."""
-
-    joints_rad: tuple[float, float]
-    """Pan and tilt as joint states had them."""
-
-    ids: np.ndarray
-    """(N,) which rows of `Board.corners`."""
-
-    pixels: np.ndarray
-    """(N, 2)"""
-
-    def __post_init__(self) -> None:
-        if not all(math.isfinite(angle) for angle in self.joints_rad):
-            raise CalibrationError(f'the joint states say {self.joints_rad}, which is no pose; '
-                                   'check the encoders of the head')
-        if self.pixels.shape != (len(self.ids), 2) or not np.isfinite(self.pixels).all():
-            raise CalibrationError(f'corners are (N, 2) finite pixels, got {self.pixels.shape}')
+_BAD_VIEW = 4.0
+"""A view this many times worse than the median is left out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +52,12 @@ class HeadFit:
 
     deviation: dict[str, float]
     """Standard deviations by `NAMES`, rad and m; 'pan zero' that of the board's azimuth."""
+
+    views: list[HeadView]
+    """Those that were used."""
+
+    left_out: int
+    """Views that fit none of the others: the head was not where its joint states said."""
 
     residual_px: list[np.ndarray]
     """Per view (N, 2): where a corner was minus where it should have been."""
@@ -108,8 +84,14 @@ def fit_head(views: Sequence[HeadView], board: Board, camera: CameraModel,
         CalibrationError: the views do not tell, or do not fit together; the text says what to do.
     """
     _check_poses(views)
-    problem = _Problem(views, board, camera, position)
-    rough, direction = _search(problem)
+    problem = Problem(views, board, camera, position)
+    rough, direction = search(problem)
+    good = _fitting(problem.residual_px(problem.whole(rough.values), direction))
+    if not all(good):
+        kept = [view for view, fine in zip(views, good) if fine]
+        _check_poses(kept)
+        problem = Problem(kept, board, camera, position)
+        rough = fit(functools.partial(problem.residuals, direction=direction), rough.values)
     problem.whiten(rough.values, direction)
     found = fit(functools.partial(problem.white_residuals, direction=direction), rough.values)
     covariance = found.covariance(np.repeat(problem.view, 2))
@@ -130,7 +112,14 @@ def fit_head(views: Sequence[HeadView], board: Board, camera: CameraModel,
     turn, origin = problem.board_pose(values)
     back = rotation_about('z', -direction[0] * pan_zero)
     return HeadFit(_geometry(values), (pan_zero, float(wrap_angle(values[0]))), direction,
-                   (back @ turn, back @ origin), deviation, residual_px)
+                   (back @ turn, back @ origin), deviation, list(problem.views),
+                   len(views) - len(problem.views), residual_px)
+
+
+def _fitting(residual_px: Sequence[np.ndarray]) -> list[bool]:
+    """Which views are to be kept: those not far worse than the usual one."""
+    errors = np.array([np.sqrt((rest ** 2).mean()) for rest in residual_px])
+    return [bool(error <= max(_BAD_VIEW * float(np.median(errors)), 0.5)) for error in errors]
 
 
 def as_mount(found: HeadFit) -> HeadGeometry:
@@ -145,7 +134,7 @@ def as_mount(found: HeadFit) -> HeadGeometry:
             "that right in the robot's own description, or let the zeros be calibrated")
     back = rotation_about('y', -found.zero_rad[1])
     mount = found.geometry
-    turned = back @ mount._mount
+    turned = back @ rotation_from_rpy(*mount.camera_rpy)
     xyz = back @ np.array(mount.camera_xyz)
     return HeadGeometry(mount.tilt_axis_forward, mount.tilt_axis_roll,
                         rpy_from_rotation(turned), (float(xyz[0]), float(xyz[1]), float(xyz[2])))
@@ -154,16 +143,6 @@ def as_mount(found: HeadFit) -> HeadGeometry:
 def _geometry(values: np.ndarray) -> HeadGeometry:
     _, axis_roll, roll, yaw, forward, x, y, z = (float(value) for value in values[:8])
     return HeadGeometry(forward, axis_roll, (roll, 0.0, yaw), (x, y, z))
-
-
-def _turns(axis: str, angles_rad: np.ndarray) -> np.ndarray:
-    """(V, 3, 3)"""
-    cos, sin = np.cos(angles_rad), np.sin(angles_rad)
-    first, second = {'y': (2, 0), 'z': (0, 1)}[axis]
-    turns = np.tile(np.eye(3), (len(angles_rad), 1, 1))
-    turns[:, first, first] = turns[:, second, second] = cos
-    turns[:, second, first], turns[:, first, second] = sin, -sin
-    return turns
 
 
 def _check_poses(views: Sequence[HeadView]) -> None:
@@ -177,13 +156,13 @@ def _check_poses(views: Sequence[HeadView]) -> None:
         if spread < _LEAST_RANGE_RAD:
             raise CalibrationError(
                 f'over the views the {name} moved by {math.degrees(spread):.1f} degrees only; '
-                f'{math.degrees(_LEAST_RANGE_RAD):.0f} at least: does the joint move, and does the '
-                'board stay in view?')
+                f'{math.degrees(_LEAST_RANGE_RAD):.0f} at least: does the joint move, and does '
+                'the board stay in view?')
 
 
 def _check_deviations(deviation: dict[str, float]) -> None:
     for name, value in deviation.items():
-        length = name in NAMES[_LENGTHS]
+        length = name in NAMES[LENGTHS]
         if value <= (_MOST_DEVIATION_M if length else _MOST_DEVIATION_RAD):
             continue
         amount = f'{1000 * value:.1f} mm' if length else f'{math.degrees(value):.3f} degrees'
@@ -191,205 +170,3 @@ def _check_deviations(deviation: dict[str, float]) -> None:
             f'the {name} is known to {amount} only (standard deviation): '
             + ('put the board nearer, move the head further, or leave positions out '
                '(--no-position)' if length else 'move the head further, and take more views'))
-
-
-class _Problem:
-    """Residuals of all corners, as angles in units of pixels at the middle of the picture."""
-
-    def __init__(self, views: Sequence[HeadView], board: Board, camera: CameraModel,
-                 position: bool) -> None:
-        self.views, self.board, self.camera = views, board, camera
-        self.position = position
-        self.names = NAMES if position else NAMES[_ANGLES]
-        self.joints = np.array([view.joints_rad for view in views])
-        self.view = np.repeat(np.arange(len(views)), [len(view.ids) for view in views])
-        self.points = board.corners[np.concatenate([view.ids for view in views])]
-        self.rays = camera.unproject(np.concatenate([view.pixels for view in views]))
-        self.focal = math.sqrt(camera.fx * camera.fy)
-        aside = np.cross(self.rays, np.where(np.abs(self.rays[:, :1]) < 0.9, [[1.0, 0, 0]],
-                                             [[0.0, 1, 0]]))
-        aside /= np.linalg.norm(aside, axis=1, keepdims=True)
-        self.across = np.stack([aside, np.cross(self.rays, aside)], axis=1)       # (N, 2, 3)
-        self._white: list[tuple[np.ndarray, np.ndarray]] = []
-
-    def whole(self, values: np.ndarray) -> np.ndarray:
-        """All 14 parameters from those that are fitted."""
-        if self.position:
-            return values
-        return np.concatenate([values[_ANGLES], np.zeros(4), values[4:]])
-
-    def board_pose(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Of all 14: rotation and origin of the board, in the base turned so that pan is 0."""
-        turn, _ = cv2.Rodrigues(values[_BOARD][:3])
-        return np.asarray(turn, dtype=float), values[_BOARD][3:]
-
-    def seen(self, values: np.ndarray, direction: tuple[int, int]) -> np.ndarray:
-        """(N, 3) corners in the optical frames, metres."""
-        turn, origin = self.board_pose(values)
-        turns, centres = self.optical(values, direction)
-        places = self.points @ turn.T + origin - centres[self.view]
-        return np.asarray(np.einsum('nji,nj->ni', turns[self.view], places))
-
-    def optical(self, values: np.ndarray, direction: tuple[int, int]
-                ) -> tuple[np.ndarray, np.ndarray]:
-        """(V, 3, 3) and (V, 3) of the optical frames, as `HeadGeometry.optical`, all at once."""
-        zero, axis_roll, roll, yaw, forward = values[:5]
-        pan = _turns('z', direction[0] * self.joints[:, 0])
-        tilt = _turns('y', direction[1] * (self.joints[:, 1] - zero))
-        link = pan @ rotation_about('x', axis_roll) @ tilt
-        mount = rotation_from_rpy(roll, 0.0, yaw) @ _CAMERA_FROM_OPTICAL
-        return link @ mount, forward * pan[:, :, 0] + link @ values[5:8]
-
-    def residuals(self, values: np.ndarray, direction: tuple[int, int]) -> np.ndarray:
-        """(2 N,)"""
-        seen = self.seen(self.whole(values), direction)
-        seen = seen / np.linalg.norm(seen, axis=1, keepdims=True)
-        ahead = (seen * self.rays).sum(axis=1)
-        aside = np.einsum('nij,nj->ni', self.across, seen)
-        sine = np.linalg.norm(aside, axis=1)
-        aside *= (np.arctan2(sine, ahead) / np.maximum(sine, 1e-12))[:, None]     # now an angle
-        return self.focal * aside.ravel()
-
-    def whiten(self, values: np.ndarray, direction: tuple[int, int]) -> None:
-        """From a fit so far, learn how much of the residuals is the joints' and not the corners'.
-
-        A joint that stands a little beside what it says (the steps of its encoder, its play) moves
-        all corners of a view together. Both variances are estimated from the residuals, and
-        `white_residuals` are then independent and of variance 1.
-        """
-        now = self.residuals(values, direction)
-        at, slopes = self.joints, []
-        for axis in (0, 1):
-            ends = []
-            for step in (1e-5, -1e-5):
-                self.joints = at + step * np.eye(2)[axis]
-                ends.append(self.residuals(values, direction))
-            slopes.append((ends[0] - ends[1]) / 2e-5)
-        self.joints = at
-        slope, group = np.stack(slopes, axis=1), np.repeat(self.view, 2)
-        blocks = [np.flatnonzero(group == view) for view in range(len(self.views))]
-        shifts = [np.linalg.lstsq(slope[rows], now[rows], rcond=None)[0] for rows in blocks]
-        rest = np.concatenate([now[rows] - slope[rows] @ shift
-                               for rows, shift in zip(blocks, shifts)])
-        corner = max(1.4826 * float(np.median(np.abs(rest))), 0.01)
-        joint = np.clip(1.4826 * np.median(np.abs(shifts), axis=0), 1e-6, 0.02)
-        for rows in blocks:
-            spread = slope[rows] * joint
-            variance = corner ** 2 * np.eye(len(rows)) + spread @ spread.T
-            self._white.append((rows, np.linalg.inv(np.linalg.cholesky(variance))))
-
-    def white_residuals(self, values: np.ndarray, direction: tuple[int, int]) -> np.ndarray:
-        """(2 N,) see `whiten`."""
-        residuals = self.residuals(values, direction)
-        for rows, whitening in self._white:
-            residuals[rows] = whitening @ residuals[rows]
-        return residuals
-
-    def residual_px(self, values: np.ndarray, direction: tuple[int, int]) -> list[np.ndarray]:
-        """Per view (N, 2)."""
-        pixels, _ = self.camera.project(self.seen(values, direction))
-        return [view.pixels - pixels[self.view == index] for index, view in enumerate(self.views)]
-
-    def azimuth(self, values: np.ndarray, covariance: np.ndarray) -> tuple[float, float]:
-        """Of the board's centre, in the base turned so that pan is 0; and its deviation."""
-        def of(these: np.ndarray) -> float:
-            turn, origin = self.board_pose(self.whole(these))
-            place = origin + turn @ self.board.centre
-            return math.atan2(place[1], place[0])
-        middle = of(values)
-        slope = np.array([float(wrap_angle(of(values + step) - middle)) / 1e-6
-                          for step in 1e-6 * np.eye(len(values))])
-        return middle, math.sqrt(max(float(slope @ covariance @ slope), 0.0))
-
-    def upright(self, values: np.ndarray, direction: tuple[int, int]) -> bool:
-        """Whether a head is the one of four that look alike which is as people build them.
-
-        Base and camera upside down; looking back, the camera turned round; looking back over the
-        top: with other directions each gives the same views. So the camera is taken to be within
-        a quarter turn of upright and of straight ahead, and the tilts to be within one of level.
-        """
-        tilts = direction[1] * (self.joints[:, 1] - values[0])
-        return bool(np.median(np.cos(tilts)) > 0 and math.cos(values[1]) > 0.6
-                    and math.cos(values[2]) > -0.1 and math.cos(values[3]) > 0.15)
-
-    def start(self, direction: tuple[int, int], tilt_zero: float, roll: float) -> np.ndarray:
-        """A guess: the board where the view nearest to the middle sees it."""
-        middle = int(np.argmin(np.linalg.norm(self.joints - np.median(self.joints, axis=0),
-                                              axis=1)))
-        turn, place = board_from_camera(self.views[middle], self.board, self.camera)
-        values = np.zeros(14)
-        values[0], values[2] = tilt_zero, roll
-        optical = self.optical(values, direction)[0][middle]
-        rotation, _ = cv2.Rodrigues(optical @ turn)
-        values[_BOARD] = [*rotation[:, 0], *(optical @ place)]
-        return values if self.position else np.delete(values, np.s_[4:8])
-
-
-def board_from_camera(view: HeadView, board: Board, camera: CameraModel
-                      ) -> tuple[np.ndarray, np.ndarray]:
-    """Rotation (3, 3) and origin (3,) of the board in the optical frame of one view.
-
-    Raises:
-        CalibrationError: no such pose; corners and board do not belong together.
-    """
-    rays = camera.unproject(view.pixels)
-    ahead = rays[:, 2] > 0.1                            # what a picture on a plane can hold
-    if ahead.sum() < 4:
-        raise CalibrationError('the board is too far aside in the picture; point the head at it')
-    flat = rays[ahead, :2] / rays[ahead, 2:]
-    good, rotation, place = cv2.solvePnP(
-        board.corners[view.ids][ahead], flat, np.eye(3), None, flags=cv2.SOLVEPNP_IPPE)
-    if not good:
-        raise CalibrationError(f'these corners are not those of {board.text}')
-    turn, _ = cv2.Rodrigues(rotation)
-    return np.asarray(turn, dtype=float), place[:, 0]
-
-
-def _search(problem: _Problem) -> tuple[Fit, tuple[int, int]]:
-    """The best fit over all directions, from many starts."""
-    rough = _thinned(problem)
-    best: dict[tuple[int, int], tuple[float, np.ndarray]] = {}
-    turned = itertools.product((0.0, math.pi / 2, -math.pi / 2, math.pi), (0.0, 1.2, -1.2))
-    for zero, roll in turned:                           # the usual head first
-        for direction in itertools.product((1, -1), (1, -1)):
-            tried = fit(functools.partial(rough.residuals, direction=direction),
-                        rough.start(direction, zero, roll), 10, robust=False)
-            if rough.upright(tried.values, direction) and tried.cost < best.get(
-                    direction, (math.inf, tried.values))[0]:
-                best[direction] = tried.cost, tried.values
-        costs = sorted(cost for cost, _ in best.values())
-        if len(costs) > 1 and costs[0] < min(_ROUGH_PX ** 2, costs[1] / _UNLIKE ** 2):
-            break
-    if not best:
-        raise CalibrationError('no pan-tilt head explains these views; is the camera upright, and '
-                               'did the board stand still?')
-    ranked = sorted(best, key=lambda direction: best[direction][0])
-    first = ranked[0]
-    found = _refined(problem, first, best[first][1])
-    for second in ranked[1:2]:
-        other = _refined(problem, second, best[second][1])
-        if problem.upright(other.values, second) and other.cost < _UNLIKE ** 2 * found.cost:
-            raise CalibrationError(
-                f'joint directions {list(first)} and {list(second)} fit about as well '
-                f'({math.sqrt(found.cost):.2f} and {math.sqrt(other.cost):.2f} pixels): move both '
-                'joints further')
-    return found, first
-
-
-def _refined(problem: _Problem, direction: tuple[int, int], rough: np.ndarray) -> Fit:
-    start = np.insert(rough, 4, np.zeros(4)) if problem.position else rough
-    return fit(functools.partial(problem.residuals, direction=direction), start)
-
-
-def _thinned(problem: _Problem) -> _Problem:
-    """With four corners a view, far apart, and no positions: enough for a rough fit."""
-    thin = []
-    for view in problem.views:
-        spread = view.pixels - view.pixels.mean(axis=0)
-        keep = sorted({int(np.argmax(spread @ way)) for way in (
-            np.array([1, 1]), np.array([1, -1]), np.array([-1, 1]), np.array([-1, -1]))})
-        thin.append(HeadView(view.joints_rad, view.ids[keep], view.pixels[keep]))
-    middle = int(np.argmin(np.linalg.norm(
-        problem.joints - np.median(problem.joints, axis=0), axis=1)))
-    thin[middle] = problem.views[middle]
-    return _Problem(thin, problem.board, problem.camera, position=False)

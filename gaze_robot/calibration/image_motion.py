@@ -1,5 +1,7 @@
 """How far a camera has turned since its first picture, from what the pictures show."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -40,8 +42,8 @@ class ImageMotion:
         None where too few points could be followed; go on with the next picture.
         """
         grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-        moved, good, _ = cv2.calcOpticalFlowPyrLK(self._last, grey, self._points, None,
-                                                  winSize=_WINDOW, maxLevel=4)
+        flow: Any = cv2.calcOpticalFlowPyrLK        # its stubs do not know that None is allowed
+        moved, good, _ = flow(self._last, grey, self._points, None, winSize=_WINDOW, maxLevel=4)
         size = np.array([grey.shape[1], grey.shape[0]])
         inside = ((moved[:, 0] > 2) & (moved[:, 0] < size - 3)).all(axis=1)
         keep = (good[:, 0] == 1) & inside

@@ -10,7 +10,7 @@ import numpy as np
 from gaze_robot.calibration.board import Board
 from gaze_robot.calibration.views import cells_hit, View
 from gaze_robot.camera import CameraModel
-from gaze_robot.errors import CalibrationError, ConfigError
+from gaze_robot.errors import CalibrationError, CameraModelError, ConfigError
 
 MODELS = ('plumb_bob', 'rational_polynomial', 'equidistant')
 LEAST_VIEWS = 10
@@ -20,7 +20,7 @@ _CRITERIA = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 200, 1e-10)
 _LEAST_COVERED = 0.4
 _LEAST_TILT_RAD = math.radians(15.0)
 _MOST_RMS_PX = 1.0
-_MOST_FOCAL_DEVIATION = 0.005
+_MOST_FOCAL_DEVIATION = 0.01
 _BAD_VIEW = 3.0
 """A view this many times worse than the median is left out."""
 
@@ -76,8 +76,8 @@ def fit_lens(views: Sequence[View], board: Board, size: tuple[int, int],
     if covered < _LEAST_COVERED:
         raise CalibrationError(
             f'the board was seen in {100 * covered:.0f} % of the picture only, '
-            f'{100 * _LEAST_COVERED:.0f} % at least are needed: bring it to the edges and corners, '
-            'and nearer')
+            f'{100 * _LEAST_COVERED:.0f} % at least are needed: bring it to the edges and '
+            'corners, and nearer')
     camera, poses = _solve(list(views), board, size, model)
     kept, left_out = _fitting(list(views), board, camera, poses)
     if left_out:
@@ -125,15 +125,19 @@ def _solve(views: list[View], board: Board, size: tuple[int, int], model: str
             flags = cv2.CALIB_RATIONAL_MODEL if model == 'rational_polynomial' else 0
             _, matrix, d, turns, places = cv2.calibrateCamera(
                 [p.astype(np.float32) for p in points], [p.astype(np.float32) for p in pixels],
-                size, None, None, flags=flags, criteria=_CRITERIA)  # type: ignore[call-overload]
+                size, None, None, flags=flags, criteria=_CRITERIA)
     except cv2.error as error:
         raise CalibrationError('no lens explains these views; do they all show '
                                f'{board.text}, taken with one camera? '
                                f'({" ".join(str(error).split())[:120]})') from error
     count = {'plumb_bob': 5, 'rational_polynomial': 8, 'equidistant': 4}[model]
-    camera = CameraModel(size[0], size[1], float(matrix[0, 0]), float(matrix[1, 1]),
-                         float(matrix[0, 2]) + 0.5, float(matrix[1, 2]) + 0.5, model,
-                         tuple(float(value) for value in np.ravel(d)[:count]))
+    try:
+        camera = CameraModel(size[0], size[1], float(matrix[0, 0]), float(matrix[1, 1]),
+                             float(matrix[0, 2]) + 0.5, float(matrix[1, 2]) + 0.5, model,
+                             tuple(float(value) for value in np.ravel(d)[:count]))
+    except CameraModelError as error:
+        raise CalibrationError(f'no lens explains these views; do they all show {board.text}, '
+                               'taken with one camera?') from error
     return camera, [(cv2.Rodrigues(turn)[0], np.ravel(place))
                     for turn, place in zip(turns, places)]
 
@@ -207,8 +211,9 @@ def _slopes(view: View, board: Board, camera: CameraModel, pose: _Pose
     values = np.array([camera.fx, camera.fy, camera.cx, camera.cy, *camera.distortion])
 
     def seen(lens: np.ndarray, move: np.ndarray) -> np.ndarray:
-        made = CameraModel(camera.width, camera.height, *lens[:4].tolist(), camera.model,
-                           tuple(lens[4:].tolist()))
+        fx, fy, cx, cy, *distortion = (float(value) for value in lens)
+        made = CameraModel(camera.width, camera.height, fx, fy, cx, cy, camera.model,
+                           tuple(distortion))
         turn = cv2.Rodrigues(move[:3])[0] @ pose[0]
         return _project(view, board, made, (turn, pose[1] + move[3:])).ravel()
     still = np.zeros(6)

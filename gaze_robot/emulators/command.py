@@ -35,7 +35,7 @@ class EmulateConfig:
         if not 0.0 <= self.duration < math.inf:
             raise ConfigError(f'duration is 0 or more seconds, got {self.duration}')
         if not 0.0 <= self.dead_time <= 1.0 or (self.dead_time and self.head != 'dynamixel'):
-            raise ConfigError('dead_time is 0 to 1 second, and of an emulated dynamixel head only, '
+            raise ConfigError('dead_time is 0 to 1 second, and of an emulated dynamixel only, '
                               f'got {self.dead_time} for {self.head}')
 
 

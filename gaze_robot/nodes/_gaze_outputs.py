@@ -115,8 +115,8 @@ def due(result: GazeResult, config: GazeConfig, now_s: float) -> tuple[PanTiltCo
     """The command to send now, led by the picture's age and the head's dead time, and when.
 
     Returns:
-        (joint angles that the head should have by then, inside the limits; seconds from now: the least that the
-        limits allow, at least a period).
+        (joint angles that the head should have by then, inside the limits; seconds from now: the
+        least that the limits allow, at least a period).
     """
     limits = config.limits
     now = ahead(result.command, now_s - result.stamp_s + config.dead_time, limits)

@@ -18,8 +18,8 @@ from std_msgs.msg import Header
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from gaze_robot.camera import CameraModel, COEFFICIENTS
-from gaze_robot.errors import CameraModelError, CommandError, ImageError
 from gaze_robot.camera_file import at_size
+from gaze_robot.errors import CameraModelError, CommandError, ImageError
 from gaze_robot.nodes._encodings import ENCODINGS, rgb_from_bytes, rgb_from_compressed
 from gaze_robot.types import ActionChunk, PanTiltCommand, PanTiltState
 
