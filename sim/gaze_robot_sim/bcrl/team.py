@@ -10,7 +10,9 @@ import torch
 from tqdm import tqdm
 
 from gaze_robot.hand_eye import HandEye
+from gaze_robot.policy.actions import MAX_STEP_RAD
 from gaze_robot_sim.bcrl import things
+from gaze_robot_sim.bcrl.batch import WatchBatch
 from gaze_robot_sim.bcrl.distributed import Crew
 from gaze_robot_sim.bcrl.hand_learner import HandLearner
 from gaze_robot_sim.bcrl.looking_ppo import begin, eye_of, make_ppo, SearchReward
@@ -19,6 +21,7 @@ from gaze_robot_sim.bcrl.saving import optimizer_tensors, restore_optimizer
 from gaze_robot_sim.bcrl.studio import Studio
 from gaze_robot_sim.bcrl.watching import player_of
 from gaze_robot_sim.envs.vec import GazeVecEnv
+from gaze_robot_sim.training.warm_start import warm_start
 
 if TYPE_CHECKING:
     from gaze_robot_sim.training.bcrl import TrainBcrlConfig
@@ -102,6 +105,11 @@ class Team:
                 self.replay.add(self.batch.sight(), np.arange(self.batch.eyes))
             self.loss = self.learner.learn(self.replay, self.random, WARM_UPDATES, 1.0)
 
+    def follow(self) -> None:
+        """Let the eye imitate a rule, before PPO: turn to what the hand attends to."""
+        if self.ppo and self.config.follow:
+            warm_start(self.ppo, self.env, follow_attention, self.config.follow, self.config.seed)
+
     def search(self) -> None:
         """Let the eye learn to look at what matters by its true direction: an option only."""
         if self.ppo and self.config.search:
@@ -182,6 +190,12 @@ class Team:
         """What a checkpoint says besides."""
         return {'steps': self.steps, 'restarts': self.restarts, 'replay_next': self.replay.next,
                 'eye_updates': self.ppo._n_updates if self.ppo else 0}
+
+
+def follow_attention(_: dict[str, np.ndarray], batch: WatchBatch) -> np.ndarray:
+    """Moves (B, 2) in [-1, 1] to what the hand attends to; knows no truth."""
+    towards = batch.glances.reader.towards(batch.attention)
+    return np.clip(towards / MAX_STEP_RAD, -1.0, 1.0)
 
 
 class _Recorder(BaseCallback):
