@@ -155,7 +155,7 @@ def test_scale_is_that_of_the_relative_actions(plays):
     one = plays[:1]
     scale = Scale.of(one, 2)
     rows = []
-    for step in range(0, 120):
+    for step in range(120):
         chunk, real = one[0].episode.chunk(step, 2)
         rows += [row for ahead, (row, own) in enumerate(zip(chunk, real))
                  if own and step + ahead < one[0].ends[step]]

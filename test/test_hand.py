@@ -49,12 +49,13 @@ def test_rays_turn_with_the_gaze_as_geometry_says():
         np.testing.assert_allclose(found[row], base_ray(optical, pan, tilt), atol=1e-12)
 
 
-def test_attention_is_a_distribution_over_tokens_and_chunks_have_their_shape():
+def test_attention_is_shared_out_among_tokens_and_nothing():
     torch.manual_seed(0)
     said = HandNetwork(SMALL)(*given(SMALL, 5))
     assert said.chunk.shape == (5, 4, 2)
     assert said.attention.shape == (5, 8)
-    torch.testing.assert_close(said.attention.sum(dim=1), torch.ones(5))
+    assert (said.attention >= 0).all()
+    assert ((said.attention.sum(dim=1) > 0) & (said.attention.sum(dim=1) < 1)).all()
 
 
 def test_transformer_blocks_can_be_put_in():
@@ -109,7 +110,7 @@ def test_a_hand_finds_the_one_bright_token():
     hand.rays.copy_(torch.nn.functional.pad(places, (1, 0), value=1.0))
     optimizer = torch.optim.Adam(hand.parameters(), 3e-3)
     rng = np.random.default_rng(0)
-    for _ in range(250):
+    for _ in range(400):
         which = torch.from_numpy(rng.integers(16, size=64))
         view = torch.full((64, 16, 192), 40, dtype=torch.uint8)
         view[torch.arange(64), which] = 220

@@ -73,7 +73,7 @@ class AttentionReader:
         peak, _ = self.peak(attention)
         near = np.linalg.norm(self.places - peak[:, None], axis=2) < _AROUND_RAD
         part = attention * near
-        return part @ self.places / part.sum(axis=1, keepdims=True)
+        return part @ self.places / np.maximum(part.sum(axis=1, keepdims=True), 1e-6)
 
     def centred(self, attention: np.ndarray) -> np.ndarray:
         """(B,) in [0, 1]: how much attention is in the sharpest level, times how near to its
@@ -103,6 +103,10 @@ class Glances:
     def reset(self, eyes: np.ndarray) -> None:
         """Forget what some eyes saw."""
         self._past[eyes] = 0.0
+
+    def last_move(self) -> np.ndarray:
+        """(B, 2) radians: how far the gaze moved before its last glance; 0 at the first."""
+        return (self._past[:, 0, :2] - self._past[:, 1, :2]) * self._past[:, 1, 5:]
 
     def observe(self, attention: np.ndarray, gaze: np.ndarray, joints: np.ndarray,
                 task: np.ndarray, eyes: np.ndarray) -> np.ndarray:
