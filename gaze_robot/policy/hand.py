@@ -48,8 +48,9 @@ class HandConfig:
     """Side of a token, samples."""
 
     width: int = 64
-    queries: int = 1
-    """Of the pooling. One is the clearest about where the hand looks: the eye follows it."""
+    queries: int = 4
+    """Of the pooling. The first asks where the thing is, and the eye follows it; the others ask
+    what there is to know about it, as what tells most need not be where it is seen best."""
 
     layers: int = 0
     """Transformer blocks over the tokens before they are pooled."""
@@ -143,7 +144,7 @@ class HandNetwork(nn.Module):
         # `situation`.
         self.query = nn.Sequential(nn.Linear(config.task + len(config.phase), 128), nn.ReLU(),
                                    nn.Linear(128, config.queries * width))
-        self.gather = nn.Linear(config.queries * (width + 3) + hidden, hidden)
+        self.gather = nn.Linear(config.queries * width + 3 + hidden, hidden)
         self.deepen = nn.Linear(hidden, hidden)
         self.moment = nn.Parameter(torch.randn(config.chunk, hidden) * 0.1)
         self.act = nn.Linear(hidden, config.actions)
@@ -170,13 +171,13 @@ class HandNetwork(nn.Module):
         query = query.unflatten(1, (config.queries, config.width))                  # (B, H, D)
         attention = (query @ tokens.transpose(1, 2) / math.sqrt(config.width)).softmax(dim=2)
         # Where they are joins what they are: in the base frame, whatever the gaze.
-        seen = attention[:, :, :-1]                                                 # (B, H, N)
-        found = torch.cat([attention @ tokens, 3 * seen @ turned(self.rays, gaze)],
-                          dim=2).flatten(1)                                   # (B, H * (D + 3))
+        where = attention[:, 0, :-1]                                                # (B, N)
+        ray = (where[:, None] @ turned(self.rays, gaze))[:, 0]                      # (B, 3)
+        found = torch.cat([(attention @ tokens).flatten(1), 3 * ray], dim=1)        # (B, H * D + 3)
         features = torch.relu(self.gather(torch.cat([found, now], dim=1)))
         features = torch.relu(self.deepen(features))                                # (B, hidden)
         chunk = self.act(torch.relu(features[:, None] + self.moment))               # (B, K, A)
-        return HandOutput(chunk, seen.mean(dim=1))
+        return HandOutput(chunk, where)
 
     @torch.inference_mode()
     def actions(self, view: torch.Tensor, joints: torch.Tensor, gaze: torch.Tensor,

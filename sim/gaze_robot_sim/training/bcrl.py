@@ -38,7 +38,7 @@ class TrainBcrlConfig:
     """Folder of demonstrations, see `gaze-robot demos`; empty: a made-up workspace, never twice
     the same."""
 
-    steps: int = 500_000
+    steps: int = 450_000
     """Glances of all eyes together, after the warm-up."""
 
     gaze: Literal['learned', 'oracle', 'random', 'fixed'] = 'learned'
@@ -70,7 +70,7 @@ class TrainBcrlConfig:
     replay_share: float = 0.25
     """Share of all glances that is kept there."""
 
-    hand_updates: int = 10
+    hand_updates: int = 12
     """Of the hand in each rollout, 512 glances each."""
 
     search: int = 0
