@@ -228,3 +228,18 @@ def test_a_replay_forgets_the_oldest():
     again.restore(replay.state(), replay.next)
     again.add(sights([7]), np.arange(1))
     assert set(again.state()['joints'].ravel().tolist()) == {3, 4, 6, 7}
+
+
+def test_recorded_demonstrations_train_too(tmp_path):
+    """What the workspace demonstrates, written down and read back, without any truth in it."""
+    from gaze_robot_sim.demos.commands import record, RecordConfig
+    record(RecordConfig(str(tmp_path / 'demos'), source='workspace', n=2, episode_s=1.0))
+    out = tmp_path / 'run'
+    result = train_bcrl(tiny(out, demos=str(tmp_path / 'demos'), steps=ROLLOUT))
+    assert result['end']['gaze_error_deg'] is None
+    assert result['end']['hand_error'] > 0
+    both = load_hand_eye(out)
+    assert both.joint_names[-1] == 'gripper'
+    assert str(tmp_path) not in json.dumps(dict(both.meta))
+    with pytest.raises(ConfigError, match='truth'):
+        TrainBcrlConfig(demos=str(tmp_path / 'demos'), search=8)

@@ -142,7 +142,8 @@ class HandNetwork(nn.Module):
             nn.Linear(hidden, hidden), nn.ReLU())
         # A short way of its own from the task to the queries: learned much sooner than through
         # `situation`.
-        self.query = nn.Sequential(nn.Linear(config.task + len(config.phase), 128), nn.ReLU(),
+        asked = config.task * (1 + len(config.phase))
+        self.query = nn.Sequential(nn.Linear(asked, 128), nn.ReLU(),
                                    nn.Linear(128, config.queries * width))
         self.gather = nn.Linear(config.queries * width + 3 + hidden, hidden)
         self.deepen = nn.Linear(hidden, hidden)
@@ -167,13 +168,14 @@ class HandNetwork(nn.Module):
         tokens = torch.cat([tokens, self.nothing.expand(len(tokens), 1, -1)], dim=1)
         posture = (joints - self.joint_mean) / self.joint_spread
         now = self.situation(torch.cat([posture, gaze.sin(), gaze.cos(), task], dim=1))
-        query = self.query(2 * torch.cat([task, posture[:, list(config.phase)]], dim=1))
+        phase = (task[:, None] * posture[:, list(config.phase), None]).flatten(1)
+        query = self.query(2 * torch.cat([task, phase], dim=1))
         query = query.unflatten(1, (config.queries, config.width))                  # (B, H, D)
         attention = (query @ tokens.transpose(1, 2) / math.sqrt(config.width)).softmax(dim=2)
         # Where they are joins what they are: in the base frame, whatever the gaze.
         where = attention[:, 0, :-1]                                                # (B, N)
-        ray = (where[:, None] @ turned(self.rays, gaze))[:, 0]                      # (B, 3)
-        found = torch.cat([(attention @ tokens).flatten(1), 3 * ray], dim=1)        # (B, H * D + 3)
+        ray = (where[:, None] @ turned(self.rays, gaze))[:, 0]                     # (B, 3)
+        found = torch.cat([(attention @ tokens).flatten(1), 3 * ray], dim=1)
         features = torch.relu(self.gather(torch.cat([found, now], dim=1)))
         features = torch.relu(self.deepen(features))                                # (B, hidden)
         chunk = self.act(torch.relu(features[:, None] + self.moment))               # (B, K, A)

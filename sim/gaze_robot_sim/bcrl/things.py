@@ -1,8 +1,9 @@
 """What lies in the workspace of BC-RL: coloured shapes, each with a code only a fovea can read.
 
-The code is a lattice of dots in the middle: which colour the dots are, and which the ground
-between them. Dots and ground always average to the same grey, so that whoever cannot resolve the
-dots, 1.4 degrees from one to the next, sees one grey middle whatever the code is.
+The code is a lattice of dots in the middle: none, white, magenta or yellow ones, on a ground that
+is as much darker, greener or bluer. Dots and ground always average to the same grey, so that
+whoever cannot resolve the dots, 1.4 degrees from one to the next, sees one grey middle whatever
+the code is.
 """
 
 import functools
@@ -28,9 +29,8 @@ _DUTY = 0.3
 """Share of the middle that dots cover."""
 _MIDDLE = 0.4
 """Diameter of the middle over that of the thing."""
-_CONTRAST = ((1.0, 1.0, 1.0), (-1.0, -1.0, -1.0), (1.0, -1.0, 1.0), (-1.0, 1.0, -1.0))
-"""What dots are above the mean grey in red, green and blue, by the number of the code: white on
-dark, dark on white, magenta on green, green on magenta."""
+_CONTRAST = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (1.0, -1.0, 1.0), (1.0, 1.0, -1.0))
+"""What dots are above the mean grey in red, green and blue, by the number of the code."""
 _AMPLITUDE = 125.0
 
 

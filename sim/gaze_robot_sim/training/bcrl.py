@@ -38,7 +38,7 @@ class TrainBcrlConfig:
     """Folder of demonstrations, see `gaze-robot demos`; empty: a made-up workspace, never twice
     the same."""
 
-    steps: int = 450_000
+    steps: int = 350_000
     """Glances of all eyes together, after the warm-up."""
 
     gaze: Literal['learned', 'oracle', 'random', 'fixed'] = 'learned'
