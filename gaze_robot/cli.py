@@ -142,6 +142,10 @@ COMMANDS = {
         'measure how the head moves: pursuit, saccades, old pictures, jitter of its loop',
         'gaze-robot bench control --json control.json --picture control.png',
         'gaze_robot_sim.benchmark_control', 'BenchControlConfig', 'bench_control'),
+    'bench bcrl': Command(
+        'train BC-RL without each of its parts, several seeds each: an ablation table',
+        'gaze-robot bench bcrl --out runs/ablation --json ablation.json',
+        'gaze_robot_sim.ablate_bcrl', 'AblateBcrlConfig', 'ablate_bcrl'),
     'bench encoder': Command(
         'measure what foveation saves: tokens and time beside a uniform view as sharp',
         'gaze-robot bench encoder --json encoder.json',

@@ -169,7 +169,7 @@ def load_hand_eye(path: str | Path = '', device: str = 'cpu') -> HandEye:
             raise CheckpointError(f'{path / META} was changed: {", ".join(wrong) or "everything"} '
                                   f'differs from what {WEIGHTS} was written with')
         pattern = from_mapping(FoveationPattern, meta['pattern'])
-        config = from_mapping(HandConfig, meta['hand'])
+        config = HandConfig(**meta['hand'])
         hand, eye = HandNetwork(config), None
         if meta['eye']:
             eye = LookingPolicy(config.tokens, config.patch,

@@ -19,6 +19,8 @@ WINDOW = 10
 _OF_A_GLANCE = 6
 """Numbers for each: gaze and attended place, relative to the gaze now; attention there; and
 whether there was such a glance."""
+_AROUND_RAD = math.radians(12.0)
+"""Attention this near to its peak is to the same thing."""
 _SCALES = (0.15, 0.6)
 """Angles, radians, at which tanh resolves an offset: near ones finely, far ones coarsely."""
 
@@ -69,6 +71,15 @@ class AttentionReader:
         best = attention.argmax(axis=1)
         return self.places[best], attention[np.arange(len(best)), best]
 
+    def towards(self, attention: np.ndarray) -> np.ndarray:
+        """(B, 2) radians from the gaze to what is attended to most: the mean place of attention
+        around its peak, which is finer than tokens are.
+        """
+        peak, _ = self.peak(attention)
+        near = np.linalg.norm(self.places - peak[:, None], axis=2) < _AROUND_RAD
+        part = attention * near
+        return part @ self.places / np.maximum(part.sum(axis=1, keepdims=True), 1e-6)
+
     def centred(self, attention: np.ndarray) -> np.ndarray:
         """(B,) in [0, 1]: how much attention is in the sharpest level, times how near to its
         middle that part of it is.
@@ -97,6 +108,10 @@ class Glances:
     def reset(self, eyes: np.ndarray) -> None:
         """Forget what some eyes saw."""
         self._past[eyes] = 0.0
+
+    def last_move(self) -> np.ndarray:
+        """(B, 2) radians: how far the gaze moved before its last glance; 0 at the first."""
+        return (self._past[:, 0, :2] - self._past[:, 1, :2]) * self._past[:, 1, 5:]
 
     def observe(self, attention: np.ndarray, gaze: np.ndarray, joints: np.ndarray,
                 task: np.ndarray, eyes: np.ndarray) -> np.ndarray:

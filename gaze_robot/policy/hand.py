@@ -1,7 +1,7 @@
 """The hand: a chunk of what it will do next, from the foveated tokens of what the eye sees now.
 
-Queries made of the task, the joints and the gaze pick tokens (attention pooling); a decoder over
-the steps of the chunk turns what they found into relative actions. The idea of predicting a chunk
+Queries made of the task pick tokens, or nothing (attention pooling); a decoder over the steps of
+the chunk turns what they found, and where, into relative actions. The idea of predicting a chunk
 of actions at once is ACT's (Zhao et al., 'Learning fine-grained bimanual manipulation with
 low-cost hardware', 2023).
 
@@ -49,6 +49,9 @@ class HandConfig:
 
     width: int = 64
     queries: int = 4
+    """Of the pooling. The first asks where the thing is, and the eye follows it; the others ask
+    what there is to know about it, as what tells most need not be where it is seen best."""
+
     layers: int = 0
     """Transformer blocks over the tokens before they are pooled."""
 
@@ -102,7 +105,8 @@ class HandOutput(NamedTuple):
     """(B, K, A) actions relative to the joints (or to the action now), over their spread."""
 
     attention: torch.Tensor
-    """(B, N) how much of what was said comes from each token; sums to 1."""
+    """(B, N) how much of what was said comes from each token. What lacks to 1 went to 'nothing':
+    the hand has not found what it looks for."""
 
 
 class HandNetwork(nn.Module):
@@ -129,6 +133,7 @@ class HandNetwork(nn.Module):
         self.embed = nn.Linear(config.patch ** 2 * 3, width)
         self.position = nn.Parameter(torch.randn(config.tokens, width) * 0.3)
         self.mix = nn.Linear(width, width)
+        self.nothing = nn.Parameter(torch.zeros(1, 1, width))
         self.blocks = nn.ModuleList(
             nn.TransformerEncoderLayer(width, 4, 2 * width, dropout=0.0, batch_first=True,
                                        norm_first=True) for _ in range(config.layers))
@@ -137,9 +142,10 @@ class HandNetwork(nn.Module):
             nn.Linear(hidden, hidden), nn.ReLU())
         # A short way of its own from the task to the queries: learned much sooner than through
         # `situation`.
-        self.query = nn.Sequential(nn.Linear(config.task + len(config.phase), 128), nn.ReLU(),
+        asked = config.task * (1 + len(config.phase))
+        self.query = nn.Sequential(nn.Linear(asked, 128), nn.ReLU(),
                                    nn.Linear(128, config.queries * width))
-        self.gather = nn.Linear(config.queries * (width + 3) + hidden, hidden)
+        self.gather = nn.Linear(config.queries * width + 3 + hidden, hidden)
         self.deepen = nn.Linear(hidden, hidden)
         self.moment = nn.Parameter(torch.randn(config.chunk, hidden) * 0.1)
         self.act = nn.Linear(hidden, config.actions)
@@ -159,18 +165,21 @@ class HandNetwork(nn.Module):
         tokens = torch.relu(self.mix(torch.relu(tokens + self.position)))
         for block in self.blocks:
             tokens = block(tokens)
+        tokens = torch.cat([tokens, self.nothing.expand(len(tokens), 1, -1)], dim=1)
         posture = (joints - self.joint_mean) / self.joint_spread
         now = self.situation(torch.cat([posture, gaze.sin(), gaze.cos(), task], dim=1))
-        query = self.query(2 * torch.cat([task, posture[:, list(config.phase)]], dim=1))
+        phase = (task[:, None] * posture[:, list(config.phase), None]).flatten(1)
+        query = self.query(2 * torch.cat([task, phase], dim=1))
         query = query.unflatten(1, (config.queries, config.width))                  # (B, H, D)
         attention = (query @ tokens.transpose(1, 2) / math.sqrt(config.width)).softmax(dim=2)
         # Where they are joins what they are: in the base frame, whatever the gaze.
-        found = torch.cat([attention @ tokens, 3 * attention @ turned(self.rays, gaze)],
-                          dim=2).flatten(1)                                   # (B, H * (D + 3))
+        where = attention[:, 0, :-1]                                                # (B, N)
+        ray = (where[:, None] @ turned(self.rays, gaze))[:, 0]                     # (B, 3)
+        found = torch.cat([(attention @ tokens).flatten(1), 3 * ray], dim=1)
         features = torch.relu(self.gather(torch.cat([found, now], dim=1)))
         features = torch.relu(self.deepen(features))                                # (B, hidden)
         chunk = self.act(torch.relu(features[:, None] + self.moment))               # (B, K, A)
-        return HandOutput(chunk, attention.mean(dim=1))
+        return HandOutput(chunk, where)
 
     @torch.inference_mode()
     def actions(self, view: torch.Tensor, joints: torch.Tensor, gaze: torch.Tensor,

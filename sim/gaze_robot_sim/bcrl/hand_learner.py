@@ -10,6 +10,8 @@ from gaze_robot.policy.hand import chunk_error, HandConfig, HandNetwork
 from gaze_robot_sim.bcrl.plays import Scale
 from gaze_robot_sim.bcrl.replay import Replay
 
+_DECAY = 0.1
+"""Of weights, against learning by heart what cannot be seen."""
 JOINT_NOISE = 0.5
 """Over their spread: joints as they are would be enough to know an episode by heart."""
 
@@ -32,7 +34,7 @@ class HandLearner:
 
     def __init__(self, hand: HandNetwork, learning_rate: float, batch: int) -> None:
         self.hand, self.learning_rate, self.batch = hand, learning_rate, batch
-        self.optimizer = torch.optim.Adam(hand.parameters(), learning_rate)
+        self.optimizer = torch.optim.AdamW(hand.parameters(), learning_rate, weight_decay=_DECAY)
         self.before_step: Callable[[], None] = lambda: None
         """Called between gradients and step: where processes average theirs."""
 

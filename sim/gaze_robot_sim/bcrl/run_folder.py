@@ -131,13 +131,14 @@ class RunFolder:
         """Keep the end of a run; what result.json holds."""
         if self._kept != self.team.steps:
             self.keep()
+        if not self.together.leads:
+            return {'rank': self.together.rank, 'steps': self.team.steps}
         result = {'out': str(self.out), 'seed': self.config.seed, 'steps': self.team.steps,
                   'minutes': round(self.seconds / 60, 2), 'policy': str(self.out / 'policy'),
                   'start': self.curve[0], 'end': self.curve[-1]}
-        if self.together.leads:
-            self._film('after.gif')
-            draw_curve(self.curve, self.out / 'curve.png')
-            (self.out / 'result.json').write_text(json.dumps(result, indent=2) + '\n')
+        self._film('after.gif')
+        draw_curve(self.curve, self.out / 'curve.png')
+        (self.out / 'result.json').write_text(json.dumps(result, indent=2) + '\n')
         return result
 
     def player(self) -> Player:

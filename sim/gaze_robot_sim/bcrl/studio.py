@@ -1,6 +1,6 @@
 """What BC-RL trains on: demonstrations, an eye that watches them, and an untrained hand."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -116,7 +116,8 @@ class Studio:
 
     def batch(self, eyes: int, hand: HandNetwork, config: WatchConfig, seed: int,
               unseen: bool = False, mapper: Mapper = map, first: int = 0) -> WatchBatch:
-        """Eyes in front of the demonstrations."""
+        """Eyes in front of the demonstrations, at their rate."""
+        config = replace(config, rate_hz=self.source.play(0).episode.rate_hz)
         kind = WideBatch if self.eye == 'wide' else WatchBatch
         return kind(eyes, self.unseen if unseen else self.source, hand, self.scale, config,
                     self.pattern, seed, mapper, first)

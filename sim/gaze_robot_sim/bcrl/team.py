@@ -10,8 +10,10 @@ import torch
 from tqdm import tqdm
 
 from gaze_robot.hand_eye import HandEye
+from gaze_robot.policy.actions import MAX_STEP_RAD
 from gaze_robot.policy.tasks import Tasks
 from gaze_robot_sim.bcrl import things
+from gaze_robot_sim.bcrl.batch import WatchBatch
 from gaze_robot_sim.bcrl.distributed import Crew
 from gaze_robot_sim.bcrl.hand_learner import HandLearner
 from gaze_robot_sim.bcrl.looking_ppo import begin, eye_of, make_ppo, SearchReward
@@ -20,6 +22,7 @@ from gaze_robot_sim.bcrl.saving import optimizer_tensors, restore_optimizer
 from gaze_robot_sim.bcrl.studio import Studio
 from gaze_robot_sim.bcrl.watching import player_of
 from gaze_robot_sim.envs.vec import GazeVecEnv
+from gaze_robot_sim.training.warm_start import warm_start
 
 if TYPE_CHECKING:
     from gaze_robot_sim.training.bcrl import TrainBcrlConfig
@@ -29,6 +32,8 @@ ROLLOUT = 32
 WARM_GLANCES, WARM_UPDATES = 8, 16
 """Glances of every demonstration in the warm-up, and updates of the hand after them."""
 _BATCH = 512
+_STILL_RAD, _TURN_RAD = 0.02, 1.2
+"""A rule's eye that moved less than this rested, and one that looks this far aside turns back."""
 _PLAYS_OF_A_STREAM = 1_000_000
 """Numbers of demonstrations set apart for each process between two restarts."""
 
@@ -78,20 +83,20 @@ class Team:
         the networks, the replay, and how often this was done. So a resumed run goes on exactly.
         """
         seed = [self.config.seed, self.restarts, self.together.rank]
-        streams = np.random.SeedSequence(seed).generate_state(self.config.eyes + 2).tolist()
+        streams = np.random.SeedSequence(seed).generate_state(3).tolist()
         torch.manual_seed(streams[0])
         np.random.seed(streams[1])                          # noqa: NPY002  PPO's minibatches
         self.random = np.random.default_rng(seed)
-        self.batch.reseed(streams[2:])
+        self.env.seed(streams[2])
         self.batch.first = _PLAYS_OF_A_STREAM * (
             self.restarts * self.together.size + self.together.rank)
         self.restarts += 1
         self.player = None if self.ppo else player_of(self.config.gaze, streams[0])
         self.last = self.env.reset()
         if self.ppo:
-            self.callback = begin(self.ppo, self.recorder, self.logger)
-            self.ppo._last_obs = self.last
+            self.ppo._last_obs = self.last                  # else `begin` would reset once more
             self.ppo._last_episode_starts = np.ones(self.config.eyes, bool)
+            self.callback = begin(self.ppo, self.recorder, self.logger)
 
     def warm_up(self) -> None:
         """Let the hand learn from glances at what stands out."""
@@ -102,6 +107,11 @@ class Team:
                 self.batch.scatter()
                 self.replay.add(self.batch.sight(), np.arange(self.batch.eyes))
             self.loss = self.learner.learn(self.replay, self.random, WARM_UPDATES, 1.0)
+
+    def follow(self) -> None:
+        """Let the eye imitate a rule, before PPO: turn to what the hand attends to."""
+        if self.ppo and self.config.follow:
+            warm_start(self.ppo, self.env, follow_attention, self.config.follow, self.config.seed)
 
     def search(self) -> None:
         """Let the eye learn to look at what matters by its true direction: an option only."""
@@ -186,6 +196,20 @@ class Team:
         """What a checkpoint says besides."""
         return {'steps': self.steps, 'restarts': self.restarts, 'replay_next': self.replay.next,
                 'eye_updates': self.ppo._n_updates if self.ppo else 0}
+
+
+def follow_attention(_: dict[str, np.ndarray], batch: WatchBatch) -> np.ndarray:
+    """Moves (B, 2) in [-1, 1]: to what the hand has found; while it has found nothing, on to the
+    side that the eye last moved to, and back at the ends. Knows no truth.
+    """
+    towards = batch.glances.reader.towards(batch.attention)
+    pan, tilt = batch.reported.T
+    last = batch.glances.last_move()[:, 0]
+    side = np.where(abs(last) > _STILL_RAD, np.sign(last), -np.sign(pan))
+    side = np.where(abs(pan) > _TURN_RAD, -np.sign(pan), side)
+    sweep = np.stack([side * MAX_STEP_RAD, -tilt], axis=1)
+    lost = batch.attention.sum(axis=1) < 0.5
+    return np.clip(np.where(lost[:, None], sweep, towards) / MAX_STEP_RAD, -1.0, 1.0)
 
 
 class _Recorder(BaseCallback):

@@ -1,8 +1,9 @@
 """What lies in the workspace of BC-RL: coloured shapes, each with a code only a fovea can read.
 
-The code is a lattice of dots in the middle: which colour the dots are, and which the ground
-between them. Dots and ground always average to the same grey, so that whoever cannot resolve the
-dots, 1.4 degrees from one to the next, sees one grey middle whatever the code is.
+The code is a lattice of dots in the middle: none, white, magenta or yellow ones, on a ground that
+is as much darker, greener or bluer. Dots and ground always average to the same grey, so that
+whoever cannot resolve the dots, 1.4 degrees from one to the next, sees one grey middle whatever
+the code is.
 """
 
 import functools
@@ -28,9 +29,8 @@ _DUTY = 0.3
 """Share of the middle that dots cover."""
 _MIDDLE = 0.4
 """Diameter of the middle over that of the thing."""
-_CONTRAST = ((1.0, 1.0, 1.0), (-1.0, -1.0, -1.0), (1.0, -1.0, 1.0), (-1.0, 1.0, -1.0))
-"""What dots are above the mean grey in red, green and blue, by the number of the code: white on
-dark, dark on white, magenta on green, green on magenta."""
+_CONTRAST = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (1.0, -1.0, 1.0), (1.0, 1.0, -1.0))
+"""What dots are above the mean grey in red, green and blue, by the number of the code."""
 _AMPLITUDE = 125.0
 
 
@@ -55,7 +55,7 @@ def picture(colour: int, shape: int, code: int, diameter_deg: float) -> np.ndarr
     out[..., :3] = list(COLOURS.values())[colour]
     out[..., 3] = 255 * _inside(SHAPES[shape], x, y)
     middle = np.hypot(x, y) < _MIDDLE
-    out[middle, :3] = _dots(code, x * diameter_deg / 2, y * diameter_deg / 2)[middle]
+    out[middle, :3] = _dots(code, x[middle] * diameter_deg / 2, y[middle] * diameter_deg / 2)
     return out
 
 
@@ -69,14 +69,14 @@ def _inside(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _dots(code: int, x_deg: np.ndarray, y_deg: np.ndarray) -> np.ndarray:
-    """The code's lattice (..., 3) uint8; its mean is mid grey."""
+    """The code's lattice at some places, (n, 3) uint8; its mean there is mid grey."""
     radius = _DOTS_DEG * math.sqrt(_DUTY / math.pi)
     away = np.hypot(*((along / _DOTS_DEG - np.round(along / _DOTS_DEG)) * _DOTS_DEG
                       for along in (x_deg, y_deg)))
     dot = (away < radius)[..., None]
-    swing = _AMPLITUDE * np.array(_CONTRAST[code])
-    # The weaker of the two is what makes the mean come out.
-    return np.rint(127.5 + np.where(dot, swing, -swing * _DUTY / (1 - _DUTY))).astype(np.uint8)
+    swing, share = _AMPLITUDE * np.array(_CONTRAST[code]), dot.mean()
+    # The ground between the dots is what makes the mean come out.
+    return np.rint(127.5 + np.where(dot, swing, -swing * share / (1 - share))).astype(np.uint8)
 
 
 @functools.lru_cache(maxsize=1)

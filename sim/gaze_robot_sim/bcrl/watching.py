@@ -98,7 +98,7 @@ def scores(watched: Watched, rate_hz: float, fovea_deg: float) -> dict[str, np.n
     still = inside[:, 1:] & inside[:, :-1]
     return {
         'hand_error': watched.hand_error[:, settled:].mean(axis=1),
-        'in_fovea': inside[:, settled:].mean(axis=1),
+        'in_fovea': np.where(np.isfinite(error), inside, np.nan)[:, settled:].mean(axis=1),
         'gaze_error_deg': np.median(error[:, settled:], axis=1),
         'switched': np.where(handed, there.any(axis=1), np.nan),
         'switch_s': np.where(handed, took, np.nan),

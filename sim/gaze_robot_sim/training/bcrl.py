@@ -38,7 +38,7 @@ class TrainBcrlConfig:
     """Folder of demonstrations, see `gaze-robot demos`; empty: a made-up workspace, never twice
     the same."""
 
-    steps: int = 500_000
+    steps: int = 350_000
     """Glances of all eyes together, after the warm-up."""
 
     gaze: Literal['learned', 'oracle', 'random', 'fixed'] = 'learned'
@@ -60,13 +60,17 @@ class TrainBcrlConfig:
     warm_up: int = 75_000
     """Glances at what stands out, from which the hand alone learns before the eye starts."""
 
+    follow: int = 20_000
+    """Steps in which the eye imitates a rule before PPO: turn to what the hand attends to. The
+    rule knows what the eye sees, and no truth; 0: none, PPO begins with noise."""
+
     replay: int = 40_000
     """Glances that the hand learns from; 0: those of the last rollout only."""
 
     replay_share: float = 0.25
     """Share of all glances that is kept there."""
 
-    hand_updates: int = 10
+    hand_updates: int = 12
     """Of the hand in each rollout, 512 glances each."""
 
     search: int = 0
@@ -106,8 +110,9 @@ class TrainBcrlConfig:
     """Episodes of an evaluation."""
 
     def __post_init__(self) -> None:
-        least = {'steps': 0, 'eyes': 1, 'chunk': 1, 'layers': 0, 'warm_up': 0, 'replay': 0,
-                 'hand_updates': 0, 'search': 0, 'keep_every': 1, 'eval_episodes': 1, 'seed': 0}
+        least = {'steps': 0, 'eyes': 1, 'chunk': 1, 'layers': 0, 'warm_up': 0, 'follow': 0,
+                 'replay': 0, 'hand_updates': 0, 'search': 0, 'keep_every': 1,
+                 'eval_episodes': 1, 'seed': 0}
         for name, value in least.items():
             if getattr(self, name) < value:
                 raise ConfigError(f'{name} is at least {value}, got {getattr(self, name)}')
@@ -149,6 +154,7 @@ def _train(config: TrainBcrlConfig, team: Team, aside: ThreadPoolExecutor) -> di
     folder.open()
     if folder.fresh:
         team.warm_up()                          # the hand alone, on glances at what stands out
+        team.follow()                           # the eye begins by turning to what the hand heeds
         team.search()                           # only with --search
     with tqdm(total=config.steps, initial=team.steps, unit='step',
               disable=not team.together.leads) as bar:
