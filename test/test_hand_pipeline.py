@@ -11,7 +11,7 @@ torch = pytest.importorskip('torch', reason='networks')
 from gaze_robot.camera import CameraModel  # noqa: E402
 from gaze_robot.config import GazeConfig  # noqa: E402
 from gaze_robot.errors import CheckpointError, CommandError, ConfigError  # noqa: E402
-from gaze_robot.foveation import Foveator, FoveationPattern  # noqa: E402
+from gaze_robot.foveation import FoveationPattern, Foveator  # noqa: E402
 from gaze_robot.geometry import direction_from_pan_tilt  # noqa: E402
 from gaze_robot.hand_eye import HandEye, Looking, save_hand_eye  # noqa: E402
 from gaze_robot.hand_pipeline import HandPipeline  # noqa: E402
