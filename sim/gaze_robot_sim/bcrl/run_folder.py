@@ -164,7 +164,8 @@ class RunFolder:
                     if name not in ('out', 'resume', 'demos', 'device')}
         options = [option(name, value) for name, value in settings.items()
                    if name == 'seed' or value != getattr(type(self.config)(), name)]
-        return {'seed': self.config.seed, 'commit': commit(), 'config': settings,
+        return {'seed': self.config.seed, 'recorded': bool(self.config.demos),
+                'commit': commit(), 'config': settings,
                 'command': ' '.join(['gaze-robot train bcrl', *options]),
                 'minutes': round(self.seconds / 60, 2), 'validation': self.curve[-1]}
 
