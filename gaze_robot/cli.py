@@ -98,6 +98,22 @@ COMMANDS = {
         'be a head on a wire, without hardware: dynamixel, feetech, pelco_d or onvif',
         'gaze-robot emulate dynamixel --duration 60',
         'gaze_robot.emulators.command', 'EmulateConfig', 'emulate'),
+    'calibrate board': Command(
+        'write a calibration board to print, true to scale',
+        'gaze-robot calibrate board --board charuco:9x6:28 --out board.pdf',
+        'gaze_robot.calibration.commands', 'BoardConfig', 'print_board'),
+    'calibrate camera': Command(
+        'find the lens of a camera from views of a board: pictures, a video, or live',
+        'gaze-robot calibrate camera --source pictures --board charuco:9x6:28',
+        'gaze_robot.calibration.commands', 'CalibrateCameraConfig', 'calibrate_camera'),
+    'calibrate head': Command(
+        'move a head before a fixed board: zeros, directions, axes, how the camera sits',
+        'gaze-robot calibrate head --board charuco:9x6:28 --board-pan-deg 0',
+        'gaze_robot.calibration.head_command', 'CalibrateHeadConfig', 'calibrate_head'),
+    'calibrate latency': Command(
+        'step a head and watch the picture: how late it follows, and how evenly',
+        'gaze-robot calibrate latency --out calibration.yaml',
+        'gaze_robot.calibration.latency_command', 'CalibrateLatencyConfig', 'calibrate_latency'),
     'export': Command(
         'write perception as a graph for ONNX Runtime or OpenVINO, checked against torch',
         'gaze-robot export --out runs/exported',
@@ -118,6 +134,10 @@ COMMANDS = {
         'draw which parts of a picture the search, or the move chosen, comes from',
         'gaze-robot explain room.png --exemplar thing.png --out explain.png',
         'gaze_robot.explain.command', 'ExplainConfig', 'run_explain'),
+    'people': Command(
+        'find heads in a picture or video and where each person looks; nobody is identified',
+        'gaze-robot people party.jpg --out looks.png --json looks.json',
+        'gaze_robot.people.command', 'PeopleConfig', 'run_people'),
     'bench control': Command(
         'measure how the head moves: pursuit, saccades, old pictures, jitter of its loop',
         'gaze-robot bench control --json control.json --picture control.png',
@@ -183,7 +203,8 @@ def _overview(names: Sequence[str] = ()) -> str:
     rows = [(name, COMMANDS[name].summary) for name in names or COMMANDS]
     if not names:
         rows.append(('doctor', DOCTOR))
-    lines = [f'  {name:<15}{summary}' for name, summary in rows]
+    widest = max(len(name) for name, _ in rows)
+    lines = [f'  {name:<{widest}}  {summary}' for name, summary in rows]
     return '\n'.join([
         'usage: gaze-robot COMMAND [options]', '', *lines, '',
         'Every command explains itself and shows an example with --help; all take --seed N and',

@@ -168,6 +168,28 @@ class WorldConfig(HeadConfig):
     changing light, noise and lost pictures of a webcam; 'random': drawn from the seed. Motion is
     the driver's."""
 
+    camera_info: str = ''
+    """Calibration file of the lens that the camera has; empty: an ideal pinhole of hfov_deg."""
+
+    board: str = ''
+    """A calibration board near the camera, such as charuco:9x6:30 (squares, millimetres); empty:
+    none."""
+
+    board_xyz: tuple[float, float, float] = setting((1.0, 0.0, 0.0), min=-20.0, max=20.0)
+    """Its centre in base_link, metres; it faces the base."""
+
+    board_rpy: tuple[float, float, float] = setting((0.0, 0.0, 0.0), min=-1.5, max=1.5)
+    """How it is turned from facing the base, radians."""
+
+    board_waved: bool = False
+    """Whether somebody waves it about, as to calibrate a camera."""
+
+    true_zero: tuple[float, float] = setting((0.0, 0.0), min=-6.3, max=6.3)
+    """What joint_states say while pan and tilt are truly 0, radians: a head not yet calibrated."""
+
+    true_direction: tuple[int, int] = setting((1, 1), choices=(1, -1))
+    """-1 for a joint that truly turns against what joint_states say."""
+
     movers: int = setting(0, min=0, max=64)
     """People and things that move in front of every scene of the world."""
 

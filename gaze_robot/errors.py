@@ -20,6 +20,10 @@ class CameraModelError(GazeRobotError, ValueError):
     """A camera description cannot be used."""
 
 
+class CalibrationError(GazeRobotError):
+    """What was measured does not tell what is asked; the message says why and what to do."""
+
+
 class WorldError(GazeRobotError):
     """A world (panorama, folder, 360 video, room) cannot be opened or read."""
 

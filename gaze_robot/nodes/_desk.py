@@ -9,6 +9,7 @@ from std_msgs.msg import Header
 from gaze_robot.camera import CameraModel
 from gaze_robot.config import GazeConfig
 from gaze_robot.control.poses import PoseBuffer
+from gaze_robot.head_geometry import HeadGeometry
 from gaze_robot.nodes import _messages
 from gaze_robot.nodes._encodings import ENCODINGS
 from gaze_robot.nodes._eye import Picture
@@ -31,6 +32,7 @@ class Desk:
         """Whether the camera was seen to leave its stamps empty."""
         self._intake = Intake(config.max_image_age, config.processing_rate)
         self._poses = PoseBuffer()
+        self._geometry = config.geometry if config.eye == 'head' else HeadGeometry()
         self._info: CameraInfo | None = None
 
     def info(self, message: CameraInfo) -> None:
@@ -56,16 +58,17 @@ class Desk:
         reason = self._intake.refuse(stamp_s, now_s)
         if reason is not None:
             return reason
-        pose = self.pose_at(stamp_s)
-        if pose is None:
+        joints = self.pose_at(stamp_s)
+        if joints is None:
             return 'no pose'
+        pose, roll_rad = self._geometry.view(joints)
         frame_id = message.header.frame_id or self.config.frame_prefix + 'camera_optical_frame'
         decode, reason = _decoder(message)
         return Picture(stamp_s, pose, decode, reason, self._lens(),
-                       Header(stamp=message.header.stamp, frame_id=frame_id), draw())
+                       Header(stamp=message.header.stamp, frame_id=frame_id), draw(), roll_rad)
 
     def pose_at(self, stamp_s: float) -> PanTiltState | None:
-        """The head's pose at that moment (0: now), not at the moment of asking; None if unknown.
+        """The joints at that moment (0: now), not at the moment of asking; None if unknown.
 
         An electronic eye's camera never turns.
         """

@@ -108,13 +108,13 @@ def due(result: GazeResult, config: GazeConfig, now_s: float) -> tuple[PanTiltCo
     """The command to send now, led by the picture's age and the head's dead time, and when.
 
     Returns:
-        (where the head should be by then, inside the limits; seconds from now: the least that the
-        limits allow, at least a period).
+        (joint angles that the head should have by then, inside the limits; seconds from now: the
+        least that the limits allow, at least a period).
     """
     limits = config.limits
     now = ahead(result.command, now_s - result.stamp_s + config.dead_time, limits)
     in_s = max(least_time_s(result.pose, now, limits), 1 / config.control_rate)
-    return limits.clip(brought_forward(now, -in_s)), in_s
+    return limits.clip(config.geometry.joints(brought_forward(now, -in_s))), in_s
 
 
 def _heard(*publishers: Publisher) -> bool:

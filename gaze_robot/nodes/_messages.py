@@ -18,8 +18,8 @@ from std_msgs.msg import Header
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from gaze_robot.camera import CameraModel, COEFFICIENTS
+from gaze_robot.camera_file import at_size
 from gaze_robot.errors import CameraModelError, CommandError, ImageError
-from gaze_robot.nodes._calibration import at_size
 from gaze_robot.nodes._encodings import ENCODINGS, rgb_from_bytes, rgb_from_compressed
 from gaze_robot.types import PanTiltCommand, PanTiltState
 
@@ -237,10 +237,10 @@ def point_from_ray(ray: np.ndarray, header_: Header) -> PointStamped:
     return message
 
 
-def ray_from_point(message: PointStamped) -> np.ndarray:
-    """(3,) unit ray towards the point, in the message's frame; CommandError when there is none."""
-    ray = np.array([message.point.x, message.point.y, message.point.z])
-    length = float(np.linalg.norm(ray))
+def place_of(message: PointStamped) -> np.ndarray:
+    """(3,) the point, in the message's frame; CommandError where it says no direction."""
+    place = np.array([message.point.x, message.point.y, message.point.z])
+    length = float(np.linalg.norm(place))
     if not math.isfinite(length) or length == 0:
-        raise CommandError(f'a point to look at must be finite and not the origin, got {ray}')
-    return ray / length
+        raise CommandError(f'a point to look at must be finite and not the origin, got {place}')
+    return place

@@ -147,13 +147,14 @@ class GazeNode(ManagedNode):
     def _on_look_at(self, message: PointStamped) -> None:
         try:
             direction = direction_in_base(
-                _messages.ray_from_point(message), message.header.frame_id, self.config,
+                _messages.place_of(message), message.header.frame_id, self.config,
                 self._desk.pose_at(_messages.seconds(message.header.stamp)))
         except CommandError as error:
             self.get_logger().warning(f'~/look_at: {error}')
             return
         self._look_at_until_s = self.now_s() + self.config.target_timeout
-        self._tell_eye(lambda eye: eye.pipeline.look_at(direction))
+        stamp_s = _messages.seconds(message.header.stamp) or self.now_s()
+        self._tell_eye(lambda eye: eye.pipeline.look_at(direction, stamp_s))
 
     def _on_exemplar(self, message: Image) -> None:
         try:

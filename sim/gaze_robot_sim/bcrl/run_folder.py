@@ -17,7 +17,7 @@ from gaze_robot_sim.bcrl.looking_ppo import eye_of
 from gaze_robot_sim.bcrl.team import Team
 from gaze_robot_sim.bcrl.watching import learned, player_of, scores, summary, watch
 from gaze_robot_sim.oracles import Player
-from gaze_robot_sim.training.origin import commit, option
+from gaze_robot_sim.training.origin import origin
 
 if TYPE_CHECKING:
     from gaze_robot_sim.training.bcrl import TrainBcrlConfig
@@ -160,13 +160,7 @@ class RunFolder:
         film.save(str(self.out / name))
 
     def _origin(self) -> dict[str, Any]:
-        settings = {name: value for name, value in dataclasses.asdict(self.config).items()
-                    if name not in ('out', 'resume', 'demos', 'device')}
-        options = [option(name, value) for name, value in settings.items()
-                   if name == 'seed' or value != getattr(type(self.config)(), name)]
-        return {'seed': self.config.seed, 'recorded': bool(self.config.demos),
-                'commit': commit(), 'config': settings,
-                'command': ' '.join(['gaze-robot train bcrl', *options]),
+        return {**origin('train bcrl', self.config), 'recorded': bool(self.config.demos),
                 'minutes': round(self.seconds / 60, 2), 'validation': self.curve[-1]}
 
 

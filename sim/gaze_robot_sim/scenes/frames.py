@@ -1,11 +1,16 @@
 """The frames of a video file by their numbers."""
 
+import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from gaze_robot.errors import WorldError
+
+# A damaged video makes FFmpeg write a page of remarks, in which our own line would be lost. OpenCV
+# reads this when the first video of a process is opened; 8: what is fatal.
+os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '8')
 
 SKIP_AT_MOST = 45
 """Frames ahead up to which decoding on is quicker than seeking to a key frame and decoding on."""

@@ -39,7 +39,7 @@ from gaze_robot_sim.evaluate import learned, run_episodes, score
 from gaze_robot_sim.rule import SearchRule
 from gaze_robot_sim.scenes.procedural import ProceduralWorld
 from gaze_robot_sim.training.encoder import EncoderTrainer, TrainEncoderConfig
-from gaze_robot_sim.training.origin import commit, option
+from gaze_robot_sim.training.origin import option, origin
 from gaze_robot_sim.training.warm_start import warm_start
 
 _FIGURES = ('steps', 'n', 'success_rate', 'median_error_deg', 'median_time_s')
@@ -73,7 +73,7 @@ class TrainSearchConfig:
     encoder: str = ''
     """Checkpoint folder whose perception to use; empty: pretrain one first."""
 
-    encoder_samples: int = 90_000
+    encoder_samples: int = 120_000
     """Glances to pretrain perception on."""
 
     front_end: Literal['pyramid', 'rings', 'log_polar'] = 'pyramid'
@@ -93,10 +93,10 @@ class TrainSearchConfig:
     pictures_share: float = 0.5
     """Part of the rooms of that pretraining that are such pictures, 0 to 1."""
 
-    warm_start: int = 32_000
+    warm_start: int = 8_192
     """Steps of imitating a hand-written rule before PPO; 0: none."""
 
-    steps: int = 100_000
+    steps: int = 4_096
     """Steps of PPO, of all eyes together."""
 
     eyes: int = 64
@@ -114,7 +114,7 @@ class TrainSearchConfig:
     eval_every: int = 12
     """Rollouts between evaluations on unseen rooms."""
 
-    eval_episodes: int = 128
+    eval_episodes: int = 64
     """Episodes of an evaluation."""
 
 
@@ -158,7 +158,7 @@ class _Keeper(BaseCallback):
         self.config, self.out, self.perception = config, out, perception
         self.unseen, self.curve = unseen, curve
         self.rollouts = 0
-        self.origin = origin(config)
+        self.origin = origin('train search', config)
         self.seconds = curve[-1]['seconds'] if curve else 0.0
 
     def _on_training_start(self) -> None:
@@ -215,16 +215,6 @@ def best(curve: list[dict[str, float]]) -> dict[str, float]:
     """
     trained = [row for row in curve if row['steps'] > 0] or curve
     return max(trained, key=lambda row: (row['success_rate'], -row['median_error_deg']))
-
-
-def origin(config: TrainSearchConfig) -> dict[str, Any]:
-    """What a checkpoint says of where it comes from; no paths of the machine it was made on."""
-    settings = {name: value for name, value in dataclasses.asdict(config).items()
-                if name not in ('out', 'encoder', 'resume', 'pictures')}
-    options = [option(name, value) for name, value in settings.items()
-               if name == 'seed' or value != getattr(TrainSearchConfig(), name)]
-    return {'seed': config.seed, 'commit': commit(), 'config': settings,
-            'command': ' '.join(['gaze-robot train search', *options])}
 
 
 def _sight(front_end: str, backbone: str, layers: tuple[int, ...]) -> str:
