@@ -118,7 +118,7 @@ def test_look_at_takes_the_eye_and_leaves_the_hand(pipeline):
 def test_what_the_hand_attends_to_is_the_target(pipeline):
     result = pipeline.step(frame(), POSE, HERE)
     assert [heat.shape for heat in result.heatmaps] == [(4, 4)] * 3
-    assert sum(heat.sum() for heat in result.heatmaps) == pytest.approx(1.0, abs=1e-5)
+    assert 0 < sum(heat.sum() for heat in result.heatmaps) <= 1 + 1e-5   # the rest: nothing
     level, row, column = max(
         ((level, *np.unravel_index(heat.argmax(), heat.shape))
          for level, heat in enumerate(result.heatmaps)),

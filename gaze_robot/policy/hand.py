@@ -1,9 +1,9 @@
 """The hand: a chunk of what it will do next, from the foveated tokens of what the eye sees now.
 
 Queries made of the task pick tokens, or nothing (attention pooling); a decoder over the steps of
-the chunk turns what they found, and where, into relative actions. The idea of predicting a chunk
-of actions at once is ACT's (Zhao et al., 'Learning fine-grained bimanual manipulation with
-low-cost hardware', 2023).
+the chunk turns what they found, and where, and all that is in the fovea, into relative actions.
+The idea of predicting a chunk of actions at once is ACT's (Zhao et al., 'Learning fine-grained
+bimanual manipulation with low-cost hardware', 2023).
 
 B batch   N tokens   P patch side   D width   H queries   J joints   G task   K chunk   A actions
 """
@@ -73,6 +73,11 @@ class HandConfig:
             if height % self.patch or width % self.patch:
                 raise ConfigError(f'a level of {height} x {width} samples cannot be cut into '
                                   f'patches of {self.patch}')
+
+    @property
+    def sharpest(self) -> int:
+        """How many of the tokens are of the sharpest level: the first ones."""
+        return self.levels[0][0] * self.levels[0][1] // self.patch ** 2
 
     @property
     def tokens(self) -> int:
@@ -145,7 +150,7 @@ class HandNetwork(nn.Module):
         asked = config.task * (1 + len(config.phase))
         self.query = nn.Sequential(nn.Linear(asked, 128), nn.ReLU(),
                                    nn.Linear(128, config.queries * width))
-        self.gather = nn.Linear(config.queries * width + 3 + hidden, hidden)
+        self.gather = nn.Linear((config.queries + 1) * width + 3 + hidden, hidden)
         self.deepen = nn.Linear(hidden, hidden)
         self.moment = nn.Parameter(torch.randn(config.chunk, hidden) * 0.1)
         self.act = nn.Linear(hidden, config.actions)
@@ -165,6 +170,7 @@ class HandNetwork(nn.Module):
         tokens = torch.relu(self.mix(torch.relu(tokens + self.position)))
         for block in self.blocks:
             tokens = block(tokens)
+        fovea = 3 * tokens[:, :config.sharpest].mean(dim=1)                         # (B, D)
         tokens = torch.cat([tokens, self.nothing.expand(len(tokens), 1, -1)], dim=1)
         posture = (joints - self.joint_mean) / self.joint_spread
         now = self.situation(torch.cat([posture, gaze.sin(), gaze.cos(), task], dim=1))
@@ -175,7 +181,7 @@ class HandNetwork(nn.Module):
         # Where they are joins what they are: in the base frame, whatever the gaze.
         where = attention[:, 0, :-1]                                                # (B, N)
         ray = (where[:, None] @ turned(self.rays, gaze))[:, 0]                     # (B, 3)
-        found = torch.cat([(attention @ tokens).flatten(1), 3 * ray], dim=1)
+        found = torch.cat([(attention @ tokens).flatten(1), fovea, 3 * ray], dim=1)
         features = torch.relu(self.gather(torch.cat([found, now], dim=1)))
         features = torch.relu(self.deepen(features))                                # (B, hidden)
         chunk = self.act(torch.relu(features[:, None] + self.moment))               # (B, K, A)

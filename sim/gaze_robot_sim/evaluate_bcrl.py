@@ -80,7 +80,7 @@ def evaluate_bcrl(config: EvalBcrlConfig) -> dict[str, Any]:
     if _made_by(own)[0] != 'learned':
         raise CheckpointError(f'{config.policy} holds a hand without an eye; give a run of '
                               '`gaze-robot train bcrl`')
-    if own.meta.get('demos'):
+    if own.meta.get('recorded'):
         raise CheckpointError('a hand trained on recordings cannot be measured in the made-up '
                               'workspace; its curve is in its run directory')
     policies = {'bcrl': own, **_baselines(config)}

@@ -12,8 +12,8 @@ from gaze_robot_sim.bcrl.replay import Replay
 
 _DECAY = 0.1
 """Of weights, against learning by heart what cannot be seen."""
-JOINT_NOISE = 0.5
-"""Over their spread: joints as they are would be enough to know an episode by heart."""
+PHASE_NOISE = 0.5
+"""Of the joints that tell the phase, over their spread."""
 
 
 def make_hand(config: HandConfig, scale: Scale, places: np.ndarray) -> HandNetwork:
@@ -32,8 +32,17 @@ def make_hand(config: HandConfig, scale: Scale, places: np.ndarray) -> HandNetwo
 class HandLearner:
     """Improves a hand on batches of a replay: L1 on relative actions."""
 
-    def __init__(self, hand: HandNetwork, learning_rate: float, batch: int) -> None:
+    def __init__(self, hand: HandNetwork, learning_rate: float, batch: int,
+                 joint_noise: float) -> None:
+        """Take a hand.
+
+        Args:
+            joint_noise: put on joints, over their spread: with joints as they are the hand knows
+                every episode of its replay by heart, and need not look.
+        """
         self.hand, self.learning_rate, self.batch = hand, learning_rate, batch
+        self.noise = np.full(hand.config.joints, joint_noise, np.float32)
+        self.noise[list(hand.config.phase)] = min(joint_noise, PHASE_NOISE)
         self.optimizer = torch.optim.AdamW(hand.parameters(), learning_rate, weight_decay=_DECAY)
         self.before_step: Callable[[], None] = lambda: None
         """Called between gradients and step: where processes average theirs."""
@@ -50,7 +59,7 @@ class HandLearner:
         losses = []
         for _ in range(updates):
             rows = replay.sample(rng, self.batch)
-            noise = rng.standard_normal(rows['joints'].shape, np.float32) * JOINT_NOISE
+            noise = rng.standard_normal(rows['joints'].shape, np.float32) * self.noise
             device = self.hand.rays.device
             rows = {name: values.to(device) for name, values in rows.items()}
             joints = rows['joints'] + torch.from_numpy(noise).to(device) * self.hand.joint_spread

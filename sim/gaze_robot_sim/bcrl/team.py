@@ -48,7 +48,8 @@ class Team:
         self.studio = Studio.open(config.demos, config.eye, config.chunk, config.seed)
         self.hand = self.studio.hand(layers=config.layers).to(device)
         together.follow(self.hand.state_dict().values())
-        self.learner = HandLearner(self.hand, config.hand_learning_rate, _BATCH)
+        self.learner = HandLearner(self.hand, config.hand_learning_rate, _BATCH,
+                                   config.joint_noise)
         parameters = list(self.hand.parameters())
         self.learner.before_step = lambda: together.average_gradients(parameters)
         self.batch = self.studio.batch(config.eyes, self.hand, config.watching(), 0)

@@ -38,7 +38,7 @@ class TrainBcrlConfig:
     """Folder of demonstrations, see `gaze-robot demos`; empty: a made-up workspace, never twice
     the same."""
 
-    steps: int = 350_000
+    steps: int = 250_000
     """Glances of all eyes together, after the warm-up."""
 
     gaze: Literal['learned', 'oracle', 'random', 'fixed'] = 'learned'
@@ -72,6 +72,10 @@ class TrainBcrlConfig:
 
     hand_updates: int = 12
     """Of the hand in each rollout, 512 glances each."""
+
+    joint_noise: float = 1.5
+    """On the joints that the hand learns from, over their spread. The fewer demonstrations there
+    are, the sooner it knows them by their joints; where precise joints matter, try 0.3."""
 
     search: int = 0
     """Steps of learning to look at what matters by its true direction, before the rest: a
