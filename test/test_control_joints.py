@@ -32,14 +32,14 @@ def test_before_the_first_state_there_is_none():
     assert JointBuffer(NAMES).at(0.0, 1.0) is None
 
 
-@pytest.mark.parametrize(('names', 'positions'), [
+@pytest.mark.parametrize('names, positions', [
     (('pan', 'tilt'), (0.0, 0.0)), (('shoulder',), (0.0,)), (NAMES, (1.0,)), ((), ())])
 def test_states_of_other_joints_are_passed_over(buffer, names, positions):
     assert not buffer.add(11.0, names, positions)
     assert buffer.dropped == 0
 
 
-@pytest.mark.parametrize(('stamp_s', 'positions'), [
+@pytest.mark.parametrize('stamp_s, positions', [
     (11.0, (math.nan, 0.0)), (11.0, (math.inf, 0.0)), (math.nan, (0.0, 0.0)), (10.4, (7.0, 7.0)),
     (10.1, (7.0, 7.0))])
 def test_what_is_not_finite_or_not_newer_is_dropped_and_counted(buffer, stamp_s, positions):

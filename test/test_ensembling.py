@@ -50,7 +50,7 @@ def test_a_clock_that_goes_back_starts_anew(stamp_s):
     np.testing.assert_allclose(ensemble.add(stamp_s, np.zeros((30, 1))), 0.0)
 
 
-@pytest.mark.parametrize(('period_s', 'decay'), [(0.0, 0.01), (math.nan, 0.01), (0.1, -1.0)])
+@pytest.mark.parametrize('period_s, decay', [(0.0, 0.01), (math.nan, 0.01), (0.1, -1.0)])
 def test_impossible_settings_are_refused(period_s, decay):
     with pytest.raises(ConfigError, match='period'):
         TemporalEnsemble(period_s, decay)

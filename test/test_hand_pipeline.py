@@ -150,7 +150,7 @@ def test_a_new_task_forgets_the_glances(pipeline):
     assert again.command.pan_rad == pytest.approx(fresh.command.pan_rad, abs=1e-6)
 
 
-@pytest.mark.parametrize(('both', 'config', 'error', 'text'), [
+@pytest.mark.parametrize('both, config, error, text', [
     ({'eye': False}, {}, CheckpointError, 'no eye'),
     ({'actions': ('u', 'v', 'w')}, {}, CheckpointError, 'relative to the last action'),
     ({}, {'eye': 'picture'}, ConfigError, 'set eye to head'),

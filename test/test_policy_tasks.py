@@ -10,7 +10,7 @@ PARTS = ('pick red', 'pick blue', 'pick disc', 'place on red', 'place on blue', 
 RECORDED = {'open the drawer': [0.5, -1.0], 'close it': [2.0, 0.0]}
 
 
-@pytest.mark.parametrize(('text', 'numbers'), [
+@pytest.mark.parametrize('text, numbers', [
     ('pick red', '100000'), ('pick the red disc', '101000'), ('Pick the BLUE disc', '011000'),
     ('pick the red disc and place it on the blue disc', '101011'),
     ('pick red, place on red', '100100'), ('place on the disc', '000001')])
@@ -18,7 +18,7 @@ def test_words_set_their_numbers(text, numbers):
     np.testing.assert_array_equal(embedding_of(text, PARTS), [float(digit) for digit in numbers])
 
 
-@pytest.mark.parametrize(('text', 'wrong'), [
+@pytest.mark.parametrize('text, wrong', [
     ('pick the green disc', 'green'), ('red', 'red'), ('pick', 'cannot be told'),
     ('make coffee', 'make'), ('pick the red disc and place', 'place'),
     ('pick the red disc and place blue', 'blue'), ('', 'cannot be told')])

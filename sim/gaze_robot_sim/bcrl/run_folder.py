@@ -160,13 +160,8 @@ class RunFolder:
         film.save(str(self.out / name))
 
     def _origin(self) -> dict[str, Any]:
-<<<<<<< HEAD
-        return {**origin('train bcrl', self.config), 'minutes': round(self.seconds / 60, 2),
-                'validation': self.curve[-1]}
-=======
         return {**origin('train bcrl', self.config), 'recorded': bool(self.config.demos),
                 'minutes': round(self.seconds / 60, 2), 'validation': self.curve[-1]}
->>>>>>> bcrl
 
 
 def draw_curve(curve: list[dict[str, float | None]], path: Path) -> None:

@@ -30,11 +30,8 @@ def origin(command: str, config: Any) -> dict[str, Any]:
 
 def option(name: str, value: Any) -> str:
     """As it is written on the command line."""
-<<<<<<< HEAD
-=======
     if value is False:
         return f'--no-{name.replace("_", "-")}'
->>>>>>> bcrl
     words = value if isinstance(value, tuple) else () if value is True else (value,)
     return ' '.join([f'--{name.replace("_", "-")}', *map(str, words)])
 
