@@ -28,7 +28,7 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']) + find_packages(where='sim'),
     package_dir={'gaze_robot_sim': 'sim/gaze_robot_sim'},
-    package_data={PACKAGE: ['py.typed', 'weights/*', 'weights/*/*']},
+    package_data={PACKAGE: ['py.typed', 'weights/*', 'weights/*/*', 'weights/*/*/*/*']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (f'share/{PACKAGE}', ['package.xml']),
@@ -56,6 +56,10 @@ setup(
         'runtimes': ['onnx>=1.16', 'onnxruntime>=1.18', 'openvino>=2024.4'],
         # DINOv2 and DINOv3, and `gaze-robot weights`.
         'backbones': ['torch>=2.8', 'transformers>=5.20', 'huggingface_hub>=1.31'],
+        # Following people's heads from picture to picture.
+        'people': ['norfair-enough>=2.4'],
+        # Demonstrations of LeRobot (parquet) and EyeRobot (HDF5).
+        'demos': ['pyarrow>=14', 'h5py>=3.10'],
         # Real heads on serial ports; ONVIF cameras need nothing.
         'hardware': ['dynamixel-sdk>=3.7', 'pyserial>=3.5'],
         # Never beside a ROS installation: there rclpy comes from the installation.

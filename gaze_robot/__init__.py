@@ -12,8 +12,11 @@ A map, in reading order; nothing here is imported until you import it:
     foveation           picture + fixation -> a view sharp in the middle, coarse around
     encoder             foveated view -> features
     gaze_target         features -> where to look, how sure, and whether it is in view at all
+    people              heads in pictures, and where their owners look
     policy              features, target, pose and memory -> fixation
     control             fixation -> saccade or pursuit; latency, setpoints inside the limits
+    head_geometry       how the camera sits on the head's two axes
+    calibration         measuring camera, head and dead time with a printed board
     drivers             heads that can be pointed, behind one five-method protocol
     nodes               the ROS 2 face; the only place that imports rclpy
     config, checkpoint  settings and weights, both refused when they do not fit

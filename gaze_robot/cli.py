@@ -50,10 +50,18 @@ COMMANDS = {
         'add a head for people to a policy; it learns from drawn figures only',
         'gaze-robot train people --policy runs/search --out runs/people --seed 0',
         'gaze_robot_sim.training.people', 'TrainPeopleConfig', 'train_people'),
+    'train bcrl': Command(
+        'learn a hand from demonstrations, and by how well it does, where to look',
+        'gaze-robot train bcrl --seed 0 --out runs/bcrl',
+        'gaze_robot_sim.training.bcrl', 'TrainBcrlConfig', 'train_bcrl'),
     'eval search': Command(
         'measure searching, beside a random policy and a raster scan',
         'gaze-robot eval search --worlds procedural --n 200 --seed 1 --json eval.json',
         'gaze_robot_sim.evaluate', 'EvalSearchConfig', 'evaluate_search'),
+    'eval bcrl': Command(
+        'measure a hand and its eye beside other gazes and other eyes',
+        'gaze-robot eval bcrl --seed 1 --json bcrl.json --picture bcrl.png',
+        'gaze_robot_sim.evaluate_bcrl', 'EvalBcrlConfig', 'evaluate_bcrl'),
     'eval track': Command(
         'measure tracking: a player that knows the truth, a random one; no learned policy yet',
         'gaze-robot eval track --worlds procedural --n 100 --seed 1 --json track.json',
@@ -70,10 +78,42 @@ COMMANDS = {
         'film some episodes of an environment: what the eye sees, the truth, the reward',
         'gaze-robot sim watch Search-v0 --policy oracle --out watch.mp4',
         'gaze_robot_sim.watch', 'WatchConfig', 'watch'),
+    'demos record': Command(
+        'write down what an oracle does in the simulator, as demonstrations to learn from',
+        'gaze-robot demos record --source Track-v0 --n 20 --out demos/track',
+        'gaze_robot_sim.demos.commands', 'RecordConfig', 'record'),
+    'demos convert': Command(
+        "take over LeRobot's or EyeRobot's demonstrations, after checking each",
+        'gaze-robot demos convert lerobot_data_set --out demos/mine --repair',
+        'gaze_robot_sim.demos.commands', 'ConvertConfig', 'convert'),
+    'demos info': Command(
+        'say what a folder of demonstrations holds, and whether all of it is intact',
+        'gaze-robot demos info demos/mine',
+        'gaze_robot_sim.demos.commands', 'InfoConfig', 'info'),
+    'demos play': Command(
+        'film a demonstration: what could be seen, joints, actions, instruction',
+        'gaze-robot demos play demos/mine 0 --out demo.mp4',
+        'gaze_robot_sim.demos.play', 'PlayConfig', 'play'),
     'emulate': Command(
         'be a head on a wire, without hardware: dynamixel, feetech, pelco_d or onvif',
         'gaze-robot emulate dynamixel --duration 60',
         'gaze_robot.emulators.command', 'EmulateConfig', 'emulate'),
+    'calibrate board': Command(
+        'write a calibration board to print, true to scale',
+        'gaze-robot calibrate board --board charuco:9x6:28 --out board.pdf',
+        'gaze_robot.calibration.commands', 'BoardConfig', 'print_board'),
+    'calibrate camera': Command(
+        'find the lens of a camera from views of a board: pictures, a video, or live',
+        'gaze-robot calibrate camera --source pictures --board charuco:9x6:28',
+        'gaze_robot.calibration.commands', 'CalibrateCameraConfig', 'calibrate_camera'),
+    'calibrate head': Command(
+        'move a head before a fixed board: zeros, directions, axes, how the camera sits',
+        'gaze-robot calibrate head --board charuco:9x6:28 --board-pan-deg 0',
+        'gaze_robot.calibration.head_command', 'CalibrateHeadConfig', 'calibrate_head'),
+    'calibrate latency': Command(
+        'step a head and watch the picture: how late it follows, and how evenly',
+        'gaze-robot calibrate latency --out calibration.yaml',
+        'gaze_robot.calibration.latency_command', 'CalibrateLatencyConfig', 'calibrate_latency'),
     'export': Command(
         'write perception as a graph for ONNX Runtime or OpenVINO, checked against torch',
         'gaze-robot export --out runs/exported',
@@ -94,10 +134,18 @@ COMMANDS = {
         'draw which parts of a picture the search, or the move chosen, comes from',
         'gaze-robot explain room.png --exemplar thing.png --out explain.png',
         'gaze_robot.explain.command', 'ExplainConfig', 'run_explain'),
+    'people': Command(
+        'find heads in a picture or video and where each person looks; nobody is identified',
+        'gaze-robot people party.jpg --out looks.png --json looks.json',
+        'gaze_robot.people.command', 'PeopleConfig', 'run_people'),
     'bench control': Command(
         'measure how the head moves: pursuit, saccades, old pictures, jitter of its loop',
         'gaze-robot bench control --json control.json --picture control.png',
         'gaze_robot_sim.benchmark_control', 'BenchControlConfig', 'bench_control'),
+    'bench bcrl': Command(
+        'train BC-RL without each of its parts, several seeds each: an ablation table',
+        'gaze-robot bench bcrl --out runs/ablation --json ablation.json',
+        'gaze_robot_sim.ablate_bcrl', 'AblateBcrlConfig', 'ablate_bcrl'),
     'bench encoder': Command(
         'measure what foveation saves: tokens and time beside a uniform view as sharp',
         'gaze-robot bench encoder --json encoder.json',
@@ -155,7 +203,8 @@ def _overview(names: Sequence[str] = ()) -> str:
     rows = [(name, COMMANDS[name].summary) for name in names or COMMANDS]
     if not names:
         rows.append(('doctor', DOCTOR))
-    lines = [f'  {name:<15}{summary}' for name, summary in rows]
+    widest = max(len(name) for name, _ in rows)
+    lines = [f'  {name:<{widest}}  {summary}' for name, summary in rows]
     return '\n'.join([
         'usage: gaze-robot COMMAND [options]', '', *lines, '',
         'Every command explains itself and shows an example with --help; all take --seed N and',

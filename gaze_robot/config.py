@@ -31,7 +31,8 @@ class GazeConfig(HeadConfig):
     """Horizontal field of view assumed when the camera_info is absent or uncalibrated, degrees."""
 
     model_path: str = setting('', name='model.path')
-    """Folder of a checkpoint; empty: the weights shipped with the package."""
+    """Folder of a checkpoint; empty: the search shipped with the package; 'bcrl': its hand and
+    eye."""
 
     model_device: str = setting('auto', name='model.device', choices=('auto', 'cpu', 'cuda'))
     """Where the network runs; 'auto': cuda where there is one, else cpu."""
@@ -98,6 +99,14 @@ class GazeConfig(HeadConfig):
 
     exemplar_width_deg: float = setting(0.0, min=0.0, max=89.0)
     """Horizontal angle the exemplar covers, degrees; 0: it has the camera's own scale."""
+
+    task: str = ''
+    """What to do, for checkpoints that have a hand: one of the tasks they know; empty: wait for
+    the ~/prompt topic."""
+
+    action_ensemble: bool = False
+    """Whether ~/action averages what the last glances said of each moment (temporal ensembling):
+    smoother, and slower to change its mind."""
 
     eye: str = setting('head', choices=('head', 'picture'))
     """'head': the head turns; 'picture': nothing turns, the fixation moves inside the picture."""
@@ -167,6 +176,28 @@ class WorldConfig(HeadConfig):
     """What the camera does to its pictures; 'off' and 'head': nothing; 'typical': motion blur,
     changing light, noise and lost pictures of a webcam; 'random': drawn from the seed. Motion is
     the driver's."""
+
+    camera_info: str = ''
+    """Calibration file of the lens that the camera has; empty: an ideal pinhole of hfov_deg."""
+
+    board: str = ''
+    """A calibration board near the camera, such as charuco:9x6:30 (squares, millimetres); empty:
+    none."""
+
+    board_xyz: tuple[float, float, float] = setting((1.0, 0.0, 0.0), min=-20.0, max=20.0)
+    """Its centre in base_link, metres; it faces the base."""
+
+    board_rpy: tuple[float, float, float] = setting((0.0, 0.0, 0.0), min=-1.5, max=1.5)
+    """How it is turned from facing the base, radians."""
+
+    board_waved: bool = False
+    """Whether somebody waves it about, as to calibrate a camera."""
+
+    true_zero: tuple[float, float] = setting((0.0, 0.0), min=-6.3, max=6.3)
+    """What joint_states say while pan and tilt are truly 0, radians: a head not yet calibrated."""
+
+    true_direction: tuple[int, int] = setting((1, 1), choices=(1, -1))
+    """-1 for a joint that truly turns against what joint_states say."""
 
     movers: int = setting(0, min=0, max=64)
     """People and things that move in front of every scene of the world."""

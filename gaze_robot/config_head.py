@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gaze_robot.errors import ConfigError
+from gaze_robot.head_geometry import HeadGeometry
 from gaze_robot.schema import check_ranges
 from gaze_robot.types import PanTiltLimits
 
@@ -19,6 +20,7 @@ def setting(default: Any, **metadata: Any) -> Any:
 _POSITION = {'min': -12.6, 'max': 12.6}
 _VELOCITY, _ACCELERATION = {'min': 1e-3, 'max': 50.0}, {'min': 1e-3, 'max': 1000.0}
 _JERK = {'min': 0.1, 'max': 1e5}
+_OFFSET = {'min': -2.0, 'max': 2.0}
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,23 @@ class HeadConfig:
     limits_tilt_max_jerk: float = setting(1500.0, name='limits.tilt.max_jerk', **_JERK)
     """The same of tilt, rad/s^3."""
 
+    tilt_axis_forward: float = setting(0.0, name='tilt_axis.forward', **_OFFSET)
+    """How far the tilt axis lies in front of the pan axis, metres; `gaze-robot calibrate head`."""
+
+    tilt_axis_roll: float = setting(0.0, name='tilt_axis.roll', min=-0.5, max=0.5)
+    """How far the tilt axis is turned about x out of square with the pan axis, radians."""
+
+    camera_mount_rpy: tuple[float, float, float] = setting(
+        (0.0, 0.0, 0.0), name='camera_mount.rpy', min=-3.15, max=3.15)
+    """Roll, pitch and yaw of camera_link in tilt_link, radians, as URDF's rpy."""
+
+    camera_mount_xyz: tuple[float, float, float] = setting(
+        (0.0, 0.0, 0.0), name='camera_mount.xyz', **_OFFSET)
+    """The camera's optical centre in tilt_link, metres."""
+
     def __post_init__(self) -> None:
         check_ranges(self)
+        _ = self.geometry                       # refuses what is no head
         if self.joints[0] == self.joints[1] or not all(self.joints):
             raise ConfigError(f'joints must be two different names, got {list(self.joints)}')
         for axis in ('pan', 'tilt'):
@@ -82,6 +99,12 @@ class HeadConfig:
             (getattr(self, f'limits_pan_{row}'), getattr(self, f'limits_tilt_{row}'))
             for row in ('min_position', 'max_position', 'max_velocity', 'max_acceleration',
                         'max_jerk')))
+
+    @property
+    def geometry(self) -> HeadGeometry:
+        """How the camera sits on the axes."""
+        return HeadGeometry(self.tilt_axis_forward, self.tilt_axis_roll, self.camera_mount_rpy,
+                            self.camera_mount_xyz)
 
 
 @dataclass(frozen=True)

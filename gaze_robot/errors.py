@@ -20,8 +20,16 @@ class CameraModelError(GazeRobotError, ValueError):
     """A camera description cannot be used."""
 
 
+class CalibrationError(GazeRobotError):
+    """What was measured does not tell what is asked; the message says why and what to do."""
+
+
 class WorldError(GazeRobotError):
     """A world (panorama, folder, 360 video, room) cannot be opened or read."""
+
+
+class DemoError(GazeRobotError):
+    """A demonstration cannot be used: broken, altered, or what it holds does not fit together."""
 
 
 class CheckpointError(GazeRobotError):

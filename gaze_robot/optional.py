@@ -11,7 +11,9 @@ _ROS = ('source /opt/ros/<distro>/setup.bash, or without a ROS installation: '
 _SIM = "pip install -e '.[sim]'"
 _HARDWARE = "pip install -e '.[hardware]'"
 _BACKBONES = "pip install -e '.[backbones]'"
+_DEMOS = "pip install -e '.[demos]'"
 _RUNTIMES = "pip install -e '.[runtimes]'"
+_PEOPLE = "pip install -e '.[people]'"
 
 INSTALL = {
     'serial': f'{_HARDWARE}, or with apt: python3-serial',
@@ -19,17 +21,21 @@ INSTALL = {
     'dynamixel_sdk': f'{_HARDWARE}, or with apt: ros-$ROS_DISTRO-dynamixel-sdk',
     'gaze_robot_sim': 'pip install -e . in a checkout, or colcon build',
     'gymnasium': _SIM,
+    'h5py': _DEMOS,
     'huggingface_hub': _BACKBONES,
     'matplotlib': _SIM,
+    'norfair': _PEOPLE,
     'numpy': 'pip install numpy, or with apt: python3-numpy',
     'onnx': _RUNTIMES,
     'onnxruntime': _RUNTIMES,
     'openvino': _RUNTIMES,
     'PIL': _SIM,
+    'pyarrow': _DEMOS,
     'pygame': _SIM,
     'rclpy': _ROS,
     'rich': 'pip install rich',
     'safetensors': 'pip install safetensors',
+    'scipy': _PEOPLE,
     'stable_baselines3': _SIM,
     'tensorboard': _SIM,
     'torch': 'pip install torch',

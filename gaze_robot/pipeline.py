@@ -9,6 +9,7 @@ from gaze_robot.camera import CameraModel
 from gaze_robot.checkpoint import load_policy, Policy
 from gaze_robot.config import GazeConfig
 from gaze_robot.control.controller import Controller, ControllerConfig, Settling
+from gaze_robot.control.pointing import PointedTarget
 from gaze_robot.control.pursuit import pursue
 from gaze_robot.electronic_eye import moved, picture_limits
 from gaze_robot.errors import CheckpointError, CommandError, ConfigError
@@ -71,7 +72,7 @@ class GazePipeline:
             deadband_rad=self.config.deadband))
         self._settling = Settling(self._searching.config)
         self._exemplar: Exemplar | None = None
-        self._look_at: np.ndarray | None = None
+        self._pointed = PointedTarget()
         self._inside = _STRAIGHT
         self.reset()
 
@@ -100,6 +101,29 @@ class GazePipeline:
         """Where the network runs: 'cpu', 'cuda'."""
         return str(self._perception.device)
 
+    @property
+    def runtime_name(self) -> str:
+        """What computes: 'torch', 'onnxruntime', 'openvino'."""
+        return self.runtime.runtime.name
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Runtimes that are installed and cannot be used."""
+        return self.runtime.remarks
+
+    joint_names: tuple[str, ...] = ()
+    """Joints of a hand whose positions `step` needs: none."""
+
+    def prompt(self, text: str) -> None:
+        """Refuse: these weights take pictures of what to look for.
+
+        Raises:
+            CommandError: always, but for ''.
+        """
+        if text.strip():
+            raise CommandError('these weights have no text encoder: show a picture of the thing '
+                               'on ~/exemplar instead')
+
     def warm_up(self) -> None:
         """Run once on grey, so that the first real picture is not the slow one."""
         camera = CameraModel.from_hfov(64, 48, math.pi / 2)
@@ -123,32 +147,33 @@ class GazePipeline:
         self._perception.look_for({0: exemplar})
         self.reset()
 
-    def look_at(self, direction: np.ndarray | None) -> None:
+    def look_at(self, direction: np.ndarray | None, stamp_s: float | None = None) -> None:
         """Look along a base-frame direction; None gives the estimators their turn again.
 
         Args:
             direction: (3,), of any length but zero.
+            stamp_s: when the target was there; a target pointed out again and again is pursued.
 
         Raises:
-            CommandError: a direction that is not finite, or none.
+            CommandError: see `PointedTarget.point`.
         """
-        if direction is not None:
-            direction = np.asarray(direction, dtype=float)
-            length = np.linalg.norm(direction)
-            if direction.shape != (3,) or not 0 < length < math.inf:
-                raise CommandError('a direction to look at is 3 finite numbers, not all 0, got '
-                                   f'{direction}')
-            direction = direction / length
-        self._look_at = direction
-        self._following.reset()
+        if direction is None:
+            self._pointed.clear()
+            self._following.reset()
+        else:
+            if not self._pointed:
+                self._following.reset()
+            self._pointed.point(direction, stamp_s)
         self._priority.reset()
 
-    def step(self, frame: Frame, pose: PanTiltState) -> GazeResult:
+    def step(self, frame: Frame, pose: PanTiltState, joints: np.ndarray | None = None
+             ) -> GazeResult:
         """Decide where to look next.
 
         Args:
             frame: the newest picture.
             pose: of the head at the frame's stamp.
+            joints: of a hand, which this eye has not.
         """
         with torch.inference_mode():
             return self._step(frame, pose)
@@ -215,8 +240,8 @@ class GazePipeline:
                 pose: PanTiltState, fixation: priority.Fixation | None
                 ) -> tuple[np.ndarray, Controller]:
         """Where to look next, base frame, and who moves the head there."""
-        if self._look_at is not None:
-            return self._look_at, self._following
+        if self._pointed:
+            return self._pointed.at(self._last_s or 0.0), self._following
         if fixation is not None:
             return fixation.direction, self._searching
         if not self._searches:
@@ -239,7 +264,7 @@ class GazePipeline:
     @property
     def _explores(self) -> bool:
         """Sources other than search have the eye."""
-        return bool(self._priority.weights) and self._look_at is None and not self._searches
+        return bool(self._priority.weights) and not self._pointed and not self._searches
 
     @property
     def _lost(self) -> bool:
@@ -251,8 +276,8 @@ class GazePipeline:
     def _target(self, peak: Peak, pose: PanTiltState, fixation: priority.Fixation | None
                 ) -> GazeTarget | None:
         """What the winning source proposes; None where it is too unsure."""
-        if self._look_at is not None:
-            return GazeTarget(self._look_at, 1.0, True, 'look_at')
+        if self._pointed:
+            return GazeTarget(self._pointed.at(self._last_s or 0.0), 1.0, True, 'look_at')
         if fixation is not None:
             target = GazeTarget(fixation.direction, fixation.confidence, True, fixation.source)
         elif self._searches:
@@ -269,7 +294,7 @@ class GazePipeline:
                 direction: np.ndarray, target: GazeTarget | None, on_target: bool,
                 view: FoveatedView, heat: np.ndarray, others: list[GazeTarget],
                 stages_ms: dict[str, float]) -> GazeResult:
-        if self._look_at is None and not self._searches and not self._explores:
+        if not self._pointed and not self._searches and not self._explores:
             mode = 'idle'
         elif target is None:
             mode = 'search'

@@ -52,7 +52,7 @@ def test_figures_are_there_and_threads_are_as_before(monkeypatch):
     for threads in ('1_thread', '2_threads'):
         for width in ('', '128_', '64_'):
             plain = result[f'plain_views_per_s_{width}{threads}']
-            for kind in ('', 'default_samples_'):
+            for kind in ('', 'samples_2_', 'default_samples_'):
                 speeds += [f'ratio_{kind}{width}{threads}', f'{kind}views_per_s_{width}{threads}']
                 assert result[f'ratio_{kind}{width}{threads}'] == pytest.approx(
                     result[f'{kind}views_per_s_{width}{threads}'] / plain)

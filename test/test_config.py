@@ -201,7 +201,9 @@ READ_AS = {'enable_at_start': 'enabled_at_start'}
 def test_every_parameter_has_an_effect(root, cls, parameter):
     """Some module that knows the class reads the field."""
     name = parameter.attribute
-    wanted = 'limits' if name.startswith('limits_') else READ_AS.get(name, name)
+    wanted = 'limits' if name.startswith('limits_') else (
+        'geometry' if name.startswith(('tilt_axis_', 'camera_mount_')) else
+        READ_AS.get(name, name))
     texts = [path.read_text() for folder in ('gaze_robot', 'sim') for path in
              (root / folder).rglob('*.py') if path.name not in ('config.py', 'bringup.py')]
     assert any(re.search(rf'config\.{wanted}\b', text) for text in texts

@@ -13,7 +13,7 @@ CORE, SIM = ROOT / 'gaze_robot', ROOT / 'sim' / 'gaze_robot_sim'
 
 NUMPY_ONLY = {
     'types.py', 'errors.py', 'geometry.py', 'camera.py', 'config.py', 'schema.py', 'optional.py',
-    'config_head.py',
+    'config_head.py', 'head_geometry.py',
     'doctor.py', 'cli.py', 'policy/actions.py'}
 TIES_BOTH = {'cli.py', 'bringup.py'}
 """The only core files that may name the simulator, and only inside functions."""
@@ -90,7 +90,8 @@ def test_what_ties_both_together_imports_lazily() -> None:
 
 def test_drivers_and_the_small_modules_do_without_torch() -> None:
     assert not wrong(CORE, {'torch', 'safetensors'},
-                     lambda name: name in NUMPY_ONLY or name.startswith(('drivers/', 'control/')))
+                     lambda name: name in NUMPY_ONLY or name.startswith(
+                         ('drivers/', 'control/', 'calibration/')))
 
 
 def test_the_head_does_without_torch() -> None:

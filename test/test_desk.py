@@ -41,6 +41,15 @@ def test_the_pose_is_the_one_at_the_pictures_stamp_not_at_its_arrival():
     assert picture.pose.pan_rad == pytest.approx(0.055, abs=1e-5)
 
 
+def test_the_pose_is_the_cameras_where_it_sits_askew():
+    """Mounted 0.1 rad to the left and rolled by 0.05: that is where it looks, and how it is."""
+    picture = admit(turning_desk(camera_mount_rpy=(0.05, 0.0, 0.1)), image(100.055), now_s=100.2)
+    assert picture.pose.pan_rad == pytest.approx(0.155, abs=1e-5)
+    assert picture.roll_rad == pytest.approx(0.05, abs=1e-5)
+    assert turning_desk(camera_mount_rpy=(0.05, 0.0, 0.1)).pose_at(100.055).pan_rad == \
+        pytest.approx(0.055, abs=1e-5)
+
+
 def test_joint_states_of_other_joints_are_passed_over():
     desk = Desk(GazeConfig())
     desk.joints(JointState(name=['elbow', 'wrist'], position=[1.0, 2.0]))

@@ -58,6 +58,30 @@ def test_what_cannot_be_decoded_is_refused_with_its_reason(make_eye):
     assert make_eye().look(picture(None)) == Refusal('damaged', 'it is torn')
 
 
+def test_a_picture_of_a_rolled_camera_is_turned_level_and_its_fixation_turned_back(make_eye):
+    """What lies level is level again; the fixation is a ray of the camera as it really is."""
+    roll, camera = 0.2, CameraModel.from_hfov(320, 240, 1.2)
+    flat = np.full((240, 320, 3), 128, np.uint8)
+    for along in range(-100, 101):              # a level line as a camera rolled clockwise has it
+        u = 160 + along * math.cos(-roll)
+        v = 120 + along * math.sin(-roll)
+        flat[int(v) - 1:int(v) + 2, int(u) - 1:int(u) + 2] = 255
+    eye = make_eye()
+    eye.pipeline.look_at(np.array([math.cos(0.3), math.sin(0.3), 0.0]))     # 0.3 rad to the left
+    rolled = Picture(1.0, STRAIGHT, lambda: flat, '', lambda width, height: camera, None,
+                     roll_rad=roll)
+    glance = eye.look(rolled)
+    rows, columns = np.nonzero(glance.frame.image[..., 0] > 200)
+    middle = (columns > 80) & (columns < 240)
+    slope = np.polyfit(columns[middle], rows[middle], 1)[0]
+    assert abs(math.degrees(math.atan(slope))) < 1.0
+    left, down, ahead = -math.sin(0.3), 0.0, math.cos(0.3)
+    turn = np.array([[math.cos(roll), math.sin(roll)], [-math.sin(roll), math.cos(roll)]])
+    np.testing.assert_allclose(glance.result.fixation, [*(turn @ [left, down]), ahead], atol=1e-6)
+    same = eye.look(Picture(1.03, STRAIGHT, lambda: flat, '', lambda width, height: camera, None))
+    assert same.frame.image is flat
+
+
 def test_a_picture_that_waited_too_long_is_stale(make_eye):
     assert make_eye(now_s=1.24).look(picture(None)).reason == 'damaged'
     assert make_eye(now_s=1.26).look(picture(None)) == Refusal('stale', '')

@@ -66,6 +66,14 @@ def test_a_moving_target_is_led_by_age_dead_time_and_time_to_get_there():
     assert (command.pan_rad_s, command.tilt_rad_s) == (1.0, -0.5)
 
 
+def test_joints_are_sent_with_which_an_askew_camera_looks_there():
+    config = GazeConfig(camera_mount_rpy=(0.05, 0.0, 0.1), tilt_axis_roll=0.03)
+    command, _ = due(glance_at(PanTiltCommand(0.5, 0.3)), config, 9.9)
+    view, _ = config.geometry.view(PanTiltState(command.pan_rad, command.tilt_rad))
+    assert (view.pan_rad, view.tilt_rad) == pytest.approx((0.5, 0.3), abs=1e-9)
+    assert command.pan_rad < 0.42
+
+
 def test_a_resting_target_is_not_led_and_no_lead_leaves_the_limits():
     rest = PanTiltCommand(0.4, 0.1)
     assert due(glance_at(rest), GazeConfig(), 9.9)[0] == rest

@@ -88,7 +88,17 @@ def test_a_point_in_the_optical_frame_follows_the_head():
 @pytest.mark.parametrize('frame_id', ['', 'base_link'])
 def test_a_point_in_the_fixed_frame_is_taken_as_it_is(frame_id):
     ray = np.array([0.6, 0.8, 0])
-    assert direction_in_base(ray, frame_id, GazeConfig(), None) is ray
+    np.testing.assert_allclose(direction_in_base(ray, frame_id, GazeConfig(), None), ray)
+
+
+def test_a_near_point_is_looked_at_from_where_the_camera_is():
+    """The camera sits 10 cm to the left of the axis: a point 1 m ahead is to its right."""
+    askew = GazeConfig(camera_mount_xyz=(0.0, 0.1, 0.0))
+    look = direction_in_base(np.array([1.0, 0.0, 0.0]), 'base_link', askew, None)
+    assert math.atan2(look[1], look[0]) == pytest.approx(-math.asin(0.1), abs=1e-4)
+    seen = direction_in_base(np.array([0.0, 0.0, 1.0]), 'camera_optical_frame', askew,
+                             PanTiltState(0.2, 0.0))
+    assert math.atan2(seen[1], seen[0]) == pytest.approx(0.2, abs=1e-4)
 
 
 def test_a_point_elsewhere_is_refused_with_the_frames_that_work():

@@ -194,12 +194,12 @@ def test_rays_and_points():
     message = _messages.point_from_ray(np.array([0.0, 0.6, 0.8]), HEADER)
     assert message.header == HEADER
     message.point.y, message.point.z = 6.0, 8.0
-    np.testing.assert_allclose(_messages.ray_from_point(message), [0.0, 0.6, 0.8])
+    np.testing.assert_allclose(_messages.place_of(message), [0.0, 6.0, 8.0])
     for x in (0.0, float('nan'), float('inf')):
         bad = PointStamped()
         bad.point.x = x
         with pytest.raises(CommandError, match='finite'):
-            _messages.ray_from_point(bad)
+            _messages.place_of(bad)
 
 
 def test_16bit_png_message_is_read():

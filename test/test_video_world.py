@@ -359,7 +359,7 @@ def real_video(data_dir) -> Path:
     return files[0]
 
 
-def test_a_real_video_seeks_to_what_it_plays(real_video, tmp_path):
+def test_a_real_video_seeks_to_what_it_plays(real_video, tmp_path, capfd):
     world, reader = open_world(str(real_video)), FrameReader(real_video)
     scene = world.scene(0)
     played = [scene.panorama(k / scene.rate).image for k in range(90)]
@@ -373,6 +373,7 @@ def test_a_real_video_seeks_to_what_it_plays(real_video, tmp_path):
     cut.write_bytes(data[:int(0.7 * len(data))])
     with pytest.raises(WorldError, match='cut'):
         open_world(str(cut))
+    assert capfd.readouterr().err == ''                     # one line, ours, is all there is
 
 
 @pytest.mark.slow

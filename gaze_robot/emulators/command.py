@@ -25,12 +25,18 @@ class EmulateConfig:
     duration: float = 0.0
     """Seconds; 0 goes on until Ctrl-C."""
 
+    dead_time: float = 0.0
+    """With dynamixel: seconds from a goal until the motors begin to follow it."""
+
     seed: int = 0
     """Nothing here is random; taken for uniformity."""
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.duration < math.inf:
             raise ConfigError(f'duration is 0 or more seconds, got {self.duration}')
+        if not 0.0 <= self.dead_time <= 1.0 or (self.dead_time and self.head != 'dynamixel'):
+            raise ConfigError('dead_time is 0 to 1 second, and of an emulated dynamixel only, '
+                              f'got {self.dead_time} for {self.head}')
 
 
 def emulate(config: EmulateConfig) -> dict[str, Any]:
@@ -41,9 +47,10 @@ def emulate(config: EmulateConfig) -> dict[str, Any]:
     """
     from rich.console import Console
     made: PtyEmulator | OnvifEmulator
-    kinds = {'dynamixel': DynamixelEmulator, 'feetech': FeetechEmulator,
-             'pelco_d': PelcoDEmulator, 'onvif': OnvifEmulator}
-    made = kinds[config.head]()
+    kinds: dict[str, type[PtyEmulator] | type[OnvifEmulator]] = {
+        'feetech': FeetechEmulator, 'pelco_d': PelcoDEmulator, 'onvif': OnvifEmulator}
+    made = DynamixelEmulator(dead_time_s=config.dead_time) if config.head == 'dynamixel' \
+        else kinds[config.head]()
     extra = ' -p position_query:=true' if config.head == 'pelco_d' else ''
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     with made:

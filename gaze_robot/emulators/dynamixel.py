@@ -3,6 +3,7 @@
 Written from Robotis' e-Manual (protocol 2.0; control table of XL430-W250), not from the SDK.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 import time
 
@@ -57,13 +58,14 @@ class DynamixelEmulator(PtyEmulator):
     protocol = 'dynamixel'
 
     def __init__(self, ids: Sequence[int] = (1, 2), clock: Callable[[], float] = time.monotonic,
-                 start: Sequence[int] = (2048, 2048)) -> None:
+                 start: Sequence[int] = (2048, 2048), dead_time_s: float = 0.0) -> None:
         """Make servos at rest, motors off.
 
         Args:
             ids: of the servos.
             clock: seconds.
             start: where each stands, ticks.
+            dead_time_s: from taking a goal until the motor begins to follow it.
         """
         super().__init__(clock)
         self.servos = {number: self._new(number, at) for number, at in zip(ids, start)}
@@ -73,6 +75,8 @@ class DynamixelEmulator(PtyEmulator):
         """(id, address, length) of every write taken."""
         self._buffer = b''
         self._silent_s = 0.0
+        self._dead_time_s, self._age_s = dead_time_s, 0.0
+        self._waiting: deque[tuple[float, Servo, float, float, float]] = deque()
 
     def overheat(self, number: int) -> None:
         """Let a servo switch itself off, as it does when hot; only a power cycle helps."""
@@ -93,6 +97,16 @@ class DynamixelEmulator(PtyEmulator):
 
     def live(self, dt_s: float) -> None:
         """Follow the goals; stop where the bus was silent for too long."""
+        end_s = self._age_s + dt_s
+        while self._waiting and self._waiting[0][0] <= end_s:
+            due_s, servo, *motion = self._waiting.popleft()
+            self._live(max(due_s - self._age_s, 0.0))
+            if servo.get(TORQUE, 1) and servo.get(WATCHDOG, 1) != TRIPPED:
+                servo.axis.speed, servo.axis.strength, servo.axis.goal = motion
+        self._live(max(end_s - self._age_s, 0.0))
+
+    def _live(self, dt_s: float) -> None:
+        self._age_s += dt_s
         for servo in self.servos.values():
             watchdog_s = 0.02 * servo.get(WATCHDOG, 1)
             if servo.get(TORQUE, 1) and 0 < watchdog_s < 0.02 * TRIPPED:
@@ -196,10 +210,15 @@ class DynamixelEmulator(PtyEmulator):
             servo.axis.freeze()
             return
         # 0 is 'without limit': as fast and as hard as an unloaded XL430.
-        servo.axis.speed = (servo.get(112, 4) or 266) * TICKS_S
-        servo.axis.strength = (servo.get(108, 4) or 2000) * TICKS_S2
-        if servo.get(WATCHDOG, 1) != TRIPPED:
-            servo.axis.goal = float(servo.get(GOAL, 4, signed=True))
+        speed = (servo.get(112, 4) or 266) * TICKS_S
+        strength = (servo.get(108, 4) or 2000) * TICKS_S2
+        goal = float(servo.get(GOAL, 4, signed=True))
+        if servo.get(WATCHDOG, 1) == TRIPPED:
+            return
+        if self._dead_time_s:
+            self._waiting.append((self._age_s + self._dead_time_s, servo, speed, strength, goal))
+        else:
+            servo.axis.speed, servo.axis.strength, servo.axis.goal = speed, strength, goal
 
     def _status(self, servo: Servo, error: int, data: bytes = b'') -> bytes:
         alert = ALERT if servo.get(HARDWARE_ERROR, 1) else 0

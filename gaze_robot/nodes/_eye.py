@@ -1,24 +1,29 @@
 """The eye in the worker thread: pictures to decisions, with everything ROS left outside."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 import math
 import time
 from typing import Any, Protocol
 
+import cv2
 import numpy as np
 
 from gaze_robot.camera import CameraModel
 from gaze_robot.config import GazeConfig
 from gaze_robot.draw import Box, eye_picture
-from gaze_robot.errors import GazeRobotError, ImageError
+from gaze_robot.errors import CommandError, GazeRobotError, ImageError
 from gaze_robot.exemplars import distinctive_patch, exemplar_from_picture, load_exemplar_picture
 from gaze_robot.foveation import FoveationPattern, Foveator
 from gaze_robot.geometry import direction_from_pan_tilt, optical_ray
+from gaze_robot.head_geometry import rotation_about
 from gaze_robot.nodes._intake import choose_lens, Lens
 from gaze_robot.types import Exemplar, FoveatedView, Frame, GazeResult, PanTiltState
 
 INFO_PATIENCE_S = 1.0
+
+_LEVEL_RAD = math.radians(0.2)
+"""Moves what is 45 degrees off the axis by 0.2 degrees at most, and costs a resampling."""
 
 
 class Reasons(Protocol):
@@ -29,17 +34,21 @@ class Reasons(Protocol):
 
 
 class Pipeline(Protocol):
-    """What the eye needs of `gaze_robot.pipeline.GazePipeline`."""
+    """What the eye needs of `GazePipeline` and `HandPipeline`."""
 
     pattern: FoveationPattern
 
     def look_for(self, exemplar: Exemplar | None) -> None:
         """Search for this; None stops searching."""
 
-    def look_at(self, direction: np.ndarray | None) -> None:
+    def look_at(self, direction: np.ndarray | None, stamp_s: float | None = None) -> None:
         """Look along this base-frame direction; None gives the estimators their turn again."""
 
-    def step(self, frame: Frame, pose: PanTiltState) -> GazeResult:
+    def prompt(self, text: str) -> None:
+        """Do what these words say."""
+
+    def step(self, frame: Frame, pose: PanTiltState, joints: np.ndarray | None = None
+             ) -> GazeResult:
         """One picture to one decision."""
 
     def reset(self) -> None:
@@ -55,7 +64,7 @@ class Picture:
 
     stamp_s: float
     pose: PanTiltState
-    """Head pose at `stamp_s`."""
+    """The camera's own pan and tilt at `stamp_s`."""
 
     decode: Callable[[], np.ndarray]
     """Returns (h, w, 3) uint8 RGB or raises ImageError."""
@@ -72,6 +81,12 @@ class Picture:
     draw: bool = False
     """Whether to make the debug picture."""
 
+    roll_rad: float = 0.0
+    """How the camera is turned about its axis then, clockwise as it sees it."""
+
+    joints: np.ndarray | None = None
+    """(J,) of the hand at `stamp_s`, if the policy has one and they are known."""
+
     posted_s: float = field(default_factory=time.perf_counter)
 
 
@@ -81,6 +96,8 @@ class Glance:
 
     picture: Picture
     frame: Frame
+    """Turned level, if the camera was not."""
+
     result: GazeResult
     boxes: tuple[Box, ...]
     """The levels' squares in camera pixels, sharpest first."""
@@ -117,6 +134,7 @@ class Eye:
         self._now_s = now_s
         self._hfov_rad = math.radians(config.hfov_deg)
         self._wanted: Callable[[Frame], Exemplar] | None = None
+        self._refused = ''
         self._foveator: Foveator | None = None
         self._first_s: float | None = None
         if config.exemplar == 'auto':
@@ -128,6 +146,13 @@ class Eye:
         """Search for what this (h, w, 3) uint8 RGB picture shows, from the next frame on."""
         self._wanted = lambda frame: exemplar_from_picture(image, frame.camera,
                                                            self.config.exemplar_width_deg)
+
+    def prompt(self, text: str) -> None:
+        """Do what these words say; the next glance has a remark if that cannot be."""
+        try:
+            self.pipeline.prompt(text)
+        except CommandError as error:
+            self._refused = f'~/prompt: {error}'
 
     def look(self, picture: Picture) -> Glance | Refusal:
         """Decode, step, and draw if asked; a picture that waited too long is refused."""
@@ -145,10 +170,12 @@ class Eye:
             return Refusal('refused by the eye', str(error))
 
     def _step(self, picture: Picture, image: np.ndarray, lens: Lens, start: float) -> Glance:
+        image = turned_level(image, lens.camera, picture.roll_rad)
         frame = Frame(image, picture.stamp_s, lens.camera)
-        remarks = (self._lens_remark(picture, lens), self._begin_search(frame))
+        remarks = (self._lens_remark(picture, lens), self._begin_search(frame), self._refused)
+        self._refused = ''
         decoded = time.perf_counter()
-        result = self.pipeline.step(frame, picture.pose)
+        result = self.pipeline.step(frame, picture.pose, picture.joints)
         boxes = self._boxes(frame.camera, result)
         stages = {'wait': (start - picture.posted_s) * 1e3, 'decode': (decoded - start) * 1e3,
                   **result.stages_ms}
@@ -157,6 +184,9 @@ class Eye:
             drawing = time.perf_counter()
             debug = self._draw(frame, result, boxes)
             stages['draw'] = (time.perf_counter() - drawing) * 1e3
+        if picture.roll_rad:
+            result = replace(result, fixation=rotation_about('z', -picture.roll_rad)
+                             @ result.fixation)
         return Glance(picture, frame, result, boxes, tuple(filter(None, remarks)), stages, debug)
 
     def _draw(self, frame: Frame, result: GazeResult, boxes: tuple[Box, ...]) -> np.ndarray:
@@ -180,7 +210,7 @@ class Eye:
             return ''
         try:
             self.pipeline.look_for(self._wanted(frame))
-        except ImageError as error:
+        except (ImageError, CommandError) as error:
             if self._wanted != self._distinctive:       # the next frame may have something
                 self._wanted = None
             return f'cannot look for this: {error}'
@@ -201,6 +231,21 @@ class Eye:
     def _distinctive(frame: Frame) -> Exemplar:
         patch, _ = distinctive_patch(frame.image)
         return exemplar_from_picture(patch, frame.camera)
+
+
+def turned_level(image: np.ndarray, camera: CameraModel, roll_rad: float) -> np.ndarray:
+    """A picture as if its camera were not rolled; the same one where that is within `_LEVEL_RAD`.
+
+    About the principal point, as if the lens were round; what was outside repeats the edge.
+    """
+    if abs(roll_rad) <= _LEVEL_RAD:
+        return image
+    scale = np.diag([camera.fx, camera.fy])
+    turn = scale @ rotation_about('z', roll_rad)[:2, :2] @ np.linalg.inv(scale)
+    centre = np.array([camera.cx - 0.5, camera.cy - 0.5])       # cv2 counts centres from 0
+    matrix = np.column_stack([turn, centre - turn @ centre])
+    return cv2.warpAffine(image, matrix, (camera.width, camera.height),
+                          borderMode=cv2.BORDER_REPLICATE)
 
 
 def camera_pose(result: GazeResult, config: GazeConfig) -> PanTiltState:

@@ -9,7 +9,7 @@ import numpy as np
 from gaze_robot.camera import CameraModel
 from gaze_robot.config import GazeConfig
 from gaze_robot.errors import CameraModelError, CommandError
-from gaze_robot.geometry import base_ray
+from gaze_robot.head_geometry import HeadGeometry
 from gaze_robot.types import PanTiltState
 
 SILENT_AFTER_S = 2.0
@@ -115,30 +115,33 @@ def undecodable(encoding: str, known: bool, width: int, height: int, size: int) 
     return 'wrong size'
 
 
-def direction_in_base(ray: np.ndarray, frame_id: str, config: GazeConfig,
-                      pose: PanTiltState | None) -> np.ndarray:
-    """A ray of a message as a direction in the base frame.
+def direction_in_base(point: np.ndarray, frame_id: str, config: GazeConfig,
+                      joints: PanTiltState | None) -> np.ndarray:
+    """The direction, base frame, in which the camera must look to have a point ahead.
 
     Args:
-        ray: (3,) in `frame_id`.
+        point: (3,) in `frame_id`; its distance, metres, counts where the head's axes and camera
+            do not meet in one point.
         frame_id: the fixed frame ('' means it) or the camera's optical frame.
-        config: names of the frames.
-        pose: of the head when the message was stamped; needed for the optical frame only.
+        config: names of the frames, geometry of the head.
+        joints: when the message was stamped; needed for the optical frame only.
 
     Raises:
         CommandError: another frame, or no pose.
     """
     fixed = config.frame_prefix + config.fixed_frame
     optical = config.frame_prefix + 'camera_optical_frame'
+    geometry = HeadGeometry() if config.eye == 'picture' else config.geometry
     if frame_id in ('', fixed):
-        return ray
+        return geometry.direction_to(point)
     if frame_id != optical:
         raise CommandError(f'a point in frame {frame_id!r} cannot be used; transform it to '
                            f'{fixed!r} or {optical!r}')
-    if pose is None:
+    if joints is None:
         raise CommandError(f'a point in {optical!r} needs the pose of the head, and no '
                            'joint_states near its stamp arrive')
-    return base_ray(ray, pose.pan_rad, pose.tilt_rad)
+    turn, centre = geometry.optical(joints.pan_rad, joints.tilt_rad)
+    return geometry.direction_to(centre + turn @ point)
 
 
 def health(state: str, enabled: bool, last_frame_s: float | None, now_s: float

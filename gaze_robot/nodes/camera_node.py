@@ -14,10 +14,10 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from gaze_robot.camera import CameraModel
+from gaze_robot.camera_file import at_size, load_calibration
 from gaze_robot.config import CameraConfig
 from gaze_robot.errors import CameraModelError, GazeRobotError
 from gaze_robot.nodes import _messages, _qos
-from gaze_robot.nodes._calibration import at_size, load_calibration
 from gaze_robot.nodes._frames import OPTICAL
 from gaze_robot.nodes._lifecycle import run
 from gaze_robot.nodes._params import declare_config

@@ -69,7 +69,8 @@ class PanTiltNode(ManagedNode):
         self._diagnostics_pub = self.create_publisher(
             DiagnosticArray, '/diagnostics', _qos.DIAGNOSTICS)
         tf = config.publish_tf and ours
-        self._frames = frame_publisher(self, config.frame_prefix) if tf else None
+        self._frames = frame_publisher(
+            self, config.frame_prefix, config.geometry) if tf else None
         self.create_subscription(JointTrajectory, 'joint_trajectory', self._on_trajectory,
                                  _qos.COMMAND)
         self._create_services(head)

@@ -4,8 +4,9 @@ Views per second beside a plain renderer made of torch.nn.functional.grid_sample
 and along the same path, and steps per second of the environments. Times are medians of rounds in
 which everything takes its turn, so that a machine that slows down slows all of it down.
 
-The plain renderer reads one tap per sample; `ratio_*` compares it with one tap of ours
-(samples=1), `ratio_default_samples_*` with exact means, of nine taps or more.
+The plain renderer reads one tap per sample, whatever lies between; `ratio_*` compares it with one
+tap of ours (samples=1), `ratio_samples_2_*` with the four that environments read unless told
+otherwise, `ratio_default_samples_*` with exact means, of nine taps or more.
 """
 
 from collections.abc import Callable
@@ -38,6 +39,9 @@ FOV_DEG = tuple(2 * math.degrees(math.atan(tangent)) for tangent in (0.2, 0.4, 1
 WIDTHS = (3840, 1920, 1024)
 """Of the panoramas, pixels."""
 THREADS = (1, 2)
+
+KINDS = {'': 1, 'samples_2_': 2, 'default_samples_': 0}
+"""Prefixes of figures of views -> the taps along a side of each sample (`Panorama.levels`)."""
 
 _STEP_DEG = 10.0
 """The gaze moves this far per view and axis at most, as a saccade per picture would."""
@@ -107,10 +111,13 @@ def bench_render(config: BenchRenderConfig) -> dict[str, Any]:
         name: importlib.metadata.version(name) for name in ('numpy', 'torch', 'gymnasium')
     } | {'opencv': cv2.__version__, 'python': platform.python_version()}, 'settings': {
         'rounds': config.rounds, 'views_per_round': config.views, 'seed': config.seed,
-        'levels': [64] * 3, 'fov_deg': FOV_DEG, 'samples': 1,
+        'levels': [64] * 3, 'fov_deg': FOV_DEG,
+        'samples': {f'ratio_{kind}*, {kind}views_per_s_*': samples
+                    for kind, samples in KINDS.items()},
         'path': f'random, smooth, up to {_STEP_DEG:g} degrees per view; the same for both',
         'environment': f'Search-v0, {_EYES} eyes, 3 levels of 32x32, {_SCENES} rooms of width '
-                       '512, samples 1, threads 2, random actions, resets included'}}
+                       '512, samples 1 (2 in env_steps_per_s_default_samples and '
+                       '..._all_defaults), threads 2, random actions, resets included'}}
 
 
 def _views(config: BenchRenderConfig) -> dict[str, float]:
@@ -132,9 +139,9 @@ def _views(config: BenchRenderConfig) -> dict[str, float]:
             for pan, tilt in path:
                 plain(pan, tilt)
         for threads in THREADS:
-            work['', width, threads] = _with_threads(threads, functools.partial(ours, 1))
-            work['default_samples_', width, threads] = _with_threads(
-                threads, functools.partial(ours, 0))
+            for kind, samples in KINDS.items():
+                work[kind, width, threads] = _with_threads(
+                    threads, functools.partial(ours, samples))
             work['plain_', width, threads] = _with_threads(threads, theirs)
     seconds = _timed(work, config.rounds, 'views')
     result = {}
@@ -142,9 +149,9 @@ def _views(config: BenchRenderConfig) -> dict[str, float]:
         for width in WIDTHS:
             name = f'{"" if width == WIDTHS[0] else f"{width}_"}{_in_words(threads)}'
             other = seconds['plain_', width, threads]
-            for kind in ('', 'default_samples_'):
+            for kind in KINDS:
                 result[f'ratio_{kind}{name}'] = other / seconds[kind, width, threads]
-            for kind in ('', 'default_samples_', 'plain_'):
+            for kind in (*KINDS, 'plain_'):
                 result[f'{kind}views_per_s_{name}'] = config.views / seconds[kind, width, threads]
     return dict(sorted(result.items(), key=lambda item: not item[0].startswith('ratio')))
 

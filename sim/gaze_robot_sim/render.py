@@ -19,6 +19,7 @@ from gaze_robot.camera import CameraModel
 from gaze_robot.errors import WorldError
 from gaze_robot.foveation import FoveationPattern
 from gaze_robot.geometry import pan_tilt_from_direction
+from gaze_robot.head_geometry import rotation_about
 from gaze_robot_sim.cores import available_cores
 from gaze_robot_sim.mips import Copy, make_atlas, remapped
 from gaze_robot_sim.plans import camera_plan, level_plan, Plan, square_rays
@@ -107,10 +108,17 @@ class Panorama:
         return [_averaged(read[:, where], shape, window)[0]
                 for window, (where, shape) in zip(pattern.window, plan.blocks)]
 
-    def picture(self, camera: CameraModel, pan_rad: float, tilt_rad: float) -> np.ndarray:
-        """What a camera that looks along (pan, tilt) sees: (height, width, 3) uint8 RGB."""
+    def picture(self, camera: CameraModel, pan_rad: float, tilt_rad: float,
+                roll_rad: float = 0.0) -> np.ndarray:
+        """What a camera that looks along (pan, tilt) sees: (height, width, 3) uint8 RGB.
+
+        Args:
+            roll_rad: how it is turned about its axis, clockwise as it sees it.
+        """
         plan = camera_plan(camera, self.width, self.height)
-        return self._read(plan, pan_rad, tilt_rad).reshape(camera.height, camera.width, 3)
+        turn = rotation_about('z', roll_rad).astype(np.float32)
+        read = _read(self, _rotations(np.array([[pan_rad, tilt_rad]])) @ turn, plan)
+        return read.reshape(camera.height, camera.width, 3)
 
     def patch(self, direction: np.ndarray, width_rad: float, size_px: int, roll_rad: float = 0.0
               ) -> np.ndarray:

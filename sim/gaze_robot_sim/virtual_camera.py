@@ -1,17 +1,19 @@
 """A camera on a pan-tilt head inside a world: where it looks, and what it sees there."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from gaze_robot.camera import CameraModel
 from gaze_robot.control.poses import PoseBuffer
 from gaze_robot.geometry import direction_from_pan_tilt
+from gaze_robot.head_geometry import HeadGeometry
 from gaze_robot.types import PanTiltState
 from gaze_robot_sim.dynamics import EyeDynamics
 from gaze_robot_sim.motion import exposure_poses
 from gaze_robot_sim.render import Panorama
+from gaze_robot_sim.scenes.board import StandingBoard
 from gaze_robot_sim.scenes.lighting import apply, Lighting
 from gaze_robot_sim.scenes.overlay import draw_on_picture, Sprite
 from gaze_robot_sim.sensor import exposed, Sensor
@@ -27,7 +29,7 @@ class Shot:
     """(height, width, 3) uint8 RGB."""
 
     pose: PanTiltState
-    """Of the head at the exposure; `stamp_s` is its time."""
+    """The camera's own pan and tilt at the exposure; `stamp_s` is its time."""
 
     @property
     def gaze(self) -> np.ndarray:
@@ -35,11 +37,33 @@ class Shot:
         return direction_from_pan_tilt(self.pose.pan_rad, self.pose.tilt_rad)
 
 
+@dataclass(frozen=True)
+class Rig:
+    """How a camera truly sits on its head, whatever the head's own software believes."""
+
+    geometry: HeadGeometry = field(default_factory=HeadGeometry)
+    zero_rad: tuple[float, float] = (0.0, 0.0)
+    """What joint states say while the joints are truly at 0."""
+
+    direction: tuple[int, int] = (1, 1)
+    """-1 for a joint that truly turns against what joint states say."""
+
+    board: StandingBoard | None = None
+    """What stands near it."""
+
+    def joints(self, said: PanTiltState) -> PanTiltState:
+        """The true joint angles behind a joint state."""
+        pan, tilt = self.direction
+        return replace(said, pan_rad=pan * (said.pan_rad - self.zero_rad[0]),
+                       tilt_rad=tilt * (said.tilt_rad - self.zero_rad[1]),
+                       pan_rad_s=pan * said.pan_rad_s, tilt_rad_s=tilt * said.tilt_rad_s)
+
+
 class VirtualCamera:
     """Takes pictures of a panorama from where the head was at the moment of exposure."""
 
     def __init__(self, camera: CameraModel, dynamics: EyeDynamics | None = None,
-                 rng: np.random.Generator | None = None) -> None:
+                 rng: np.random.Generator | None = None, rig: Rig | None = None) -> None:
         """Make a camera whose head is elsewhere.
 
         Args:
@@ -47,7 +71,9 @@ class VirtualCamera:
             dynamics: exposure, gain, noise, lost pictures and changing light are drawn once from
                 these ranges; motion is what the joint states say. None: an ideal camera.
             rng: for these and for the noise; None: seed 0.
+            rig: how it sits on the head; None: ideally.
         """
+        self.rig = Rig() if rig is None else rig
         dynamics = EyeDynamics() if dynamics is None else dynamics
         self.camera = camera
         self._random = np.random.default_rng(0) if rng is None else rng
@@ -83,13 +109,23 @@ class VirtualCamera:
         self._last_stamp_s = pose.stamp_s
         if self._lit_since_s is None:
             self._lit_since_s = now_s
-        poses = exposure_poses(np.array([pose.pan_rad, pose.tilt_rad]),
-                               np.array([pose.pan_rad_s, pose.tilt_rad_s]),
+        joints = self.rig.joints(pose)
+        poses = exposure_poses(np.array([joints.pan_rad, joints.tilt_rad]),
+                               np.array([joints.pan_rad_s, joints.tilt_rad_s]),
                                self._exposure_s, 1.0 / self.camera.fx)
-        pictures = [panorama.picture(self.camera, pan, tilt) for pan, tilt in poses]
-        for picture, (pan, tilt) in zip(pictures, poses):
-            draw_on_picture(picture, self.camera, pan, tilt, sprites)
-        image = exposed(pictures)
+        image = exposed([self._see(panorama, PanTiltState(pan, tilt), now_s, sprites)
+                         for pan, tilt in poses.tolist()])
         apply(image, self._lighting.gain(now_s - self._lit_since_s))
         self.sensor.develop(image, 0, self._random)
-        return Shot(image, pose)
+        return Shot(image, self.rig.geometry.view(joints)[0])
+
+    def _see(self, panorama: Panorama, joints: PanTiltState, now_s: float,
+             sprites: Sequence[Sprite]) -> np.ndarray:
+        geometry = self.rig.geometry
+        view, roll_rad = geometry.view(joints)
+        picture = panorama.picture(self.camera, view.pan_rad, view.tilt_rad, roll_rad)
+        draw_on_picture(picture, self.camera, view.pan_rad, view.tilt_rad, sprites, roll_rad)
+        if self.rig.board is not None:
+            self.rig.board.draw(picture, self.camera,
+                                *geometry.optical(joints.pan_rad, joints.tilt_rad), now_s)
+        return picture

@@ -59,7 +59,7 @@ class WatchConfig:
     """The film: .mp4 (VP9, plays in browsers), .webm (VP8: larger, six times as quick) or .gif."""
 
     size: int = 0
-    """Pixels across; 0: 1280, and 960 in a GIF."""
+    """Pixels across, 800 to 3840; 0: 1280, and 960 in a GIF."""
 
     every: int = 2
     """Steps for each picture of the film, which always lasts as long as the episodes; 1: all."""

@@ -12,7 +12,9 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Float64, Header
 
+from gaze_robot.calibration.board import Board
 from gaze_robot.camera import CameraModel
+from gaze_robot.camera_file import at_size, load_calibration
 from gaze_robot.config import WorldConfig
 from gaze_robot.errors import WorldError
 from gaze_robot.exemplars import at_camera_scale
@@ -21,9 +23,10 @@ from gaze_robot.nodes._lifecycle import run
 from gaze_robot.nodes._params import declare_config
 from gaze_robot_sim.dynamics import EyeDynamics
 from gaze_robot_sim.scenes import open_world
+from gaze_robot_sim.scenes.board import StandingBoard
 from gaze_robot_sim.scenes.movers import OverlaidWorld
 from gaze_robot_sim.search_game import Search, SearchGame
-from gaze_robot_sim.virtual_camera import Shot, VirtualCamera
+from gaze_robot_sim.virtual_camera import Rig, Shot, VirtualCamera
 
 
 class WorldNode(Node):
@@ -43,9 +46,8 @@ class WorldNode(Node):
             config.search_timeout_s, math.radians(config.max_start_deg),
             config.limits)
         self.panorama = self.game.scene.panorama(0.0)
-        self.camera = VirtualCamera(CameraModel.from_hfov(
-            config.width, config.height, math.radians(config.hfov_deg)),
-            EyeDynamics.named(config.dynamics), np.random.default_rng([config.seed, 1]))
+        self.camera = VirtualCamera(_lens(config), EyeDynamics.named(config.dynamics),
+                                    np.random.default_rng([config.seed, 1]), _rig(config))
         self.shot: Shot | None = None
         self.published = 0
         """Pictures so far."""
@@ -142,6 +144,18 @@ class WorldNode(Node):
 
     def _now_s(self) -> float:
         return _messages.seconds(self.get_clock().now().to_msg())
+
+
+def _lens(config: WorldConfig) -> CameraModel:
+    if config.camera_info:
+        return at_size(load_calibration(config.camera_info), config.width, config.height)
+    return CameraModel.from_hfov(config.width, config.height, math.radians(config.hfov_deg))
+
+
+def _rig(config: WorldConfig) -> Rig:
+    board = StandingBoard(Board.parse(config.board), config.board_xyz, config.board_rpy,
+                          config.board_waved) if config.board else None
+    return Rig(config.geometry, config.true_zero, config.true_direction, board)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -1,11 +1,16 @@
 """The frames of a video file by their numbers."""
 
+import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from gaze_robot.errors import WorldError
+
+# A damaged video makes FFmpeg write a page of remarks, in which our own line would be lost. OpenCV
+# reads this when the first video of a process is opened; 8: what is fatal.
+os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '8')
 
 SKIP_AT_MOST = 45
 """Frames ahead up to which decoding on is quicker than seeking to a key frame and decoding on."""
@@ -18,13 +23,17 @@ _TOLERANCE = 2
 class FrameReader:
     """A video file, read frame by frame; for one thread at a time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, needed: int | None = None) -> None:
         """Open a video and read its last frame.
 
+        Args:
+            needed: how many frames, from the first, will be read at most; None: all there are.
+
         Raises:
-            WorldError: not a video, or its end is missing.
+            WorldError: not a video, or its end, or one that is needed, is missing.
         """
         self._path = path
+        self._needed = needed
         self._capture = cv2.VideoCapture(str(path))
         self._decoded = _NOWHERE
         try:
@@ -43,6 +52,8 @@ class FrameReader:
         if frames < 1 or not 0 < rate < 1000:
             raise WorldError(f'{self._path} states {frames} frames at {rate} per second; write it '
                              'again with ffmpeg -i IN -c:v libx264 OUT.mp4')
+        if self._needed is not None:
+            return float(rate), self._check_needed(frames)
         last = max(0, frames - 1 - _TOLERANCE)
         if not self._seek(last) or not capture.grab():
             raise WorldError(f'{self._path} breaks off before frame {last + 1} of {frames}: '
@@ -51,6 +62,14 @@ class FrameReader:
         while there < last + 1 + _TOLERANCE and capture.grab():
             there += 1
         return float(rate), there
+
+    def _check_needed(self, stated: int) -> int:
+        """How many frames are needed; WorldError unless the last of them can be reached."""
+        needed = self._needed or 0
+        if not self._seek(needed - 1) or not self._capture.grab():
+            raise WorldError(f'{self._path} breaks off before frame {needed}, which is needed, of '
+                             f'{stated}: it is cut short or damaged; copy or download it again')
+        return needed
 
     def close(self) -> None:
         """Close the file; calling twice does no harm."""

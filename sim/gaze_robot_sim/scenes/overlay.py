@@ -17,6 +17,7 @@ import numpy as np
 from gaze_robot.camera import CameraModel
 from gaze_robot.errors import WorldError
 from gaze_robot.foveation import FoveationPattern
+from gaze_robot.head_geometry import rotation_about
 from gaze_robot_sim.scenes.shrunk import mips_of
 
 _Row = tuple[float, float, float]
@@ -86,10 +87,10 @@ def draw_on_levels(levels: Sequence[np.ndarray], pattern: FoveationPattern, pan_
 
 
 def draw_on_picture(picture: np.ndarray, camera: CameraModel, pan_rad: float, tilt_rad: float,
-                    sprites: Sequence[Sprite]) -> None:
+                    sprites: Sequence[Sprite], roll_rad: float = 0.0) -> None:
     """Draw on a camera's picture (height, width, 3) uint8, in place, the farthest first."""
     for sprite in sprites:
-        turn = _turn(sprite, pan_rad, tilt_rad)
+        turn = _turn(sprite, pan_rad, tilt_rad, roll_rad)
         if camera.model != 'equidistant' and not any(camera.distortion):
             _draw_flat(picture, _steps(camera.width, camera.cx, camera.fx),
                        _steps(camera.height, camera.cy, camera.fy), sprite, turn)
@@ -125,11 +126,13 @@ def axes(direction: np.ndarray, roll_rad: float) -> _Rows:
             (c * down[0] - s * right[0], c * down[1] - s * right[1], c * down[2]), (x, y, z))
 
 
-def _turn(sprite: Sprite, pan_rad: float, tilt_rad: float) -> _Rows:
+def _turn(sprite: Sprite, pan_rad: float, tilt_rad: float, roll_rad: float = 0.0) -> _Rows:
     """The rotation from the optical frame of a camera at (pan, tilt) to the sprite's frame."""
     cp, sp, ct, st = math.cos(pan_rad), math.sin(pan_rad), math.cos(tilt_rad), math.sin(tilt_rad)
     base = np.array([[sp, -st * cp, ct * cp], [-cp, -st * sp, ct * sp], [0.0, -ct, -st]])
     turned = np.array(axes(sprite.direction, sprite.roll_rad)) @ base
+    if roll_rad:
+        turned = turned @ rotation_about('z', roll_rad)
     first, second, third = turned.tolist()
     return tuple(first), tuple(second), tuple(third)
 

@@ -29,24 +29,30 @@ class VideoScene:
     same time, slower if every one of them makes the video seek.
     """
 
-    def __init__(self, path: Path, kept_bytes: int = KEPT_BYTES) -> None:
+    def __init__(self, path: Path, kept_bytes: int = KEPT_BYTES,
+                 part: tuple[int, int] | None = None, rate_hz: float = 0.0) -> None:
         """Open a video and read its first and last frames.
+
+        Args:
+            part: (first frame, how many): play these only; None: the whole video.
+            rate_hz: frames per second; 0: as the file states.
 
         Raises:
             WorldError: not a video, not twice as wide as high, or its end is missing.
         """
         self.name = path.name
         self._path = path
-        reader = FrameReader(path)
-        self.frames, self.rate = reader.frames, reader.rate
+        reader = FrameReader(path, None if part is None else sum(part))
+        self._first, self.frames = part or (0, reader.frames)
+        self.rate = rate_hz or reader.rate
         self.duration_s = self.frames / self.rate
         self._recent: Recent[Panorama] = Recent(kept_bytes)
         try:
-            first = self._panorama(reader.read(0))
+            first = self._panorama(reader.read(self._first))
         except WorldError:
             reader.close()
             raise
-        self._recent.put(0, first)
+        self._recent.put(self._first, first)
         ahead = min(AHEAD, max(1, kept_bytes // (4 * first.image.nbytes)))
         self._frames = Prefetch(reader, str(path), ahead, self._recent.__contains__)
         weakref.finalize(self, self._frames.close)
@@ -60,7 +66,7 @@ class VideoScene:
         if not math.isfinite(t_s) or t_s < 0:
             raise WorldError(f'a time in a video is 0 s or later, got {t_s}')
         # The small shift keeps k / rate, computed in floating point, on frame k.
-        index = int(t_s * self.rate + 1e-6) % self.frames
+        index = self._first + int(t_s * self.rate + 1e-6) % self.frames
         self._frames.show(index)
         return self._recent.get_or_make(
             index, lambda: self._panorama(self._frames.read(index)))
@@ -92,6 +98,7 @@ class VideoScene:
         self._recent.clear()
 
     def _panorama(self, image: np.ndarray) -> Panorama:
+        """What is seen all around on a frame (height, width, 3) uint8 RGB."""
         try:
             return Panorama(image, brief=True)
         except WorldError as error:

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
+from gaze_robot.camera_file import at_size, load_calibration
 from gaze_robot.errors import CameraModelError
-from gaze_robot.nodes._calibration import at_size, load_calibration
 
 GOOD = """\
 image_width: 640
