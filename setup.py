@@ -56,6 +56,8 @@ setup(
         'runtimes': ['onnx>=1.16', 'onnxruntime>=1.18', 'openvino>=2024.4'],
         # DINOv2 and DINOv3, and `gaze-robot weights`.
         'backbones': ['torch>=2.8', 'transformers>=5.20', 'huggingface_hub>=1.31'],
+        # Following people's heads from picture to picture.
+        'people': ['norfair-enough>=2.4'],
         # Demonstrations of LeRobot (parquet) and EyeRobot (HDF5).
         'demos': ['pyarrow>=14', 'h5py>=3.10'],
         # Real heads on serial ports; ONVIF cameras need nothing.

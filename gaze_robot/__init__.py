@@ -12,6 +12,7 @@ A map, in reading order; nothing here is imported until you import it:
     foveation           picture + fixation -> a view sharp in the middle, coarse around
     encoder             foveated view -> features
     gaze_target         features -> where to look, how sure, and whether it is in view at all
+    people              heads in pictures, and where their owners look
     policy              features, target, pose and memory -> fixation
     control             fixation -> saccade or pursuit; latency, setpoints inside the limits
     head_geometry       how the camera sits on the head's two axes

@@ -126,6 +126,10 @@ COMMANDS = {
         'draw which parts of a picture the search, or the move chosen, comes from',
         'gaze-robot explain room.png --exemplar thing.png --out explain.png',
         'gaze_robot.explain.command', 'ExplainConfig', 'run_explain'),
+    'people': Command(
+        'find heads in a picture or video and where each person looks; nobody is identified',
+        'gaze-robot people party.jpg --out looks.png --json looks.json',
+        'gaze_robot.people.command', 'PeopleConfig', 'run_people'),
     'bench control': Command(
         'measure how the head moves: pursuit, saccades, old pictures, jitter of its loop',
         'gaze-robot bench control --json control.json --picture control.png',

@@ -13,6 +13,7 @@ _HARDWARE = "pip install -e '.[hardware]'"
 _BACKBONES = "pip install -e '.[backbones]'"
 _DEMOS = "pip install -e '.[demos]'"
 _RUNTIMES = "pip install -e '.[runtimes]'"
+_PEOPLE = "pip install -e '.[people]'"
 
 INSTALL = {
     'serial': f'{_HARDWARE}, or with apt: python3-serial',
@@ -23,6 +24,7 @@ INSTALL = {
     'h5py': _DEMOS,
     'huggingface_hub': _BACKBONES,
     'matplotlib': _SIM,
+    'norfair': _PEOPLE,
     'numpy': 'pip install numpy, or with apt: python3-numpy',
     'onnx': _RUNTIMES,
     'onnxruntime': _RUNTIMES,
@@ -33,6 +35,7 @@ INSTALL = {
     'rclpy': _ROS,
     'rich': 'pip install rich',
     'safetensors': 'pip install safetensors',
+    'scipy': _PEOPLE,
     'stable_baselines3': _SIM,
     'tensorboard': _SIM,
     'torch': 'pip install torch',

@@ -18,7 +18,7 @@ from gaze_robot.perception import PerceptionNetwork
 from gaze_robot.runtime.base import sample_inputs, TorchRuntime
 from gaze_robot_sim import benchmark_encoder
 from gaze_robot_sim.benchmark_encoder import BenchEncoderConfig, uniform_pattern, vit_s
-from gaze_robot_sim.benchmark_search import search_beside_uniform, with_pattern
+from gaze_robot_sim.benchmark_search import paired_difference, search_beside_uniform, with_pattern
 
 PATTERN = FoveationPattern((20.0, 45.0, 90.0), (16, 16, 32), (8, 8, 16))
 ENCODER = EncoderConfig(width=16, depth=1, heads=2, registers=2, patch=8)
@@ -140,3 +140,19 @@ def test_searching_beside_a_uniform_view():
     assert found['foveated']['n'] == found['uniform']['n'] == 2
     assert found['difference'] == pytest.approx(
         found['foveated']['success_rate'] - found['uniform']['success_rate'])
+
+
+def test_the_interval_of_a_difference_covers_it_as_often_as_it_says():
+    """Paired outcomes drawn from known shares: 95 % of the intervals hold the true difference."""
+    rng = np.random.default_rng(0)
+    shares = [0.9, 0.05, 0.03, 0.02]                     # both, one only, other only, neither
+    hits = 0
+    for _ in range(600):
+        outcome = rng.choice(4, 200, p=shares)
+        found = paired_difference(outcome <= 1, (outcome == 0) | (outcome == 2))
+        assert found['difference_low'] < found['difference'] < found['difference_high']
+        hits += found['difference_low'] <= 0.02 <= found['difference_high']
+    assert 0.93 < hits / 600 < 0.985
+    same = paired_difference(outcome == 0, outcome == 0)
+    assert same['difference'] == 0
+    assert same['difference_low'] == -same['difference_high'] < 0

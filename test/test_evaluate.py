@@ -1,5 +1,6 @@
 """Scores of searches: by hand on small arrays, and the baselines on real simulators."""
 
+import dataclasses
 import json
 import math
 
@@ -168,14 +169,13 @@ def test_random_policy_uses_every_move_and_repeats_by_seed(room):
     assert (random_policy(4)({}, batch) != moves).any()
 
 
-def test_rule_goes_to_what_the_fovea_is_sure_of(room):
-    batch = batch_of(room, 2)
-    batch.start(range(2))
+def test_rule_makes_the_move_that_comes_nearest_to_its_goal(room):
+    batch = batch_of(room, 3)
+    batch.start(range(3))
     batch.look()
-    batch.peak.probability[:, 0] = batch.peak.nearby[:, 0] = 0.95
-    batch.peak.offset_rad[:, 0] = np.radians([[3.0, 0.0], [0.0, 10.0]])
+    batch.observer.goal[:] = np.radians([[3.2, 0.1], [0.0, 40.0], [0.1, 0.0]])
     moves = np.degrees(MOVES[SearchRule()({}, batch)])
-    np.testing.assert_allclose(moves, [[3, 0], [0, 10]], atol=1e-6)
+    np.testing.assert_allclose(moves, [[3, 0], [0, 10], [0, 0]], atol=1e-6)
 
 
 # --- episodes
@@ -260,12 +260,15 @@ def test_evaluation_reports_the_policy_beside_every_baseline(tmp_path):
     torch.manual_seed(0)
     save_policy(tmp_path / 'policy', make_policy(PATTERN, ENCODER))
     threads = torch.get_num_threads()
+    config = EvalSearchConfig(n=2, policy=str(tmp_path / 'policy'), seconds=0.6)
     try:
-        result = evaluate_search(EvalSearchConfig(n=2, policy=str(tmp_path / 'policy'),
-                                                  seconds=0.6))
+        result = evaluate_search(config)
+        alone = evaluate_search(dataclasses.replace(config, baselines=False))
     finally:
         torch.set_num_threads(threads)
     assert result['n'] == 2
+    assert alone['baselines'].keys() == {'template_glance', 'template_full'}
+    assert {**alone, 'baselines': 0} == {**result, 'baselines': 0}
     assert {'success_rate', 'median_error_deg', 'median_time_s'} <= result.keys()
     assert {'random', 'raster'} <= result['baselines'].keys()
     for row in result['baselines'].values():

@@ -99,6 +99,17 @@ def test_turned_scaled_and_recoloured_exemplars_still_peak_there(panorama, offse
     assert evidence[0].max() > 0.7
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.floats(0.85, 1.15), st.floats(-10, 10), st.floats(6, 12))
+def test_near_the_fovea_every_exemplar_of_the_protocol_is_like_its_place(scale, roll_deg,
+                                                                         width_deg):
+    """At any scale and roll, half way between those that are tried as well."""
+    evidence = looked_for(Panorama(texture()), (1.0, -1.5), width_deg,
+                          shown_deg=width_deg / scale, roll_deg=roll_deg)
+    assert evidence[0].max() > 0.82
+    assert_peak_at(evidence, (1.0, -1.5), 0, cells=0.5)
+
+
 def test_what_is_not_there_resembles_little(panorama):
     levels = panorama.levels(1.0, 0.0, PATTERN)
     other = Panorama(texture(seed=5))
@@ -140,17 +151,18 @@ def reference(view, template):
 
 
 def test_evidence_is_normalised_cross_correlation():
-    """Against the definition, on the level with a single template."""
+    """Against the definition: the best of all variants, each in its own size."""
     view = texture(1, 256)[:64, :64]
     exemplar = Exemplar(np.ascontiguousarray(view[40:60, 30:50]),
                         2 * math.atan(0.4 * 9 / 64))    # 9 samples of the middle level
     templates = make_templates(exemplar, PATTERN)
-    assert len(templates[1].variants) == 1
-    picture = templates[1].variants[0].image
-    assert picture.shape == (9, 9, 3)
+    pictures = [template.image for template in templates[1].variants]
+    assert pictures[0].shape == (9, 9, 3)
+    assert len({picture.shape for picture in pictures}) > 1
     levels = [np.zeros((w, w, 3), np.uint8) for w in PATTERN.window]
     levels[1] = view
-    expected = reference(view, picture).reshape(CELLS, 4, CELLS, 4).max(axis=(1, 3))
+    best = np.max([reference(view, picture) for picture in pictures], axis=0)
+    expected = best.reshape(CELLS, 4, CELLS, 4).max(axis=(1, 3))
     np.testing.assert_allclose(correlate(levels, templates)[1], expected, atol=2e-3)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from gaze_robot.camera import CameraModel
 from gaze_robot.foveation import FoveationPattern
+from gaze_robot_sim.envs.config import EyeConfig
 from gaze_robot_sim.render import Panorama
 
 PATTERN = FoveationPattern((22.62, 43.6, 90.0), (64, 64, 64), (16, 16, 16))
@@ -171,7 +172,7 @@ def brute_force(image, half, pan, tilt, taps):
 def looked_at(request):
     """Every sample of every level that shows rings, (N,) each: its level; the rings' frequency
     there, in Nyquist frequencies of the level; what area means show; what is seen, with the
-    defaults, in brief panoramas and with 4 samples.
+    defaults, in brief panoramas, with 4 samples and with 2.
     """
     height, share = request.param
     panorama, k = rings(height, share)
@@ -179,7 +180,8 @@ def looked_at(request):
     rows = []
     for pan, tilt in VIEWS:
         seen = (panorama.levels(pan, tilt, PATTERN), brief.levels(pan, tilt, PATTERN),
-                panorama.levels(pan, tilt, PATTERN, samples=4))
+                panorama.levels(pan, tilt, PATTERN, samples=4),
+                panorama.levels(pan, tilt, PATTERN, samples=2))
         for level, (half, *views) in enumerate(zip(HALF, *seen)):
             step = 2 * half / 64
             taps = max(4, math.ceil(2 * share * step * height / math.pi))
@@ -208,7 +210,7 @@ def bands(frequency, *edges):
 
 def test_zone_plates_look_as_brute_force_shows_them(looked_at):
     """At most 2 grey levels on every level: no rings that are not in the world."""
-    level, frequency, exact, seen, _, four = looked_at
+    level, frequency, exact, seen, _, four, _ = looked_at
     for view in (seen, four):
         assert [rms((view - exact)[level == which]) <= 2.0 for which in range(3)] == [True] * 3
         assert rms(view - exact) <= 1.6
@@ -217,10 +219,19 @@ def test_zone_plates_look_as_brute_force_shows_them(looked_at):
 
 
 def test_zone_plates_in_brief_panoramas_are_little_worse(looked_at):
-    level, _, exact, _, brief, _ = looked_at
+    level, _, exact, _, brief, _, _ = looked_at
     for which in range(3):
         assert rms((brief - exact)[level == which]) <= 4.5
     assert rms(brief - exact) <= 3.2
+
+
+def test_zone_plates_in_environments_are_little_worse(looked_at):
+    """Which read four taps a sample unless they are told otherwise."""
+    assert EyeConfig.samples == 2
+    level, _, exact, *_, two = looked_at
+    for which in range(3):
+        assert rms((two - exact)[level == which]) <= 4.0
+    assert rms(two - exact) <= 3.0
 
 
 @pytest.mark.parametrize('samples', [0, 1, 2, 4])

@@ -30,7 +30,8 @@ from gaze_robot_sim.scenes.procedural import ProceduralWorld
 from gaze_robot_sim.scenes.rooms import make_room
 from gaze_robot_sim.training.encoder import EncoderTrainer, train_encoder, TrainEncoderConfig
 from gaze_robot_sim.training.glances import Glances, open_pictures
-from gaze_robot_sim.training.search import origin, train_search, TrainSearchConfig
+from gaze_robot_sim.training.origin import origin
+from gaze_robot_sim.training.search import train_search, TrainSearchConfig
 
 PATTERN = FoveationPattern((20.0, 45.0, 90.0), (16, 16, 32), (8, 8, 16))
 UNIFORM = FoveationPattern((90.0,), (320,), (8,))
@@ -321,7 +322,9 @@ def test_made_up_rooms_are_not_pictures_of_ones_own():
 
 
 def test_origin_names_the_front_end_but_no_folder():
-    said = origin(TrainSearchConfig(front_end='rings', pictures='/home/me/secret', seed=3))
+    said = origin('train search', TrainSearchConfig(front_end='rings', pictures='/home/me/secret',
+                                                    seed=3))
     assert said['config']['front_end'] == 'rings'
-    assert '--front-end rings' in said['command']
+    assert said['command'] == (
+        'gaze-robot train search --seed 3 --front-end rings --pictures PICTURES')
     assert 'secret' not in json.dumps(said)

@@ -214,6 +214,113 @@ def test_past_glances_are_remembered():
     assert np.abs(vector[0] - vector[1]).max() > 0.1
 
 
+# --- where to look next
+
+
+def looks(observer, percept, pan=0.0, now_s=0.0):
+    """The goal after one glance of one eye, degrees."""
+    observer.observe(percept, np.ones((1, 3, CELLS, CELLS), bool), np.array([[pan, 0.0]]),
+                     np.zeros((1, 2)), np.array([now_s]), np.zeros(1, int))
+    return np.degrees(observer.goal[0])
+
+
+def test_what_the_fovea_recognises_is_centred_exactly():
+    percept = single_cell(0, 11, 5)
+    goal = looks(Observer(1, PATTERN, LIMITS), percept)
+    np.testing.assert_allclose(goal, np.degrees(peaks(percept, PATTERN).offset_rad[0, 0]))
+
+
+def test_a_suspicion_in_the_periphery_is_turned_to():
+    percept = single_cell(2, 8, 14)
+    goal = looks(Observer(1, PATTERN, LIMITS), percept)
+    np.testing.assert_allclose(goal, np.degrees(peaks(percept, PATTERN).offset_rad[0, 2]),
+                               atol=1.5 * BIN_DEG)
+
+
+def test_a_better_candidate_is_looked_at_before_a_likeness_is_settled_on():
+    observer = Observer(1, PATTERN, LIMITS)
+    percept = single_cell(0, 8, 8, 0.7)                      # straight ahead, not quite it
+    percept.heat[0, 2, 8, 14] = 0.8                          # and this, to the right
+    goal = looks(observer, percept)
+    assert goal[0] < -30
+    refuted = single_cell(0, 8, 8, 0.0)                      # looked at: it is not it
+    for step in range(3):
+        back = looks(observer, refuted, math.radians(goal[0]), 0.2 + step / 30)
+    assert back[0] == pytest.approx(-goal[0], abs=1.5 * BIN_DEG)
+
+
+def test_with_nothing_to_go_by_new_places_are_looked_at():
+    observer = Observer(1, PATTERN, LIMITS)
+    goal = looks(observer, single_cell(0, 0, 0, 0.0))
+    np.testing.assert_allclose(goal, np.degrees(observer.explore[0]))
+    assert abs(goal[0]) > 5
+
+
+def faded(score=0.02):
+    """What the periphery holds for hardly probable, off to the right."""
+    return single_cell(2, 8, 12, score)
+
+
+def test_a_suspicion_is_looked_at_even_if_it_fades_on_the_way():
+    observer = Observer(1, PATTERN, LIMITS)
+    place = looks(observer, single_cell(2, 8, 14, 0.4))[0]
+    for step in range(1, 3):                                 # ten degrees a step, seen less well
+        pan = -10.0 * step
+        goal = looks(observer, faded(), math.radians(pan), step / 30)
+        assert pan + goal[0] == pytest.approx(place, abs=1.0)
+    looks(observer, single_cell(0, 0, 0, 0.0), math.radians(place), 0.2)     # nothing is there
+    goal = looks(observer, single_cell(0, 0, 0, 0.0), math.radians(place), 0.3)
+    assert np.linalg.norm(goal) > 5
+
+
+def test_a_suspicion_gives_way_to_a_much_better_one_only():
+    for score, turns in ((0.5, False), (0.95, True)):
+        observer = Observer(1, PATTERN, LIMITS)
+        place = looks(observer, single_cell(2, 8, 14, 0.4))[0]
+        percept = single_cell(2, 8, 14, 0.3)
+        percept.heat[0, 2, 8, 2] = score
+        sides = [looks(observer, percept, 0.0, step / 30)[0] > 0 for step in range(1, 9)]
+        assert place < 0
+        assert sides[-1] == any(sides) == turns
+
+
+def test_a_suspicion_that_cannot_be_looked_at_is_dropped_after_a_second():
+    observer = Observer(1, PATTERN, LIMITS)
+    place = looks(observer, single_cell(2, 8, 14, 0.4))[0]
+    for step in range(1, 30):
+        assert looks(observer, faded(), 0.0, step / 30)[0] == pytest.approx(place, abs=1.0)
+    assert looks(observer, faded(), 0.0, 1.1)[0] != pytest.approx(place, abs=1.0)
+
+
+@pytest.mark.parametrize('beyond_deg, stays', [(8.0, True), (14.0, False)])
+def test_what_is_glimpsed_just_beyond_the_limit_is_looked_at_from_there(beyond_deg, stays):
+    """A near level shows it from the limit; what is farther, from the other end only."""
+    start = LIMITS.max_position[0] - math.radians(30)
+    column = int((math.tan(-math.radians(30 + beyond_deg)) + 1) / 2 * CELLS)
+    goal = looks(Observer(1, PATTERN, LIMITS), single_cell(2, 7, column), start)
+    assert (0 < goal[0] < 60) == stays
+    assert (goal[0] < -180) != stays
+
+
+def test_what_was_seen_from_afar_only_gets_a_closer_look_before_the_rest_of_the_world():
+    """Nothing anywhere: first around the start, then around it closely, then behind."""
+    observer, pan, order = Observer(1, PATTERN, LIMITS), 0.0, []
+    nothing = single_cell(0, 0, 0, 0.0)
+    for step in range(150):
+        goal = looks(observer, nothing, pan, step / 60)
+        order.append((int(observer.new[0]), abs(math.degrees(pan))))
+        pan = float(np.clip(pan + math.radians(goal[0]), *np.array(
+            [LIMITS.min_position, LIMITS.max_position])[:, 0]))
+    kinds = [kind for kind, _ in order]
+    first, later = kinds.index(1), [away for kind, away in order if kind == 1]
+    assert set(kinds[:first]) == {2}
+    assert max(away for _, away in order[:first]) < 95
+    closely = next(i for i, away in enumerate(later) if away > 95)
+    assert closely > 10                                      # a second round near the start
+    assert min(later[:closely]) < 30
+    assert (observer.memory.sharpness[0, :, 15] > 0).mean() > 0.9
+
+
 def test_observing_leaves_the_percept_as_it_was():
     observer, percept = Observer(1, PATTERN, LIMITS), percept_of(1)
     heat, absent = percept.heat.copy(), percept.absent.copy()

@@ -12,9 +12,15 @@ from gaze_robot.checkpoint import load_policy
 from gaze_robot.encoder import EncoderConfig
 from gaze_robot.errors import CheckpointError, ConfigError
 from gaze_robot.foveation import FoveationPattern, make_front_end
-from gaze_robot.gaze_target.evidence import CELLS
-from gaze_robot.geometry import direction_from_pan_tilt, optical_ray
+from gaze_robot.gaze_target.evidence import CELLS, correlate, make_templates
+from gaze_robot.geometry import (
+    angle_between,
+    direction_from_pan_tilt,
+    optical_ray,
+    pan_tilt_from_direction,
+)
 from gaze_robot.perception import PerceptionNetwork
+from gaze_robot_sim.scenes.targets import random_patch
 from gaze_robot_sim.training.encoder import (
     EncoderTrainer,
     lesson,
@@ -23,7 +29,7 @@ from gaze_robot_sim.training.encoder import (
     train_encoder,
     TrainEncoderConfig,
 )
-from gaze_robot_sim.training.glances import Glances, label_cells
+from gaze_robot_sim.training.glances import _look_alike, Glances, label_cells
 
 PATTERN = FoveationPattern((20.0, 45.0, 90.0), (16, 16, 32), (8, 8, 16))
 ENCODER = EncoderConfig(16, 1, 2, 2, 8)
@@ -122,6 +128,38 @@ def test_evidence_points_to_the_label_more_often_than_chance():
                         and abs(best % CELLS - label % CELLS) <= 1)
     assert len(near) >= 10
     assert np.mean(near) > 0.5
+
+
+def test_look_alikes_are_elsewhere_and_resemble_more_than_chance():
+    rng = np.random.default_rng(3)
+    glances = Glances(PATTERN, 3)
+    more = []
+    for _ in range(4):
+        panorama, objects = glances._room(rng)
+        for _ in range(8):
+            direction, _, exemplar = glances._thing(rng, panorama, objects)
+            place = _look_alike(rng, panorama, direction, exemplar)
+            assert angle_between(place, direction) > math.radians(10)
+            templates = make_templates(exemplar, PATTERN)
+            found = []
+            for to in (place, random_patch(rng)[0]):
+                pan, tilt = (float(angle) for angle in pan_tilt_from_direction(to))
+                found.append(correlate(panorama.levels(pan, tilt, PATTERN), templates)[0].max())
+            more.append(found[0] - found[1])
+    assert np.mean(more) > 3 * np.std(more) / math.sqrt(len(more))
+
+
+def test_no_twin_is_called_something_else():
+    """Where the sharpest level does not show the thing, nothing there is as good as the same."""
+    stream = iter(Glances(PATTERN, 8, rooms=2, uses=8))
+    samples = [next(stream) for _ in range(80)]
+    absent = [s['evidence'][0].max() for s in samples if s['label'][0] == NOWHERE]
+    assert 10 < len(absent) < 70
+    assert max(absent) <= 0.88
+    # The same thing is looked for twice, each time from somewhere else.
+    for first, second in zip(samples[::2], samples[1::2]):
+        np.testing.assert_array_equal(first['exemplar'], second['exemplar'])
+        assert (first['level2'] != second['level2']).any()
 
 
 def test_streams_repeat_by_seed():
@@ -266,6 +304,7 @@ def test_command_leaves_a_policy_without_an_eye(tmp_path):
     assert policy.eye is None
     assert policy.perception.pattern == FoveationPattern()
     assert policy.meta['metrics']['loss/unseen'] == result['loss/unseen']
+    assert '--samples 64 --batch 32' in policy.meta['command']
 
 
 @pytest.mark.parametrize('values', [{'batch': 0}, {'exam': 0}, {'samples': 0}, {'seed': -1},

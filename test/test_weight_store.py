@@ -313,8 +313,23 @@ def test_the_store_does_without_torch() -> None:
     assert run.stderr.strip() == '[]'
 
 
-def test_the_table_is_complete() -> None:
-    for name, each in TABLE.items():
+def test_the_table_of_gaze_models_is_complete() -> None:
+    """Each is one file of a release, with no published hash: its first pull is what pins it."""
+    rows = {name: each for name, each in TABLE.items() if not each.width}
+    assert {each.kind for each in rows.values()} == {'gaze-lle', 'gaze-onnx'}
+    assert sum(each.kind == 'gaze-lle' for each in rows.values()) == 4
+    for name, each in rows.items():
+        file, = each.files
+        assert each.name == name
+        assert file.name.startswith(name)
+        assert file.name.endswith('.pt' if each.kind == 'gaze-lle' else '1xNx4.onnx')
+        assert file.url.startswith('https://github.com/')
+        assert file.url.endswith(f'/{file.name}')
+        assert file.sha256 is None
+
+
+def test_the_table_of_backbones_is_complete() -> None:
+    for name, each in ((name, each) for name, each in TABLE.items() if each.width):
         assert each.name == name
         assert len(each.revision) == 40
         assert [file.name for file in each.files] == ['config.json', 'model.safetensors']

@@ -11,6 +11,9 @@ from gaze_robot_sim.envs.search import SearchConfig
 from gaze_robot_sim.envs.seeing import SeeingBatch
 from gaze_robot_sim.evaluate import learned, run_episodes, score
 from gaze_robot_sim.scenes.procedural import ProceduralWorld
+from gaze_robot_sim.training.origin import origin
+from gaze_robot_sim.training.people import TrainPeopleConfig
+from gaze_robot_sim.training.search import TrainSearchConfig
 
 
 def texts(value: object) -> Iterator[str]:
@@ -31,6 +34,18 @@ def test_shipped_weights_load_and_say_how_they_were_made():
     assert len(policy.meta['commit']) >= 7
     assert policy.meta['validation']['n'] >= 64
     assert policy.meta['validation']['steps'] > 0       # has been through PPO
+
+
+def test_the_commands_named_make_such_weights_today():
+    """Their options are the defaults: who runs the commands runs the recipe of what ships."""
+    meta = json.loads((SHIPPED / 'meta.json').read_text())
+    assert meta['command'] == f'gaze-robot train search --seed {meta["seed"]}'
+    people = meta['people']
+    assert people['command'] == f'gaze-robot train people --seed {people["seed"]} --policy POLICY'
+    for said, config in ((meta, TrainSearchConfig(seed=meta['seed'])),
+                         (people, TrainPeopleConfig(seed=people['seed']))):
+        assert said['config'] == json.loads(json.dumps(origin('', config)['config']))
+    assert 'perception' not in meta                          # all of one run, no part of another
 
 
 def test_shipped_weights_name_no_path_of_the_machine_they_were_made_on():

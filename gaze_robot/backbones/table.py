@@ -19,6 +19,9 @@ class Licence:
     """Whether it may be taken without agreeing to anything first."""
 
 
+GAZELLE = Licence('MIT', 'https://github.com/fkryan/gazelle/blob/main/LICENSE', True)
+GAZELLE_ONNX = Licence('MIT', 'https://github.com/PINTO0309/gazelle-dinov3/blob/main/LICENSE',
+                       True)
 APACHE = Licence('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0', True)
 DINOV3 = Licence('DINOv3 License',
                  'https://ai.meta.com/resources/models-and-libraries/dinov3-license/', False)
@@ -67,6 +70,24 @@ def _hub(name: str, kind: str, licence: Licence, width: int, megabytes: int, rep
     return Weights(name, kind, licence, files, megabytes, f'facebook/{repo}', revision, width)
 
 
+def _gazelle(name: str) -> Weights:
+    """A decoder of Gaze-LLE, for `gaze-robot people`; it needs dinov2-base or dinov2-large too.
+
+    No hash of these files is published: the first pull's is kept and checked ever after, and a
+    decoder that is not exactly one is refused when it is loaded.
+    """
+    url = f'https://github.com/fkryan/gazelle/releases/download/v1.0.0/{name}.pt'
+    return Weights(name, 'gaze-lle', GAZELLE, (File(f'{name}.pt', url=url),), 12)
+
+
+def _gazelle_onnx(name: str, side: int, megabytes: int, licence: Licence = GAZELLE_ONNX
+                  ) -> Weights:
+    """A whole model of gazelle-dinov3; for its hash the same holds."""
+    file = f'{name}_1x3x{side}x{side}_1xNx4.onnx'
+    url = f'https://github.com/PINTO0309/gazelle-dinov3/releases/download/weights/{file}'
+    return Weights(name, 'gaze-onnx', licence, (File(file, url=url),), megabytes)
+
+
 _ROWS = (
     _hub('dinov2-small', 'dinov2', APACHE, 384, 88, 'dinov2-small',
          'ed25f3a31f01632728cabb09d1542f84ab7b0056',
@@ -100,6 +121,19 @@ _ROWS = (
          'ea8dc2863c51be0a264bab82070e3e8836b02d51',
          '135ecd23e34a70b6fbed8b083fdecb319b7e3a54e3d849258bbe4ddcf1783bb5',
          'dcb2e45127cccbf1601e5f42fef165eea275c8e5213197e8dcf3f48822718179'),
+    _gazelle('gazelle_dinov2_vitb14'),
+    _gazelle('gazelle_dinov2_vitl14'),
+    _gazelle('gazelle_dinov2_vitb14_inout'),
+    _gazelle('gazelle_dinov2_vitl14_inout'),
+    _gazelle_onnx('gazelle_hgnetv2_atto_inout_distill', 320, 12),
+    _gazelle_onnx('gazelle_hgnetv2_femto_inout_distill', 416, 13),
+    _gazelle_onnx('gazelle_hgnetv2_pico_inout_distill', 640, 14),
+    _gazelle_onnx('gazelle_hgnetv2_n_inout_distill', 640, 18),
+    _gazelle_onnx('gazelle_dinov3_vit_tiny_inout', 640, 33),
+    _gazelle_onnx('gazelle_dinov3_vit_tinyplus_inout', 640, 50),
+    _gazelle_onnx('gazelle_dinov3_vits16_inout', 640, 97, DINOV3),
+    _gazelle_onnx('gazelle_dinov3_vits16plus_inout', 640, 126, DINOV3),
+    _gazelle_onnx('gazelle_dinov3_vitb16_inout', 640, 354, DINOV3),
 )
 
 TABLE: dict[str, Weights] = {row.name: row for row in _ROWS}

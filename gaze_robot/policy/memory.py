@@ -28,6 +28,12 @@ _SEARCHED = math.radians(35)
 
 _BESIDE = math.radians(30)
 
+_DOUBT, _PATIENCE_S = (4.0, 2.0), 1.5
+"""Power of a near level's probability, when a search begins and in the long run, and how soon one
+gives way to the other. At first what the fovea is 80 % sure of gives way to a place that the
+periphery takes for 45 % probable, and what it is not half sure of to all that is not yet seen;
+later on the best place seen is good enough."""
+
 KEEP_S = 6.0
 """A judgement older than this gives way to any newer one, however coarse."""
 
@@ -49,7 +55,7 @@ class Candidate:
     """(B,)"""
 
     score: np.ndarray
-    """(B,) probability given by the level that saw it; squared if that is the fovea."""
+    """(B,) probability given by the level that saw it; a power of it if that is a near one."""
 
     sharpness: np.ndarray
     """(B,) 0 never seen; 1 the coarsest level ... L the fovea."""
@@ -72,6 +78,7 @@ class GazeMemory:
         self.score = np.zeros((eyes, PAN_BINS, TILT_BINS), np.float32)
         self.sharpness = np.zeros((eyes, PAN_BINS, TILT_BINS), np.int8)
         self.stamp = np.zeros((eyes, PAN_BINS, TILT_BINS), np.float32)
+        self._now_s = np.zeros(eyes, np.float32)
         self._pan, self._tilt = _bin_centres()
         cos = np.cos(self._tilt)
         self._level = cos.astype(np.float32)                    # (T,)
@@ -89,6 +96,7 @@ class GazeMemory:
     def reset(self, eyes: Sequence[int] | slice = slice(None)) -> None:
         """Forget."""
         self.score[eyes], self.sharpness[eyes], self.stamp[eyes] = 0.0, 0, 0.0
+        self._now_s[eyes] = 0.0
 
     def update(self, heat: np.ndarray, valid: np.ndarray, gaze: np.ndarray, now_s: np.ndarray,
                eyes: np.ndarray) -> None:
@@ -104,6 +112,7 @@ class GazeMemory:
         shared = _shared(heat)
         x, y, ahead = self._project(gaze)
         now = now_s.astype(np.float32)
+        self._now_s[eyes] = now
         for level in reversed(range(self.pattern.levels)):
             half = self.pattern.half_tangent(level)
             inner = self._inner[level]
@@ -143,12 +152,15 @@ class GazeMemory:
                    ) -> list[Candidate]:
         """The `count` places of these eyes most worth a look, at least `apart_rad` apart.
 
-        A coarse level's doubt is a reason to look closer, that of a near one is a refutation: its
-        scores count squared.
+        A coarse level's doubt is a reason to look closer, that of a near one is a refutation. So a
+        likeness is left for better candidates, and the best of all is come back to when the others
+        have been looked at.
         """
         sharpness, score = self.sharpness[eyes], self.score[eyes]
         near = self.pattern.levels - self.pattern.near_levels
-        score = np.where(sharpness > near, score ** 2, score)
+        first, last = _DOUBT
+        power = last + (first - last) * np.exp(-self._now_s[eyes] / _PATIENCE_S)
+        score = np.where(sharpness > near, score ** power[:, None, None], score)
         found = []
         for _ in range(count):
             flat = score.reshape(len(score), -1).argmax(axis=1)
@@ -163,11 +175,20 @@ class GazeMemory:
             score[near] = 0.0
         return found
 
-    def frontier(self, pose: np.ndarray, eyes: np.ndarray, limits: PanTiltLimits) -> np.ndarray:
+    def sharpness_at(self, place: np.ndarray, eyes: np.ndarray) -> np.ndarray:
+        """How sharply each eye has seen a place (B, 2), pan and tilt: (B,), see `Candidate`."""
+        pan, tilt = np.degrees(place).T
+        row = np.clip(tilt / BIN_DEG + TILT_BINS / 2, 0, TILT_BINS - 1).astype(int)
+        column = np.floor(pan / BIN_DEG + PAN_BINS / 2).astype(int) % PAN_BINS
+        return self.sharpness[eyes, column, row]
+
+    def frontier(self, pose: np.ndarray, eyes: np.ndarray, limits: PanTiltLimits,
+                 seen_by: int = 0) -> np.ndarray:
         """How far these eyes must turn left and right to see something new near the horizon.
 
         Args:
             pose: (B, 2) pan and tilt, radians.
+            seen_by: new is what no more than so many of the coarsest levels have seen.
 
         Returns:
             (B, 4): turn (radians, >= 0) to the nearest pan whose column is mostly unseen, to the
@@ -176,7 +197,7 @@ class GazeMemory:
         """
         low, high = limits.min_position[0], limits.max_position[0]
         tilts = np.abs(self._tilt) <= _SEARCHED
-        unseen = (self.sharpness[eyes] == 0)
+        unseen = self.sharpness[eyes] <= seen_by
         column = unseen[:, :, tilts].mean(axis=2) > 0.5                        # (B, P)
         column &= (self._pan >= low - 0.5) & (self._pan <= high + 0.5)
         turn = self._pan[None] - pose[:, :1]                                   # limits: no wrap

@@ -4,6 +4,7 @@ B eyes   N tokens   D width
 """
 
 from dataclasses import dataclass
+import math
 
 import numpy as np
 
@@ -11,8 +12,8 @@ from gaze_robot.foveation import FoveationPattern
 from gaze_robot.gaze_target.evidence import CELLS
 from gaze_robot.geometry import wrap_angle
 from gaze_robot.perception import Percept
-from gaze_robot.policy.actions import MAX_STEP_RAD
-from gaze_robot.policy.memory import BIN_DEG, GazeMemory, PAN_BINS, TILT_BINS
+from gaze_robot.policy.actions import MAX_STEP_RAD, MOVES, nearest_move
+from gaze_robot.policy.memory import BIN_DEG, Candidate, GazeMemory, PAN_BINS, TILT_BINS
 from gaze_robot.types import PanTiltLimits
 
 GLANCES = 4
@@ -81,6 +82,29 @@ def recognised(peak: Peak, pattern: FoveationPattern) -> tuple[np.ndarray, np.nd
     return near[row, level], peak.offset_rad[row, level]
 
 
+_WORTH = 0.1
+"""Least candidate score that is better than looking somewhere new nearby; a third of it is better
+than looking far away."""
+
+_SURE = 0.4
+"""Least probability, neighbours included, at which what the near levels recognise is centred."""
+
+_SAME_RAD = np.radians(7.0)
+"""What is recognised this near to the best candidate is that candidate, seen better."""
+
+
+_BIN_RAD = math.radians(BIN_DEG)
+_GLIMPSED_RAD = math.radians(10.0)
+"""How far beyond the head's limits a place may lie that is looked at from the limit as long as the
+periphery alone has seen it: a near level shows it from there."""
+
+_BETTER = 2.0
+"""How many times more probable something else must be for a suspicion to be left unresolved."""
+
+_RESOLVED_S = 1.0
+"""A suspicion that has not been looked at after so long cannot be."""
+
+
 def polar(offset_rad: np.ndarray) -> np.ndarray:
     """Displacements (..., 2) as the moves see them, (..., 3): direction, log of the degrees."""
     size = np.linalg.norm(offset_rad, axis=-1, keepdims=True)
@@ -88,15 +112,16 @@ def polar(offset_rad: np.ndarray) -> np.ndarray:
                           axis=-1)
 
 
-def turn_to(pan_rad: np.ndarray, from_rad: np.ndarray, limits: PanTiltLimits) -> np.ndarray:
+def turn_to(pan_rad: np.ndarray, from_rad: np.ndarray, limits: PanTiltLimits,
+            slack_rad: np.ndarray | float = _BIN_RAD) -> np.ndarray:
     """How far the head must turn to a direction, (B,): the short way its limits allow.
 
-    A direction just beyond a limit is looked at from the limit; one it cannot reach at all is
-    given the plain short way.
+    A direction beyond a limit by no more than slack_rad, (B,) or one for all, is looked at from
+    the limit; one it cannot reach at all is given the plain short way.
     """
     whole = pan_rad[:, None] + 2 * np.pi * np.arange(-1, 2)
     turn = whole - from_rad[:, None]
-    slack = np.radians(BIN_DEG)
+    slack = np.broadcast_to(slack_rad, from_rad.shape)[:, None]
     reachable = (whole >= limits.min_position[0] - slack) & (
         whole <= limits.max_position[0] + slack)
     best = np.where(reachable, np.abs(turn), np.inf).argmin(axis=1)
@@ -106,7 +131,7 @@ def turn_to(pan_rad: np.ndarray, from_rad: np.ndarray, limits: PanTiltLimits) ->
 
 def vector_size(pattern: FoveationPattern) -> int:
     """Length of the observation vector."""
-    return (20 + 8 * pattern.levels + 12 * CANDIDATES + 3 * GLANCES
+    return (27 + len(MOVES) + 8 * pattern.levels + 12 * CANDIDATES + 3 * GLANCES
             + 2 * (PAN_BINS // 4) * (TILT_BINS // 5))
 
 
@@ -120,16 +145,19 @@ class Observer:
         self._glances = np.zeros((eyes, GLANCES, 3), np.float32)       # pan, tilt, best score
         self._first = np.zeros((eyes, 2))                             # where the search began
         self._steps = np.zeros(eyes, int)
+        self._aim = np.zeros((eyes, 4))               # pan, tilt, score when chosen, since when
         self.explore = np.zeros((eyes, 2))
         """(B, 2) radians from the last glance towards something not yet seen: sideways by at most
         one move, and level."""
         self.new = np.zeros(eyes, int)
         """(B,) whether that is near where the search began (2), farther (1), or nowhere (0)."""
+        self.goal = np.zeros((eyes, 2))
+        """(B, 2) radians from the last glance to where a careful searcher looks next."""
 
     def reset(self, eyes: list[int] | slice = slice(None)) -> None:
         """Forget past glances."""
         self.memory.reset(eyes)
-        self._glances[eyes], self._steps[eyes] = 0.0, 0
+        self._glances[eyes], self._steps[eyes], self._aim[eyes] = 0.0, 0, 0.0
 
     def observe(self, percept: Percept, valid: np.ndarray, pose: np.ndarray, speed: np.ndarray,
                 now_s: np.ndarray, eyes: np.ndarray) -> tuple[np.ndarray, Peak]:
@@ -154,9 +182,10 @@ class Observer:
                  peak.nearby, 1.0 - percept.absent,
                  np.log(peak.nearby + 1e-3), np.tanh(peak.offset_rad / 0.1),
                  polar(peak.offset_rad)]
-        for place in self.memory.candidates(eyes, CANDIDATES):
-            towards = np.stack([turn_to(place.pan_rad, pose[:, 0], self.limits),
-                                place.tilt_rad - pose[:, 1]], axis=-1)
+        places = self.memory.candidates(eyes, CANDIDATES)
+        turns = [self._towards(place.pan_rad, place.tilt_rad, place.sharpness, pose)
+                 for place in places]
+        for place, towards in zip(places, turns):
             parts += [towards / np.pi, np.tanh(towards / 0.15), np.tanh(towards / 0.6),
                       polar(towards), np.log(place.score[:, None] + 1e-3),
                       place.score[:, None], place.sharpness[:, None] / self.pattern.levels]
@@ -164,10 +193,14 @@ class Observer:
         self._first[eyes[fresh]] = pose[fresh]
         self._steps[eyes] += 1
         unseen = self.memory.frontier(pose, eyes, self.limits)
-        self.explore[eyes], self.new[eyes] = self._towards_new(unseen, pose, self._first[eyes])
+        self.explore[eyes], self.new[eyes] = self._somewhere_new(unseen, pose, eyes)
         parts += [unseen[:, :2] / np.pi, np.tanh(unseen[:, :2] / 0.6), unseen[:, 2:],
                   (pose - self._first[eyes]) / np.array([1.5, 0.5]), polar(self.explore[eyes]),
                   self.new[eyes, None] == np.arange(3)]
+        self.goal[eyes] = self._goal(places[0], peak, pose, now_s, eyes)
+        parts += [np.tanh(self.goal[eyes] / 0.02), np.tanh(self.goal[eyes] / 0.15),
+                  polar(self.goal[eyes]),
+                  nearest_move(self.goal[eyes])[:, None] == np.arange(len(MOVES))]
         past = self._glances[eyes]
         past[..., 0] = wrap_angle(past[..., 0] - pose[:, None, 0])
         past[..., 1] -= pose[:, None, 1]
@@ -178,6 +211,56 @@ class Observer:
             [pose, peak.probability.max(axis=1, keepdims=True)], axis=1)
         vector = np.concatenate([np.asarray(p).reshape(len(pose), -1) for p in parts], axis=1)
         return vector.astype(np.float32), peak
+
+    def _towards(self, pan: np.ndarray, tilt: np.ndarray, sharpness: np.ndarray, pose: np.ndarray
+                 ) -> np.ndarray:
+        """Displacements (B, 2) to places seen that sharply."""
+        coarse = sharpness <= self.pattern.levels - self.pattern.near_levels
+        slack = np.where(coarse, _GLIMPSED_RAD, _BIN_RAD)
+        return np.stack([turn_to(pan, pose[:, 0], self.limits, slack), tilt - pose[:, 1]], axis=-1)
+
+    def _goal(self, best: Candidate, peak: Peak, pose: np.ndarray, now_s: np.ndarray,
+              eyes: np.ndarray) -> np.ndarray:
+        """(B, 2) to the best candidate, or, if none is good, to what has not been seen yet; to
+        exactly what the near levels recognise, if that is the best candidate.
+
+        What only the periphery suspects is aimed at until a near level has judged it: seen from
+        elsewhere the suspicion may be weaker, and eyes would turn back half way for ever.
+        """
+        aim, coarse = self._aim[eyes], self.pattern.levels - self.pattern.near_levels
+        seen = self.memory.sharpness_at(aim[:, :2], eyes)
+        keep = (aim[:, 2] > 0) & (seen <= coarse) & (best.score < _BETTER * aim[:, 2]) & (
+            now_s - aim[:, 3] < _RESOLVED_S)
+        weak = best.score < np.where(self.new[eyes] == 2, _WORTH, _WORTH / 3)
+        explore = weak & (self.new[eyes] > 0)
+        chosen = np.stack([best.pan_rad, best.tilt_rad, best.score, now_s], axis=-1)
+        chosen[(best.sharpness > coarse) | explore] = 0.0            # nothing to resolve
+        self._aim[eyes] = np.where(keep[:, None], aim, chosen)
+        goal = np.where(explore[:, None], self.explore[eyes], self._towards(
+            best.pan_rad, best.tilt_rad, best.sharpness, pose))
+        goal = np.where(keep[:, None], self._towards(aim[:, 0], aim[:, 1], seen, pose), goal)
+        probability, offset = recognised(peak, self.pattern)
+        centre = (probability > _SURE) & (np.linalg.norm(goal - offset, axis=1) < _SAME_RAD)
+        return np.where(centre[:, None], offset, goal)
+
+    def _somewhere_new(self, unseen: np.ndarray, pose: np.ndarray, eyes: np.ndarray
+                       ) -> tuple[np.ndarray, np.ndarray]:
+        """Towards something new nearby, then to what only the coarsest level has seen nearby (a
+        second, closer look around), then to anything new.
+
+        Args:
+            unseen: (B, 4) of `GazeMemory.frontier`.
+
+        Returns:
+            `explore` and `new` of these eyes.
+        """
+        explore, new = self._towards_new(unseen, pose, self._first[eyes])
+        if self.pattern.levels < 3:
+            return explore, new
+        coarse = self.memory.frontier(pose, eyes, self.limits, 1)
+        closer, near = self._towards_new(coarse, pose, self._first[eyes])
+        again = (new < 2) & (near == 2)
+        return np.where(again[:, None], closer, explore), np.where(again, 1, new)
 
     @staticmethod
     def _towards_new(unseen: np.ndarray, pose: np.ndarray, first: np.ndarray

@@ -48,6 +48,10 @@ class OnnxRuntime:
             raise _unreadable(self.name, error) from error
         self.inputs = [value.name for value in self._session.get_inputs()]
         self.outputs = [value.name for value in self._session.get_outputs()]
+        self.declared = {value.name: (value.type, tuple(value.shape)) for value in (
+            *self._session.get_inputs(), *self._session.get_outputs())}
+        """Name of an input or output -> its type, as in 'tensor(float)', and its shape, in which
+        a free dimension is a name or None."""
 
     def __call__(self, levels: Sequence[np.ndarray], exemplar: np.ndarray, evidence: np.ndarray,
                  valid: np.ndarray, size: np.ndarray) -> dict[str, np.ndarray]:

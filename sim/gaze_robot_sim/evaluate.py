@@ -68,6 +68,9 @@ class EvalSearchConfig:
     max_start_deg: float = 90.0
     """Starts are at most this far from the target."""
 
+    baselines: bool = True
+    """Measure the other searchers, too: five times as long. Template matching is always there."""
+
     def __post_init__(self) -> None:
         if (self.n < 1 or self.seed < 0 or not 0 <= self.seconds < math.inf
                 or not 0 < self.max_start_deg <= 180):
@@ -137,22 +140,29 @@ def run_episodes(batch: SeeingBatch, choose: Chooser, episodes: int,
             'sure': np.concatenate(sure)[:episodes]}
 
 
-def score(error_deg: np.ndarray, rate_hz: float, within_deg: float = WITHIN_DEG,
-          hold_s: float = HOLD_S) -> dict[str, Any]:
-    """Summarise searches.
+def found_and_held(error_deg: np.ndarray, rate_hz: float, within_deg: float = WITHIN_DEG,
+                   hold_s: float = HOLD_S) -> np.ndarray:
+    """Which searches succeeded, (episodes,) bool.
 
     Args:
         error_deg: (episodes, steps + 1).
-        hold_s: a search succeeds if its last `hold_s` are all within `within_deg`: it has arrived
-            and stays, inside the time allowed.
+        hold_s: the last `hold_s` must all be within `within_deg`: it has arrived and stays, inside
+            the time allowed.
+    """
+    hold = max(1, round(hold_s * rate_hz))
+    return np.asarray((error_deg[:, -hold:] <= within_deg).all(axis=1))
+
+
+def score(error_deg: np.ndarray, rate_hz: float, within_deg: float = WITHIN_DEG,
+          hold_s: float = HOLD_S) -> dict[str, Any]:
+    """Summarise searches; see `found_and_held`.
 
     Returns:
         n, success_rate with its 95 % interval, median_error_deg at the end, and median_time_s of
         the successful ones: None if there is none.
     """
-    hold = max(1, round(hold_s * rate_hz))
     near = error_deg <= within_deg
-    success = np.asarray(near[:, -hold:].all(axis=1))
+    success = found_and_held(error_deg, rate_hz, within_deg, hold_s)
     # Arrival: the first step after which the gaze never leaves again.
     left = np.where(~near, np.arange(near.shape[1])[None], -1).max(axis=1)
     times = (left[success] + 1) / rate_hz
@@ -237,13 +247,13 @@ def evaluate_search(config: EvalSearchConfig) -> dict[str, Any]:
         own = run_episodes(fresh(policy.eye.discrete), learned(policy.eye), config.n,
                            shown('learned'))
         result = score(own['error_deg'], task.rate_hz)
-        hold = round(HOLD_S * task.rate_hz)
-        success = np.asarray((own['error_deg'][:, -hold:] <= WITHIN_DEG).all(axis=1))
-        result['failures'] = failures(own['error_deg'], own['sure'],
-                                      policy.perception.pattern.fov_deg[0], success)
+        result['failures'] = failures(
+            own['error_deg'], own['sure'], policy.perception.pattern.fov_deg[0],
+            found_and_held(own['error_deg'], task.rate_hz))
         baselines: dict[str, Any] = {}
-        for name, choose in (('random', random_policy(config.seed)), ('raster', RasterScan()),
-                             ('rule', SearchRule()), ('oracle', Oracle())):
+        others = (('random', random_policy(config.seed)), ('raster', RasterScan()),
+                  ('rule', SearchRule()), ('oracle', Oracle()))
+        for name, choose in others if config.baselines else ():
             run = run_episodes(fresh(), choose, config.n, shown(name))
             baselines[name] = score(run['error_deg'], task.rate_hz)
         baselines['template_glance'] = template_baseline(fresh(), config.n,

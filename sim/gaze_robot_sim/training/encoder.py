@@ -7,7 +7,6 @@ the label is the cell it is in, per level, or "not in view". No photograph and n
 needed; the user's own panoramas can join the rooms.
 """
 
-import dataclasses
 from dataclasses import dataclass
 import math
 from pathlib import Path
@@ -29,6 +28,10 @@ from gaze_robot.gaze_target.evidence import CELLS
 from gaze_robot.perception import PerceptionNetwork
 from gaze_robot_sim.cores import available_cores
 from gaze_robot_sim.training.glances import Glances, open_pictures
+from gaze_robot_sim.training.origin import origin
+
+_MAKERS = 2
+"""Processes that make glances: their time is most of it. The stream depends on how many."""
 
 
 @dataclass(frozen=True)
@@ -165,13 +168,13 @@ class EncoderTrainer:
         scores count levels from the next one.
         """
         config = self.config
-        torch.set_num_threads(max(1, available_cores() - 1))    # one core makes the glances
+        torch.set_num_threads(max(1, available_cores() - _MAKERS))
         exam = Glances(self.pattern, config.seed + 999_983, uses=8,
                        rooms=min(16, config.exam))
         unseen = next(iter(DataLoader(exam, batch_size=config.exam)))
         glances = Glances(self.pattern, config.seed + 7919 * self.step, pictures=self.pictures,
                           share=config.pictures_share)
-        loader = iter(DataLoader(glances, batch_size=config.batch, num_workers=1,
+        loader = iter(DataLoader(glances, batch_size=config.batch, num_workers=_MAKERS,
                                  prefetch_factor=4))
         log = SummaryWriter(str(self.out / 'tb'))
         scores: dict[str, Any] = {}
@@ -262,11 +265,8 @@ def train_encoder(config: TrainEncoderConfig) -> dict[str, Any]:
     """Pretrain, and leave a checkpoint folder (without an eye) in `config.out`/policy."""
     trainer = EncoderTrainer(config)
     network, scores = trainer.run()
-    settings = {name: value for name, value in dataclasses.asdict(config).items()
-                if name not in ('out', 'resume', 'pictures')}       # no paths of this machine
     if trainer.pictures is not None:
         scores['pictures'] = trainer.pictures.count
     save_policy(Path(config.out) / 'policy', Policy(network, None, {
-        'seed': config.seed, 'command': 'gaze-robot train encoder', 'config': settings,
-        'metrics': scores}))
+        **origin('train encoder', config), 'metrics': scores}))
     return {'out': config.out, **scores}

@@ -17,16 +17,31 @@ from gaze_robot.gaze_target.evidence import (
     square,
     square_width_rad,
 )
-from gaze_robot.geometry import direction_from_pan_tilt, optical_ray, pan_tilt_from_direction
+from gaze_robot.geometry import (
+    angle_between,
+    direction_from_pan_tilt,
+    optical_ray,
+    pan_tilt_from_direction,
+)
 from gaze_robot.perception import size_in_cells, valid_cells
 from gaze_robot.types import Exemplar
 from gaze_robot_sim.cameras import random_camera
 from gaze_robot_sim.render import Panorama
 from gaze_robot_sim.scenes import open_world, World
 from gaze_robot_sim.scenes.rooms import make_room
-from gaze_robot_sim.scenes.targets import show_exemplar
+from gaze_robot_sim.scenes.targets import APART_RAD, show_exemplar, template_match
 
 TILT_LIMIT = 1.0
+
+_GLANCE_PIXELS_PER_DEGREE = 0.53
+"""At which look-alikes are looked for: what cannot be told apart in the periphery."""
+
+_LOOKS = 2
+"""Glances per thing to find: half the time of one sample is its picture and its templates."""
+
+_TWIN = 0.88
+"""What correlates more than this with an exemplar, seen sharply, is not called something else: the
+tasks have no such twins, and who is taught that they are wrong doubts what is right."""
 
 _WIDEST = 4096
 """Wider pictures are made smaller: the eye does not resolve more."""
@@ -63,8 +78,9 @@ class Glances(IterableDataset):
         rooms = [self._room(rng) for _ in range(self.rooms)]
         while True:
             rooms[int(rng.integers(len(rooms)))] = self._room(rng)
-            for _ in range(self.uses):
-                yield self._sample(rng, *rooms[int(rng.integers(len(rooms)))])
+            for _ in range(self.uses // _LOOKS):
+                panorama, objects = rooms[int(rng.integers(len(rooms)))]
+                yield from self._samples(rng, panorama, *self._thing(rng, panorama, objects))
 
     def _room(self, rng: np.random.Generator) -> tuple[Panorama, list]:
         if self.pictures is not None and rng.random() < self.share:
@@ -96,18 +112,40 @@ class Glances(IterableDataset):
                 break
         return np.asarray(direction), width, exemplar
 
-    def _gaze(self, rng: np.random.Generator, pan: float, tilt: float) -> tuple[float, float]:
+    def _gaze(self, rng: np.random.Generator, panorama: Panorama, direction: np.ndarray,
+              exemplar: Exemplar) -> tuple[float, float]:
+        """Pan and tilt: anywhere (15 %), at what looks like it from afar (20 %), or near it."""
         kind = rng.random()
-        if kind < 0.3:
+        if kind < 0.15:
             return rng.uniform(-math.pi, math.pi), rng.uniform(-TILT_LIMIT, TILT_LIMIT)
-        spread = 0.17 if kind < 0.6 else 0.36 if kind < 0.75 else 0.8
+        if kind < 0.35:
+            direction = _look_alike(rng, panorama, direction, exemplar)
+        pan, tilt = (float(angle) for angle in pan_tilt_from_direction(direction))
+        spread = 0.1 if kind < 0.35 else 0.17 if kind < 0.62 else 0.36 if kind < 0.75 else 0.8
         return (pan + rng.uniform(-spread, spread) / max(0.5, math.cos(tilt)),
                 float(np.clip(tilt + rng.uniform(-spread, spread), -TILT_LIMIT, TILT_LIMIT)))
 
-    def _sample(self, rng: np.random.Generator, panorama: Panorama, objects: list
-                ) -> dict[str, np.ndarray]:
-        direction, width, exemplar = self._thing(rng, panorama, objects)
-        pan, tilt = self._gaze(rng, *(float(a) for a in pan_tilt_from_direction(direction)))
+    def _samples(self, rng: np.random.Generator, panorama: Panorama, direction: np.ndarray,
+                 width: float, exemplar: Exemplar) -> Iterator[dict[str, np.ndarray]]:
+        """A few glances with the same thing to find, and no twin of it instead."""
+        templates = make_templates(exemplar, self.pattern)
+        shown = {'exemplar': square(exemplar), 'size': size_in_cells(width, self.pattern),
+                 'width': np.array(square_width_rad(exemplar), np.float32)}
+        looks = 0
+        while looks < _LOOKS:
+            pan, tilt = self._gaze(rng, panorama, direction, exemplar)
+            levels, valid = self._view(rng, panorama, pan, tilt)
+            evidence = correlate(levels, templates)
+            label = label_cells(optical_ray(direction, pan, tilt), valid, self.pattern)
+            if label[0] == CELLS * CELLS and evidence[0].max() > _TWIN:
+                continue
+            looks += 1
+            yield {**{f'level{i}': level for i, level in enumerate(levels)}, **shown,
+                   'valid': valid, 'evidence': evidence, 'label': label}
+
+    def _view(self, rng: np.random.Generator, panorama: Panorama, pan: float, tilt: float
+              ) -> tuple[list[np.ndarray], np.ndarray]:
+        """What a random camera shows there, with noise in half of the cases: levels, valid."""
         levels = panorama.levels(pan, tilt, self.pattern, samples=2)
         masks = self.pattern.inside_camera(*random_camera(rng))
         for level, mask in zip(levels, masks):
@@ -116,15 +154,18 @@ class Glances(IterableDataset):
             strength = rng.uniform(0, 5)
             levels = [np.clip(level + strength * rng.standard_normal(level.shape, np.float32),
                               0, 255).astype(np.uint8) for level in levels]
-        valid = valid_cells(masks)
-        templates = make_templates(exemplar, self.pattern)
-        sample = {f'level{i}': level for i, level in enumerate(levels)}
-        sample.update(
-            valid=valid, evidence=correlate(levels, templates), exemplar=square(exemplar),
-            width=np.array(square_width_rad(exemplar), np.float32),
-            size=size_in_cells(width, self.pattern),
-            label=label_cells(optical_ray(direction, pan, tilt), valid, self.pattern))
-        return sample
+        return levels, valid_cells(masks)
+
+
+def _look_alike(rng: np.random.Generator, panorama: Panorama, direction: np.ndarray,
+                exemplar: Exemplar) -> np.ndarray:
+    """(3,) one of the places that plain template matching at a coarse resolution takes for it.
+
+    What an eye has to tell from the thing itself, once it looks there.
+    """
+    places = template_match(panorama, exemplar, _GLANCE_PIXELS_PER_DEGREE, 4)
+    others = places[angle_between(places, direction) > APART_RAD]
+    return others[int(rng.integers(len(others)))] if len(others) else direction
 
 
 def label_cells(ray: np.ndarray, valid: np.ndarray, pattern: FoveationPattern) -> np.ndarray:

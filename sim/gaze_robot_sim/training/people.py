@@ -26,6 +26,7 @@ from gaze_robot.errors import CheckpointError, ConfigError
 from gaze_robot.gaze_target.salience import cell_features
 from gaze_robot.perception import PerceptionNetwork
 from gaze_robot_sim.training.crowds import Crowds, UNJUDGED
+from gaze_robot_sim.training.origin import origin
 
 _UNSEEN = 1_000_003
 """Added to the seed for rooms and figures that training never shows."""
@@ -241,11 +242,8 @@ def train_people(config: TrainPeopleConfig) -> dict[str, Any]:
     (out / 'config.json').write_text(json.dumps(dataclasses.asdict(config), indent=2))
     found = PeopleTrainer(config, policy.perception,
                           str(policy.meta.get('weights_sha256', ''))).run()
-    settings = {name: value for name, value in dataclasses.asdict(config).items()
-                if name not in ('policy', 'out', 'resume')}
     save_policy(out / 'policy', dataclasses.replace(policy, meta={
-        **policy.meta, 'people': {'command': f'gaze-robot train people --seed {config.seed}',
-                                  'config': settings, 'unseen': found}}))
+        **policy.meta, 'people': {**origin('train people', config), 'unseen': found}}))
     result = {'out': str(out), 'policy': str(out / 'policy'), 'seed': config.seed,
               'minutes': round((time.monotonic() - start) / 60, 2), 'unseen': found}
     (out / 'result.json').write_text(json.dumps(result, indent=2))

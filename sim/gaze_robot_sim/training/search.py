@@ -10,7 +10,6 @@ import dataclasses
 from dataclasses import dataclass
 import json
 from pathlib import Path
-import subprocess
 import time
 from typing import Any, Literal
 import warnings
@@ -40,6 +39,7 @@ from gaze_robot_sim.evaluate import learned, run_episodes, score
 from gaze_robot_sim.rule import SearchRule
 from gaze_robot_sim.scenes.procedural import ProceduralWorld
 from gaze_robot_sim.training.encoder import EncoderTrainer, TrainEncoderConfig
+from gaze_robot_sim.training.origin import option, origin
 from gaze_robot_sim.training.warm_start import warm_start
 
 _FIGURES = ('steps', 'n', 'success_rate', 'median_error_deg', 'median_time_s')
@@ -73,7 +73,7 @@ class TrainSearchConfig:
     encoder: str = ''
     """Checkpoint folder whose perception to use; empty: pretrain one first."""
 
-    encoder_samples: int = 90_000
+    encoder_samples: int = 120_000
     """Glances to pretrain perception on."""
 
     front_end: Literal['pyramid', 'rings', 'log_polar'] = 'pyramid'
@@ -93,10 +93,10 @@ class TrainSearchConfig:
     pictures_share: float = 0.5
     """Part of the rooms of that pretraining that are such pictures, 0 to 1."""
 
-    warm_start: int = 32_000
+    warm_start: int = 8_192
     """Steps of imitating a hand-written rule before PPO; 0: none."""
 
-    steps: int = 100_000
+    steps: int = 4_096
     """Steps of PPO, of all eyes together."""
 
     eyes: int = 64
@@ -114,7 +114,7 @@ class TrainSearchConfig:
     eval_every: int = 12
     """Rollouts between evaluations on unseen rooms."""
 
-    eval_episodes: int = 128
+    eval_episodes: int = 64
     """Episodes of an evaluation."""
 
 
@@ -158,7 +158,7 @@ class _Keeper(BaseCallback):
         self.config, self.out, self.perception = config, out, perception
         self.unseen, self.curve = unseen, curve
         self.rollouts = 0
-        self.origin = origin(config)
+        self.origin = origin('train search', config)
         self.seconds = curve[-1]['seconds'] if curve else 0.0
 
     def _on_training_start(self) -> None:
@@ -217,26 +217,11 @@ def best(curve: list[dict[str, float]]) -> dict[str, float]:
     return max(trained, key=lambda row: (row['success_rate'], -row['median_error_deg']))
 
 
-def origin(config: TrainSearchConfig) -> dict[str, Any]:
-    """What a checkpoint says of where it comes from; no paths of the machine it was made on."""
-    settings = {name: value for name, value in dataclasses.asdict(config).items()
-                if name not in ('out', 'encoder', 'resume', 'pictures')}
-    options = [_option(name, value) for name, value in settings.items()
-               if name == 'seed' or value != getattr(TrainSearchConfig(), name)]
-    return {'seed': config.seed, 'commit': _commit(), 'config': settings,
-            'command': ' '.join(['gaze-robot train search', *options])}
-
-
-def _option(name: str, value: Any) -> str:
-    words = value if isinstance(value, tuple) else () if value is True else (value,)
-    return ' '.join([f'--{name.replace("_", "-")}', *map(str, words)])
-
-
 def _sight(front_end: str, backbone: str, layers: tuple[int, ...]) -> str:
     """The options that say how the eye sees."""
     options = [('front_end', front_end), *([('backbone', backbone), ('backbone_layers', layers)]
                                            if backbone else [])]
-    return ' '.join(_option(name, value) for name, value in options)
+    return ' '.join(option(name, value) for name, value in options)
 
 
 def _last_good(out: Path, load: Callable[[Path], PPO]) -> tuple[PPO | None, list[str]]:
@@ -377,12 +362,3 @@ def draw_curve(curve: list[dict[str, float]], path: Path) -> None:
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
-
-
-def _commit() -> str:
-    """The commit of the checkout this runs from, or 'unknown' in an installed package."""
-    try:
-        return subprocess.run(['git', 'rev-parse', '--short', 'HEAD'], cwd=Path(__file__).parent,
-                              capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return 'unknown'
