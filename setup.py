@@ -28,7 +28,7 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']) + find_packages(where='sim'),
     package_dir={'gaze_robot_sim': 'sim/gaze_robot_sim'},
-    package_data={PACKAGE: ['py.typed', 'weights/*', 'weights/*/*']},
+    package_data={PACKAGE: ['py.typed', 'weights/*', 'weights/*/*', 'weights/*/*/*/*']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (f'share/{PACKAGE}', ['package.xml']),

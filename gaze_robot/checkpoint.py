@@ -75,7 +75,7 @@ def save_policy(path: str | Path, policy: Policy) -> None:
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
               weights, metadata={'model': json.dumps(model)})
     meta = {**policy.meta, 'format': FORMAT, 'gaze_robot_version': __version__,
-            'weights_sha256': _sha256(weights), **model}
+            'weights_sha256': sha256(weights), **model}
     part = path / (META + '.part')
     part.write_text(json.dumps(meta, indent=2) + '\n')
     weights.chmod(0o644)                                 # safetensors writes for the owner only
@@ -94,7 +94,7 @@ def load_policy(path: str | Path = '', device: str = 'cpu') -> Policy:
     if (path / 'policy' / META).is_file():
         path = path / 'policy'
     meta = _read_meta(path)
-    actual = _sha256(path / WEIGHTS)
+    actual = sha256(path / WEIGHTS)
     if actual != meta['weights_sha256']:
         raise CheckpointError(
             f'{path / WEIGHTS} does not match its {META} (sha256 {actual[:12]}, expected '
@@ -112,9 +112,9 @@ def load_policy(path: str | Path = '', device: str = 'cpu') -> Policy:
     eye = None if meta.get('eye') is None else policy.eye
     if any(name.startswith('perception.people.') for name in tensors):
         policy.perception.add_people()                   # optional: see `train people`
-    _load(policy.perception, policy.perception.learned_state(), tensors, 'perception.', path)
+    fill(policy.perception, policy.perception.learned_state(), tensors, 'perception.', path)
     if eye is not None:
-        _load(eye, eye.state_dict(), tensors, 'eye.', path)
+        fill(eye, eye.state_dict(), tensors, 'eye.', path)
         eye.to(device)
     return Policy(policy.perception.to(device), eye, meta)
 
@@ -181,7 +181,7 @@ def _read_meta(path: Path) -> dict[str, Any]:
     return meta
 
 
-def _load(module: torch.nn.Module, own: Mapping[str, torch.Tensor],
+def fill(module: torch.nn.Module, own: Mapping[str, torch.Tensor],
           tensors: Mapping[str, torch.Tensor], prefix: str, path: Path) -> None:
     """Fill a module's `own` tensors: these, all of them, and no others."""
     given = {name[len(prefix):]: tensor for name, tensor in tensors.items()
@@ -198,7 +198,8 @@ def _load(module: torch.nn.Module, own: Mapping[str, torch.Tensor],
     module.load_state_dict(given, strict=False)          # `own` may leave out a backbone
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """Of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open('rb') as file:
         while block := file.read(1 << 20):

@@ -50,10 +50,18 @@ COMMANDS = {
         'add a head for people to a policy; it learns from drawn figures only',
         'gaze-robot train people --policy runs/search --out runs/people --seed 0',
         'gaze_robot_sim.training.people', 'TrainPeopleConfig', 'train_people'),
+    'train bcrl': Command(
+        'learn a hand from demonstrations, and by how well it does, where to look',
+        'gaze-robot train bcrl --seed 0 --out runs/bcrl',
+        'gaze_robot_sim.training.bcrl', 'TrainBcrlConfig', 'train_bcrl'),
     'eval search': Command(
         'measure searching, beside a random policy and a raster scan',
         'gaze-robot eval search --worlds procedural --n 200 --seed 1 --json eval.json',
         'gaze_robot_sim.evaluate', 'EvalSearchConfig', 'evaluate_search'),
+    'eval bcrl': Command(
+        'measure a hand and its eye beside other gazes and other eyes',
+        'gaze-robot eval bcrl --seed 1 --json bcrl.json --picture bcrl.png',
+        'gaze_robot_sim.evaluate_bcrl', 'EvalBcrlConfig', 'evaluate_bcrl'),
     'eval track': Command(
         'measure tracking: a player that knows the truth, a random one; no learned policy yet',
         'gaze-robot eval track --worlds procedural --n 100 --seed 1 --json track.json',
@@ -134,6 +142,10 @@ COMMANDS = {
         'measure how the head moves: pursuit, saccades, old pictures, jitter of its loop',
         'gaze-robot bench control --json control.json --picture control.png',
         'gaze_robot_sim.benchmark_control', 'BenchControlConfig', 'bench_control'),
+    'bench bcrl': Command(
+        'train BC-RL without each of its parts, several seeds each: an ablation table',
+        'gaze-robot bench bcrl --out runs/ablation --json ablation.json',
+        'gaze_robot_sim.ablate_bcrl', 'AblateBcrlConfig', 'ablate_bcrl'),
     'bench encoder': Command(
         'measure what foveation saves: tokens and time beside a uniform view as sharp',
         'gaze-robot bench encoder --json encoder.json',

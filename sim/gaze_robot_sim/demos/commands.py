@@ -11,6 +11,7 @@ import cv2
 from tqdm import tqdm
 
 from gaze_robot.errors import ConfigError, DemoError
+from gaze_robot_sim.bcrl.workspace import Workspace, WorkspaceConfig
 from gaze_robot_sim.demos.episode import DemoSource
 from gaze_robot_sim.demos.eyerobot import find_sequences, read_eyerobot
 from gaze_robot_sim.demos.lerobot import read_info, read_lerobot
@@ -20,8 +21,15 @@ from gaze_robot_sim.demos.repair import fitted, Repair
 from gaze_robot_sim.demos.store import DemoWriter, open_demos
 from gaze_robot_sim.scenes.fixed_camera import FixedCamera
 
-SOURCES: dict[str, Callable[[str, str, int, float], DemoSource]] = dict.fromkeys(
-    ('Search-v0', 'Track-v0', 'Orient-v0', 'Follow-v0'), OracleSource)
+
+def _workspace(_: str, __: str, seed: int, episode_s: float) -> DemoSource:
+    """The scripted arm of BC-RL; its world is its own."""
+    return Workspace(seed, WorkspaceConfig(seconds=episode_s or WorkspaceConfig.seconds))
+
+
+SOURCES: dict[str, Callable[[str, str, int, float], DemoSource]] = {
+    **dict.fromkeys(('Search-v0', 'Track-v0', 'Orient-v0', 'Follow-v0'), OracleSource),
+    'workspace': _workspace}
 """Who demonstrates: name -> what makes it of (name, world, seed, seconds of each)."""
 
 USUAL_HFOV_DEG = 70.0
@@ -36,7 +44,8 @@ class RecordConfig:
     """Folder of demonstrations: a new one, or one to add to."""
 
     source: str = 'Track-v0'
-    """Who demonstrates: the oracle of Search-v0, Track-v0, Orient-v0 or Follow-v0."""
+    """Who demonstrates: the oracle of Search-v0, Track-v0, Orient-v0 or Follow-v0, or the scripted
+    arm of the `workspace` that `train bcrl` makes up."""
 
     n: int = 10
     """How many."""

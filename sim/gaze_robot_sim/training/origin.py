@@ -5,10 +5,10 @@ from pathlib import Path
 import subprocess
 from typing import Any
 
-_PLACES = ('encoder', 'pictures', 'policy')
+_PLACES = ('encoder', 'pictures', 'policy', 'demos')
 """Options that are folders something is learned from: that they were given is said, not where."""
 
-_UNSAID = ('out', 'resume', *_PLACES)
+_UNSAID = ('out', 'resume', 'device', *_PLACES)
 
 
 def origin(command: str, config: Any) -> dict[str, Any]:
@@ -30,6 +30,8 @@ def origin(command: str, config: Any) -> dict[str, Any]:
 
 def option(name: str, value: Any) -> str:
     """As it is written on the command line."""
+    if value is False:
+        return f'--no-{name.replace("_", "-")}'
     words = value if isinstance(value, tuple) else () if value is True else (value,)
     return ' '.join([f'--{name.replace("_", "-")}', *map(str, words)])
 

@@ -9,6 +9,7 @@ T steps   E eyes
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from stable_baselines3 import PPO
@@ -16,10 +17,10 @@ import torch
 from tqdm import tqdm
 
 from gaze_robot.policy.actions import MAX_STEP_RAD, MOVES
-from gaze_robot_sim.envs.seeing import SeeingBatch
 from gaze_robot_sim.envs.vec import GazeVecEnv
 
-Rule = Callable[[dict[str, np.ndarray], SeeingBatch], np.ndarray]
+Rule = Callable[[dict[str, np.ndarray], Any], np.ndarray]
+"""Observation and simulator to moves: their numbers, or (B, 2) in [-1, 1]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +28,7 @@ class Shown:
     """What the rule did."""
 
     observation: dict[str, np.ndarray]
-    """Each (T * E, ...), float16."""
+    """Each (T * E, ...), float16 or uint8."""
 
     action: np.ndarray
     """(T * E,) integers or (T * E, 2) in [-1, 1]."""
@@ -67,19 +68,19 @@ def show(model: PPO, env: GazeVecEnv, rule: Rule, steps: int, own_share: float,
         own_share: share of eyes that follow the policy instead while the rule comments (DAgger,
             Ross et al. 2011): what the policy's own mistakes lead to is seen as well.
     """
-    batch = env.batch
-    assert isinstance(batch, SeeingBatch)
+    batch: Any = env.batch
     discrete = batch.config.discrete
-    rows: dict[str, list[np.ndarray]] = {'tokens': [], 'vector': []}
+    rows: dict[str, list[np.ndarray]] = {}
     actions, rewards, dones = [], [], []
     ends: list[dict[str, np.ndarray]] = []
     observation = env.reset()
     own = rng.random((env.num_envs,)) < own_share
     for _ in tqdm(range(max(1, steps // env.num_envs)), desc=title, unit='step', mininterval=1):
         advice = rule(observation, batch)
-        label = advice if discrete else MOVES[advice] / MAX_STEP_RAD
+        label = advice if discrete or advice.dtype.kind == 'f' else MOVES[advice] / MAX_STEP_RAD
         for name, value in observation.items():
-            rows[name].append(value.astype(np.float16))
+            rows.setdefault(name, []).append(
+                value.astype(np.float16) if value.dtype.kind == 'f' else value)
         actions.append(label)
         acted = label.copy()
         if own.any():

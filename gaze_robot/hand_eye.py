@@ -1,0 +1,203 @@
+"""Hand and eye together, as BC-RL trains them and a robot runs them; and their checkpoint.
+
+A checkpoint is a folder of meta.json and weights.safetensors, loaded strictly; nothing in it is
+executed.
+
+N tokens   J joints   G task   K chunk   A actions
+"""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+from dataclasses import dataclass
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import safe_open, SafetensorError
+from safetensors.torch import load_file, save_file
+import torch
+
+from gaze_robot import __version__
+from gaze_robot.checkpoint import fill, META, sha256, WEIGHTS
+from gaze_robot.errors import CheckpointError, CommandError, ConfigError
+from gaze_robot.foveation import FoveationPattern
+from gaze_robot.policy.actions import MAX_STEP_RAD
+from gaze_robot.policy.glances import Glances, vector_size
+from gaze_robot.policy.hand import cut, HandConfig, HandNetwork
+from gaze_robot.policy.looking import LookingPolicy
+from gaze_robot.schema import from_mapping
+
+FORMAT = 1
+KIND = 'bcrl'
+SHIPPED = Path(__file__).parent / 'weights' / 'bcrl'
+"""The default weights, part of the package."""
+
+
+@dataclass(frozen=True, eq=False)
+class HandEye:
+    """A hand, the eye that looks for it, and what their numbers mean."""
+
+    hand: HandNetwork
+    eye: LookingPolicy | None
+    """None: a hand that goes with a gaze scripted by somebody else."""
+
+    pattern: FoveationPattern
+    joint_names: tuple[str, ...]
+    action_names: tuple[str, ...]
+    """Where they equal `joint_names`, actions are relative to the joints, else to the action
+    now."""
+
+    rate_hz: float
+    """Glances, and actions of a chunk, per second."""
+
+    meta: Mapping[str, Any]
+    """Origin: seed, command, commit, metrics; `tasks` names what the task's numbers mean."""
+
+    def __post_init__(self) -> None:
+        config = self.hand.config
+        if (len(self.joint_names), len(self.action_names)) != (config.joints, config.actions):
+            raise ConfigError(f'the hand has {config.joints} joints and {config.actions} actions, '
+                              f'their names are {self.joint_names} and {self.action_names}')
+
+
+@dataclass(frozen=True, eq=False)
+class Intent:
+    """What hand and eye want after one glance."""
+
+    move_rad: np.ndarray
+    """(2,) turn of (pan, tilt) from the gaze that was given, left and down positive, at most 10
+    degrees each; zero without an eye."""
+
+    actions: np.ndarray
+    """(K, A) float32, relative: add them to the joints now (or to the action now)."""
+
+    attention: np.ndarray
+    """(N,) float32, sums to 1."""
+
+
+class Looking:
+    """Runs a hand and its eye, glance by glance; remembers the last ten."""
+
+    def __init__(self, both: HandEye) -> None:
+        self.both = both
+        config = both.hand.config
+        self._glances = Glances(1, both.pattern, config.joints, config.task)
+
+    def reset(self) -> None:
+        """Forget what was seen: a new task begins."""
+        self._glances.reset(np.zeros(1, int))
+
+    def step(self, levels: Sequence[np.ndarray], joints: np.ndarray, gaze_rad: np.ndarray,
+             task: np.ndarray) -> Intent:
+        """Take in one glance.
+
+        Args:
+            levels: one (window, window, 3) uint8 RGB per level of `pattern`, sharpest first; 128
+                where the camera does not see.
+            joints: (J,) where the hand is, in the order of `joint_names`.
+            gaze_rad: (2,) pan and tilt at the stamp of the picture, base frame.
+            task: (G,) embedding of the task.
+
+        Raises:
+            CommandError: a shape does not fit, or a number is not finite.
+        """
+        hand, eye, config = self.both.hand, self.both.eye, self.both.hand.config
+        rows = []
+        for name, value, size in (('joints', joints, config.joints), ('gaze_rad', gaze_rad, 2),
+                                  ('task', task, config.task)):
+            row = np.asarray(value, np.float32)
+            if row.shape != (size,) or not np.isfinite(row).all():
+                raise CommandError(f'{name} are {size} finite numbers, got {value}')
+            rows.append(row[None])
+        sizes = tuple(level.shape[:2] for level in levels)
+        if sizes != config.levels:
+            raise CommandError(f'this hand sees levels of {config.levels} samples, got {sizes}')
+        view = torch.from_numpy(cut([level[None] for level in levels], config.patch))
+        now, gaze, named = rows
+        with torch.inference_mode():
+            said = hand(view, *map(torch.from_numpy, (now, gaze, named)))
+            actions = (said.chunk * hand.action_spread)[0].numpy()
+        attention = said.attention.numpy()
+        scaled = (now - hand.joint_mean.numpy()) / hand.joint_spread.numpy()
+        vector = self._glances.observe(attention, gaze, scaled, named, np.zeros(1, int))
+        move = np.zeros(2) if eye is None else (
+            eye.act(view, torch.from_numpy(vector))[0].numpy().astype(float) * MAX_STEP_RAD)
+        return Intent(move, actions, attention[0])
+
+
+def save_hand_eye(path: str | Path, both: HandEye) -> None:
+    """Write a checkpoint; the folder appears whole or not at all."""
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    tensors = {f'hand.{name}': tensor for name, tensor in both.hand.state_dict().items()}
+    if both.eye is not None:
+        tensors.update({f'eye.{name}': tensor for name, tensor in both.eye.state_dict().items()})
+    model = {'kind': KIND, 'pattern': dataclasses.asdict(both.pattern),
+             'hand': dataclasses.asdict(both.hand.config), 'eye': both.eye is not None,
+             'joint_names': both.joint_names, 'action_names': both.action_names,
+             'rate_hz': both.rate_hz}
+    model = json.loads(json.dumps(model))                   # tuples become lists, as when read
+    part = path / (WEIGHTS + '.part')
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
+              part, metadata={'model': json.dumps(model)})
+    meta = {**both.meta, 'format': FORMAT, 'gaze_robot_version': __version__,
+            'weights_sha256': sha256(part), **model}
+    text = path / (META + '.part')
+    text.write_text(json.dumps(meta, indent=2) + '\n')
+    part.chmod(0o644)                                       # safetensors writes for the owner only
+    part.replace(path / WEIGHTS)
+    text.replace(path / META)
+
+
+def load_hand_eye(path: str | Path = '', device: str = 'cpu') -> HandEye:
+    """Read a checkpoint; '' is the one shipped with the package, a run directory its policy.
+
+    Raises:
+        CheckpointError: missing, altered, of another kind or format, or with keys that do not fit.
+    """
+    path = Path(path) if path else SHIPPED
+    if (path / 'policy' / META).is_file():
+        path = path / 'policy'
+    meta = _read_meta(path)
+    try:
+        with safe_open(path / WEIGHTS, 'pt') as file:
+            written = json.loads((file.metadata() or {}).get('model', '{}'))
+        tensors = load_file(path / WEIGHTS, device=device)
+        wrong = [name for name, value in written.items() if meta.get(name) != value]
+        if wrong or not written:
+            raise CheckpointError(f'{path / META} was changed: {", ".join(wrong) or "everything"} '
+                                  f'differs from what {WEIGHTS} was written with')
+        pattern = from_mapping(FoveationPattern, meta['pattern'])
+        config = HandConfig(**meta['hand'])
+        hand, eye = HandNetwork(config), None
+        if meta['eye']:
+            eye = LookingPolicy(config.tokens, config.patch,
+                                vector_size(pattern, config.joints, config.task))
+        both = HandEye(hand.to(device).eval(), eye and eye.to(device).eval(), pattern,
+                       tuple(meta['joint_names']), tuple(meta['action_names']),
+                       float(meta['rate_hz']), meta)
+    except (ConfigError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f'{path} cannot be read: {error}') from error
+    fill(hand, hand.state_dict(), tensors, 'hand.', path)
+    if eye is not None:
+        fill(eye, eye.state_dict(), tensors, 'eye.', path)
+    return both
+
+
+def _read_meta(path: Path) -> dict[str, Any]:
+    for name in (META, WEIGHTS):
+        if not (path / name).is_file():
+            raise CheckpointError(f'no {name} in {path}: not a checkpoint folder; train one with '
+                                  '`gaze-robot train bcrl --out DIR`')
+    try:
+        meta = json.loads((path / META).read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CheckpointError(f'{path / META} is not JSON: {error}') from error
+    if not isinstance(meta, dict) or meta.get('kind') != KIND or meta.get('format') != FORMAT:
+        raise CheckpointError(f'{path} holds no hand and eye of format {FORMAT}; train one with '
+                              '`gaze-robot train bcrl --out DIR`')
+    if sha256(path / WEIGHTS) != meta.get('weights_sha256'):
+        raise CheckpointError(f'{path / WEIGHTS} does not match its {META}: a damaged or partial '
+                              'copy; fetch or train it again')
+    return meta

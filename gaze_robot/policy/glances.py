@@ -1,0 +1,145 @@
+"""What the eye of BC-RL knows beside its view: gaze, joints, task, and its last glances.
+
+Where the hand's attention was counts as seen: the eye learns to follow it, or not to.
+
+B eyes   L levels   N tokens   J joints   G task   V length of the vector
+"""
+
+import math
+
+import numpy as np
+
+from gaze_robot.errors import ConfigError
+from gaze_robot.foveation import FoveationPattern
+from gaze_robot.geometry import wrap_angle
+
+WINDOW = 10
+"""Glances remembered, the newest first."""
+
+_OF_A_GLANCE = 6
+"""Numbers for each: gaze and attended place, relative to the gaze now; attention there; and
+whether there was such a glance."""
+_AROUND_RAD = math.radians(12.0)
+"""Attention this near to its peak is to the same thing."""
+_SCALES = (0.15, 0.6)
+"""Angles, radians, at which tanh resolves an offset: near ones finely, far ones coarsely."""
+
+
+def vector_size(pattern: FoveationPattern, joints: int, task: int) -> int:
+    """V."""
+    return 2 + joints + task + pattern.levels * 3 + 5 + WINDOW * _OF_A_GLANCE
+
+
+def token_places(pattern: FoveationPattern) -> np.ndarray:
+    """(N, 2) radians (pan, tilt) of each token's centre from the gaze: left and down positive."""
+    rows = []
+    for level, across in enumerate(pattern.tokens_across):
+        steps = np.arctan(((np.arange(across) + 0.5) / across * 2 - 1)
+                          * pattern.half_tangent(level))
+        down, right = np.meshgrid(steps, steps, indexing='ij')
+        rows.append(np.stack([-right, down], axis=-1).reshape(-1, 2))
+    return np.concatenate(rows)
+
+
+class AttentionReader:
+    """Where the hand's attention is, in numbers."""
+
+    def __init__(self, pattern: FoveationPattern) -> None:
+        self.pattern = pattern
+        self.places = token_places(pattern)
+        self._ends = np.cumsum((0, *pattern.tokens_per_level))
+
+    def summary(self, attention: np.ndarray) -> np.ndarray:
+        """(B, L, 3): of each level its share, and the mean place within it, (pan, tilt) radians
+        from the gaze; (0, 0) where it has none.
+        """
+        out = np.zeros((len(attention), self.pattern.levels, 3))
+        for level, (first, last) in enumerate(zip(self._ends, self._ends[1:])):
+            part = attention[:, first:last]
+            share = part.sum(axis=1)
+            out[:, level, 0] = share
+            out[:, level, 1:] = part @ self.places[first:last] / np.maximum(share, 1e-6)[:, None]
+        return out
+
+    def maps(self, attention: np.ndarray) -> tuple[np.ndarray, ...]:
+        """(N,) as pictures: one (across, across) per level, the sharpest first."""
+        return tuple(attention[first:last].reshape(across, across) for first, last, across in zip(
+            self._ends, self._ends[1:], self.pattern.tokens_across))
+
+    def peak(self, attention: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The token with most of it: its place (B, 2) radians from the gaze, its share (B,)."""
+        best = attention.argmax(axis=1)
+        return self.places[best], attention[np.arange(len(best)), best]
+
+    def towards(self, attention: np.ndarray) -> np.ndarray:
+        """(B, 2) radians from the gaze to what is attended to most: the mean place of attention
+        around its peak, which is finer than tokens are.
+        """
+        peak, _ = self.peak(attention)
+        near = np.linalg.norm(self.places - peak[:, None], axis=2) < _AROUND_RAD
+        part = attention * near
+        return part @ self.places / np.maximum(part.sum(axis=1, keepdims=True), 1e-6)
+
+    def centred(self, attention: np.ndarray) -> np.ndarray:
+        """(B,) in [0, 1]: how much attention is in the sharpest level, times how near to its
+        middle that part of it is.
+        """
+        fovea = self.summary(attention)[:, 0]
+        reach = math.atan(self.pattern.half_tangent(0))
+        away = np.hypot(fovea[:, 1], fovea[:, 2])
+        return fovea[:, 0] * np.maximum(0.0, 1.0 - away / reach)
+
+
+class Glances:
+    """Builds the vector (B, V) of B eyes and remembers what they looked at."""
+
+    def __init__(self, eyes: int, pattern: FoveationPattern, joints: int, task: int) -> None:
+        """Make eyes that have seen nothing.
+
+        Raises:
+            ConfigError: no eyes.
+        """
+        if eyes < 1:
+            raise ConfigError(f'at least one eye is needed, got {eyes}')
+        self.reader = AttentionReader(pattern)
+        self.size = vector_size(pattern, joints, task)
+        self._past = np.zeros((eyes, WINDOW, _OF_A_GLANCE))
+
+    def reset(self, eyes: np.ndarray) -> None:
+        """Forget what some eyes saw."""
+        self._past[eyes] = 0.0
+
+    def last_move(self) -> np.ndarray:
+        """(B, 2) radians: how far the gaze moved before its last glance; 0 at the first."""
+        return (self._past[:, 0, :2] - self._past[:, 1, :2]) * self._past[:, 1, 5:]
+
+    def observe(self, attention: np.ndarray, gaze: np.ndarray, joints: np.ndarray,
+                task: np.ndarray, eyes: np.ndarray) -> np.ndarray:
+        """The vector of some eyes at a new glance, which is remembered.
+
+        Args:
+            attention: (len(eyes), N) of the hand, on this glance.
+            gaze: (len(eyes), 2) pan and tilt, radians, as the encoders say.
+            joints: (len(eyes), J) over their spread.
+            task: (len(eyes), G).
+            eyes: (len(eyes),) which.
+
+        Returns:
+            (len(eyes), V) float32.
+        """
+        where, share = self.reader.peak(attention)
+        levels = self.reader.summary(attention)
+        levels[..., 1:] = np.tanh(levels[..., 1:] / _SCALES[1])
+        past = self._past[eyes]
+        for first in (0, 2):
+            past[..., first] = wrap_angle(past[..., first] - gaze[:, None, 0])
+            past[..., first + 1] -= gaze[:, None, 1]
+        past[..., :4] *= past[..., 5:]                      # nothing, where there was no glance
+        vector = np.concatenate([
+            gaze, joints, task, levels.reshape(len(gaze), -1),
+            *(np.tanh(where / scale) for scale in _SCALES), share[:, None],
+            past.reshape(len(gaze), -1)], axis=1)
+        self._past[eyes] = np.roll(self._past[eyes], 1, axis=1)
+        self._past[eyes, 0] = np.concatenate(
+            [gaze, gaze + where, share[:, None], np.ones((len(gaze), 1))], axis=1)
+        return vector.astype(np.float32)

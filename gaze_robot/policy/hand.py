@@ -1,0 +1,220 @@
+"""The hand: a chunk of what it will do next, from the foveated tokens of what the eye sees now.
+
+Queries made of the task pick tokens, or nothing (attention pooling); a decoder over the steps of
+the chunk turns what they found, and where, and all that is in the fovea, into relative actions.
+The idea of predicting a chunk of actions at once is ACT's (Zhao et al., 'Learning fine-grained
+bimanual manipulation with low-cost hardware', 2023).
+
+B batch   N tokens   P patch side   D width   H queries   J joints   G task   K chunk   A actions
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from gaze_robot.errors import ConfigError
+
+GAZE_FEATURES = 4
+"""Sine and cosine of pan and of tilt."""
+
+
+@dataclass(frozen=True)
+class HandConfig:
+    """Sizes of a hand.
+
+    Raises:
+        ConfigError: one of them is impossible.
+    """
+
+    joints: int
+    task: int
+    actions: int
+    chunk: int = 30
+    """Steps predicted at once."""
+
+    phase: tuple[int, ...] = ()
+    """Joints that tell how far the task is, such as grippers: what to look for hangs on the task
+    and on these alone. On all joints, it would be learned by heart, episode by episode."""
+
+    levels: tuple[tuple[int, int], ...] = ((32, 32), (32, 32), (32, 32))
+    """(height, width) of each level of the view, samples."""
+
+    patch: int = 8
+    """Side of a token, samples."""
+
+    width: int = 64
+    queries: int = 4
+    """Of the pooling. The first asks where the thing is, and the eye follows it; the others ask
+    what there is to know about it, as what tells most need not be where it is seen best."""
+
+    layers: int = 0
+    """Transformer blocks over the tokens before they are pooled."""
+
+    hidden: int = 192
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, 'phase', tuple(self.phase))
+        object.__setattr__(self, 'levels', tuple(tuple(level) for level in self.levels))
+        sizes = (self.joints, self.task, self.actions, self.chunk, self.patch, self.width,
+                 self.queries, self.hidden)
+        if min(sizes) < 1 or self.layers < 0 or not self.levels:
+            raise ConfigError(f'a hand has positive sizes, got {self}')
+        if not all(0 <= joint < self.joints for joint in self.phase):
+            raise ConfigError(f'phase numbers joints from 0 to {self.joints - 1}, got '
+                              f'{self.phase}')
+        if self.width % 4:
+            raise ConfigError(f'width must be a multiple of 4, got {self.width}')
+        for height, width in self.levels:
+            if height % self.patch or width % self.patch:
+                raise ConfigError(f'a level of {height} x {width} samples cannot be cut into '
+                                  f'patches of {self.patch}')
+
+    @property
+    def sharpest(self) -> int:
+        """How many of the tokens are of the sharpest level: the first ones."""
+        return self.levels[0][0] * self.levels[0][1] // self.patch ** 2
+
+    @property
+    def tokens(self) -> int:
+        """N, of all levels."""
+        return sum(height * width // self.patch ** 2 for height, width in self.levels)
+
+
+def cut(levels: Sequence[np.ndarray], patch: int) -> np.ndarray:
+    """Views as both networks take them.
+
+    Args:
+        levels: one (B, height, width, 3) uint8 per level, the sharpest first.
+        patch: side of a token, samples.
+
+    Returns:
+        (B, N, P * P * 3) uint8: the patches of each level, rows first.
+    """
+    rows = []
+    for level in levels:
+        batch, height, width, _ = level.shape
+        tiles = level.reshape(batch, height // patch, patch, width // patch, patch, 3)
+        rows.append(tiles.transpose(0, 1, 3, 2, 4, 5).reshape(batch, -1, patch * patch * 3))
+    return np.concatenate(rows, axis=1)
+
+
+class HandOutput(NamedTuple):
+    """What a hand says."""
+
+    chunk: torch.Tensor
+    """(B, K, A) actions relative to the joints (or to the action now), over their spread."""
+
+    attention: torch.Tensor
+    """(B, N) how much of what was said comes from each token. What lacks to 1 went to 'nothing':
+    the hand has not found what it looks for."""
+
+
+class HandNetwork(nn.Module):
+    """View, joints, gaze and task to a chunk of relative actions.
+
+    Its buffers hold what makes a robot's numbers comparable.
+    """
+
+    joint_mean: torch.Tensor
+    joint_spread: torch.Tensor
+    action_spread: torch.Tensor
+    rays: torch.Tensor
+    """(N, 3) unit vectors to each token's centre in the frame of a camera that looks along +x:
+    x forward, y left, z up."""
+
+    def __init__(self, config: HandConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, hidden = config.width, config.hidden
+        self.register_buffer('joint_mean', torch.zeros(config.joints))
+        self.register_buffer('joint_spread', torch.ones(config.joints))
+        self.register_buffer('action_spread', torch.ones(config.actions))
+        self.register_buffer('rays', torch.zeros(config.tokens, 3))
+        self.embed = nn.Linear(config.patch ** 2 * 3, width)
+        self.position = nn.Parameter(torch.randn(config.tokens, width) * 0.3)
+        self.mix = nn.Linear(width, width)
+        self.nothing = nn.Parameter(torch.zeros(1, 1, width))
+        self.blocks = nn.ModuleList(
+            nn.TransformerEncoderLayer(width, 4, 2 * width, dropout=0.0, batch_first=True,
+                                       norm_first=True) for _ in range(config.layers))
+        self.situation = nn.Sequential(
+            nn.Linear(config.joints + GAZE_FEATURES + config.task, hidden), nn.ReLU(),
+            nn.Linear(hidden, hidden), nn.ReLU())
+        # A short way of its own from the task to the queries: learned much sooner than through
+        # `situation`.
+        asked = config.task * (1 + len(config.phase))
+        self.query = nn.Sequential(nn.Linear(asked, 128), nn.ReLU(),
+                                   nn.Linear(128, config.queries * width))
+        self.gather = nn.Linear((config.queries + 1) * width + 3 + hidden, hidden)
+        self.deepen = nn.Linear(hidden, hidden)
+        self.moment = nn.Parameter(torch.randn(config.chunk, hidden) * 0.1)
+        self.act = nn.Linear(hidden, config.actions)
+
+    def forward(self, view: torch.Tensor, joints: torch.Tensor, gaze: torch.Tensor,
+                task: torch.Tensor) -> HandOutput:
+        """Predict.
+
+        Args:
+            view: (B, N, P * P * 3) uint8 patches, see `cut`.
+            joints: (B, J) in the units of the robot.
+            gaze: (B, 2) pan and tilt, radians, as the encoders say.
+            task: (B, G) embedding.
+        """
+        config = self.config
+        tokens = self.embed(view.float() / 127.5 - 1.0)                             # (B, N, D)
+        tokens = torch.relu(self.mix(torch.relu(tokens + self.position)))
+        for block in self.blocks:
+            tokens = block(tokens)
+        fovea = 3 * tokens[:, :config.sharpest].mean(dim=1)                         # (B, D)
+        tokens = torch.cat([tokens, self.nothing.expand(len(tokens), 1, -1)], dim=1)
+        posture = (joints - self.joint_mean) / self.joint_spread
+        now = self.situation(torch.cat([posture, gaze.sin(), gaze.cos(), task], dim=1))
+        phase = (task[:, None] * posture[:, list(config.phase), None]).flatten(1)
+        query = self.query(2 * torch.cat([task, phase], dim=1))
+        query = query.unflatten(1, (config.queries, config.width))                  # (B, H, D)
+        attention = (query @ tokens.transpose(1, 2) / math.sqrt(config.width)).softmax(dim=2)
+        # Where they are joins what they are: in the base frame, whatever the gaze.
+        where = attention[:, 0, :-1]                                                # (B, N)
+        ray = (where[:, None] @ turned(self.rays, gaze))[:, 0]                     # (B, 3)
+        found = torch.cat([(attention @ tokens).flatten(1), fovea, 3 * ray], dim=1)
+        features = torch.relu(self.gather(torch.cat([found, now], dim=1)))
+        features = torch.relu(self.deepen(features))                                # (B, hidden)
+        chunk = self.act(torch.relu(features[:, None] + self.moment))               # (B, K, A)
+        return HandOutput(chunk, where)
+
+    @torch.inference_mode()
+    def actions(self, view: torch.Tensor, joints: torch.Tensor, gaze: torch.Tensor,
+                task: torch.Tensor) -> torch.Tensor:
+        """(B, K, A) actions relative to the joints now, in the units of the robot."""
+        return self(view, joints, gaze, task).chunk * self.action_spread
+
+
+def turned(rays: torch.Tensor, gaze: torch.Tensor) -> torch.Tensor:
+    """Directions (N, 3) as seen from gazes (B, 2), pan and tilt in radians: (B, N, 3), base frame.
+
+    First down by the tilt, about y, then left by the pan, about z (`gaze_robot.geometry`).
+    """
+    (x, y, z), (pan, tilt) = rays.T, gaze.T[..., None]
+    level, up = x * tilt.cos() + z * tilt.sin(), z * tilt.cos() - x * tilt.sin()
+    return torch.stack([level * pan.cos() - y * pan.sin(), level * pan.sin() + y * pan.cos(),
+                        up.expand_as(level)], dim=2)
+
+
+def chunk_error(predicted: torch.Tensor, wanted: torch.Tensor, real: torch.Tensor
+                ) -> torch.Tensor:
+    """Mean absolute difference of each prediction, over the actions that count.
+
+    Args:
+        predicted, wanted: (B, K, A), over their spread.
+        real: (B, K) bool; a row without any counts as 0.
+
+    Returns:
+        (B,).
+    """
+    away = (predicted - wanted).abs().mean(dim=2) * real
+    return away.sum(dim=1) / real.sum(dim=1).clamp(min=1)

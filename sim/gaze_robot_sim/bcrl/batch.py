@@ -1,0 +1,307 @@
+"""Eyes that watch demonstrations: their reward is how right the hand is about what comes next.
+
+The truth about where to look is kept apart (`aim`): nothing of reward or observation is computed
+from it. They come from the picture, the demonstrated actions, and the hand.
+
+B eyes   N tokens   J joints   G task   K chunk   A actions   V vector
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+import math
+from typing import Any, Literal
+
+import gymnasium
+import numpy as np
+import torch
+
+from gaze_robot.errors import ConfigError, WorldError
+from gaze_robot.foveation import FoveationPattern
+from gaze_robot.policy.actions import move
+from gaze_robot.policy.glances import Glances
+from gaze_robot.policy.hand import chunk_error, cut, HandNetwork
+from gaze_robot.types import PanTiltLimits
+from gaze_robot_sim.bcrl.plays import Play, PlaySource, Scale
+from gaze_robot_sim.bcrl.salient import salient_gazes
+from gaze_robot_sim.envs.batch import EyeBatch, Eyes
+from gaze_robot_sim.envs.config import check_numbers, EyeConfig
+from gaze_robot_sim.render import Mapper
+from gaze_robot_sim.scenes.base import Scene
+
+PATTERN = FoveationPattern((15.0, 40.0, 90.0), (32, 32, 32), (8,))
+"""Three levels of 32 x 32 samples, 48 tokens."""
+
+_LIMITS = PanTiltLimits((-1.92, -0.61), (1.92, 0.61))
+_START_PAN, _START_TILT = math.radians(100), math.radians(25)
+"""Episodes begin looking anywhere within these."""
+_ASTRAY_RAD = math.radians(4.0)
+"""Standard deviation of scattered gazes about what stands out."""
+_SALIENT = 8
+"""Such gazes drawn from a picture at a time."""
+
+
+@dataclass(frozen=True)
+class WatchConfig(EyeConfig):
+    """How demonstrations are watched; `rewards` are scales of 'hand' and 'centring'."""
+
+    episode_s: float = 4.0
+    """Seconds of a demonstration; of a longer one another part is taken each time."""
+
+    pause_steps: int = 30
+    discrete: bool = False
+    limits: PanTiltLimits = _LIMITS
+    dynamics: Any = 'off'
+    aspect: float = 0.75
+    chunk: int = 30
+    """Steps that the hand predicts."""
+
+    judged: Literal['after', 'before'] = 'after'
+    """Which view the hand is judged on: the one a move leads to, or the one it was chosen from."""
+
+    rewards: Mapping[str, float] = field(default_factory=lambda: {'hand': 0.2, 'centring': 0.02})
+
+    def __post_init__(self) -> None:
+        rewards = self.rewards
+        unknown = set(rewards) - {'hand', 'centring'}
+        if unknown:
+            raise ConfigError(f'no such reward terms: {sorted(unknown)}; known: hand, centring')
+        object.__setattr__(self, 'rewards', {})
+        super().__post_init__()
+        object.__setattr__(self, 'rewards', dict(rewards))
+        check_numbers(self, chunk=(1, 1000))
+        if self.judged not in ('after', 'before'):
+            raise ConfigError(f'judged is after or before, got {self.judged!r}')
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What the hand is given and what it should say, of B eyes at one moment."""
+
+    view: np.ndarray
+    """(B, N, P * P * 3) uint8 patches."""
+
+    gaze: np.ndarray
+    """(B, 2) float32, radians."""
+
+    joints: np.ndarray
+    """(B, J) float32."""
+
+    task: np.ndarray
+    """(B, G) float32."""
+
+    chunk: np.ndarray
+    """(B, K, A) float32 demonstrated relative actions, over their spread."""
+
+    real: np.ndarray
+    """(B, K) bool: which of them count."""
+
+
+class WatchBatch(EyeBatch):
+    """B eyes, each in front of a demonstration; observations are 'view' and 'vector'."""
+
+    Config = WatchConfig
+    config: WatchConfig
+
+    def __init__(self, eyes: int, source: PlaySource, hand: HandNetwork, scale: Scale,
+                 config: WatchConfig | None = None, pattern: FoveationPattern = PATTERN,
+                 seed: int = 0, mapper: Mapper = map, first: int = 0) -> None:
+        """Make eyes.
+
+        Args:
+            hand: judges; read, never changed.
+            first: number of the first play to show, of a source without end.
+        """
+        super().__init__(eyes, [_Elsewhere()], pattern, config, seed, mapper)
+        self.source, self.hand, self.scale, self.first = source, hand, scale, first
+        play = source.play(0).episode
+        joints, task, actions = len(play.joint_names), len(play.task), len(play.action_names)
+        length, chunk = self.config.length - self.config.pause_steps, self.config.chunk
+        self.play: list[Play | None] = [None] * eyes
+        self.begun = np.zeros(eyes, int)
+        """(B,) the step of its play that each episode began with."""
+        self.last = np.full(eyes, length - 1)
+        """(B,) the last step of the play that an episode comes to, counted from its begin."""
+        self._joints = np.zeros((eyes, length, joints), np.float32)
+        self._reference = np.zeros((eyes, length, actions), np.float32)
+        self._actions = np.zeros((eyes, length + chunk, actions), np.float32)
+        self._ends = np.zeros((eyes, length), int)
+        self._aims = np.tile(np.array([1.0, 0.0, 0.0]), (eyes, length, 1))
+        self.task = np.zeros((eyes, task), np.float32)
+        self._rows, self._ahead = np.arange(eyes), np.arange(chunk)
+        self.glances = Glances(eyes, self.pattern, joints, task)
+        self.view = np.zeros((eyes, self.pattern.tokens, self.pattern.token_side ** 2 * 3),
+                             np.uint8)
+        """What each eye sees now."""
+        self.attention = np.zeros((eyes, self.pattern.tokens), np.float32)
+        self.hand_error = np.zeros(eyes)
+        """(B,) of the hand on what each eye sees now."""
+        self._vector = np.zeros((eyes, self.glances.size), np.float32)
+        self._salient = [np.zeros((0, 2))] * eyes
+        self._moved = False
+
+    # --- what EyeBatch asks of a task
+
+    def _enter(self, eye: int, rng: np.random.Generator, number: int | None) -> np.ndarray:
+        """Put an eye in front of the next play; its pose."""
+        self.steps[eye], self._salient[eye] = 0, np.zeros((0, 2))
+        index = self._next(eye, rng) if number is None else number
+        play = self.source.play(index)
+        episode = play.episode
+        self.play[eye], self.scene[eye] = play, episode.scene
+        self._places[eye] = (0, index)
+        length = self._joints.shape[1]
+        begun = int(rng.integers(max(1, episode.steps - length + 1)))
+        self.begun[eye], self._start_s[eye] = begun, begun / episode.rate_hz
+        rows = np.minimum(begun + np.arange(length + self.config.chunk), episode.steps - 1)
+        own = rows[:length]
+        self.last[eye] = min(length, episode.steps - begun) - 1
+        self._joints[eye] = episode.joints[own]
+        same = episode.joint_names == episode.action_names
+        self._reference[eye] = (episode.joints if same else episode.actions)[own]
+        self._actions[eye] = episode.actions[rows]
+        self._ends[eye] = play.ends[own] - begun
+        if play.aim is not None:
+            self._aims[eye] = play.aim[own]
+        self.present[eye] = play.aim is not None
+        self.aim[eye] = self._aims[eye, 0]
+        self.task[eye] = episode.task
+        return self.initial_pose(rng)
+
+    def initial_pose(self, rng: np.random.Generator) -> np.ndarray:
+        """Where an episode begins to look, (2,) radians."""
+        return rng.uniform([-_START_PAN, -_START_TILT], [_START_PAN, _START_TILT])
+
+    def _next(self, eye: int, rng: np.random.Generator) -> int:
+        if self.source.count is not None:
+            return int(rng.integers(self.source.count))
+        return self.first + int(self._episodes[eye]) * self.eyes + eye
+
+    @property
+    def now(self) -> np.ndarray:
+        """(B,) the step of its demonstration that each eye is at, counted from its begin."""
+        return np.minimum(np.maximum(self.steps - self.config.pause_steps, 0), self.last)
+
+    @property
+    def finished(self) -> np.ndarray:
+        """(B,) bool: the demonstration is over."""
+        return self.steps > self.last + self.config.pause_steps
+
+    @property
+    def observation_space(self) -> gymnasium.spaces.Dict:
+        """Of one eye."""
+        box = gymnasium.spaces.Box
+        return gymnasium.spaces.Dict({
+            'view': box(0, 255, (self.view[0].size,), np.uint8),
+            'vector': box(-np.inf, np.inf, (self.glances.size,), np.float32)})
+
+    # --- life
+
+    def start(self, eyes: Eyes, options: Mapping[str, Any] | None = None) -> None:
+        """Begin episodes; see `EyeBatch.start`."""
+        super().start(eyes, options)
+        self.glances.reset(np.asarray(eyes, int))
+        self._moved = False
+
+    def scatter(self) -> None:
+        """Put every eye at any moment of its demonstration, looking at something that stands out
+        or near it, and take a glance.
+        """
+        for eye, (rng, scene) in enumerate(zip(self.random, self.scene)):
+            self.steps[eye] = rng.integers(self.config.pause_steps + int(self.last[eye]) + 1)
+            if not len(self._salient[eye]):
+                assert scene is not None
+                self._salient[eye] = salient_gazes(rng, scene.panorama(
+                    self.scene_time(eye)).image, (_START_PAN, _START_TILT), _SALIENT)
+            gaze, self._salient[eye] = self._salient[eye][0], self._salient[eye][1:]
+            self.motion.start(eye, rng, np.clip(
+                gaze + rng.normal(0.0, _ASTRAY_RAD, 2), self.config.limits.min_position,
+                self.config.limits.max_position))
+        self.settle()
+
+    def settle(self) -> None:
+        """Bring everything up to where the eyes look and when, after these were set."""
+        self.aim[:] = self._aims[self._rows, self.now]
+        self._see(self._rows)
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Move every eye and look. The reward is the hand's; see `WatchConfig.judged`.
+
+        Returns:
+            Reward (B,), and 'reward/<term>', 'hand_error' and all of `truth`, (B,) each.
+        """
+        before = self.hand_error, self.glances.reader.centred(self.attention)
+        self.motion.step(self.reported + move(action, self.config.discrete))
+        self.steps += 1
+        self.settle()
+        self._moved = True
+        error, centred = before if self.config.judged == 'before' else (
+            self.hand_error, self.glances.reader.centred(self.attention))
+        terms = {'hand': -error, 'centring': centred}
+        parts = {f'reward/{name}': scale * terms[name]
+                 for name, scale in self.config.rewards.items()}
+        return (sum(parts.values(), np.zeros(self.eyes)),
+                {**parts, 'hand_error': self.hand_error, **self.truth()})
+
+    def look(self, eyes: Eyes | None = None) -> dict[str, np.ndarray]:
+        """What some eyes (default all) see: after a step, what they saw then."""
+        chosen = self._rows if eyes is None else np.asarray(eyes, int)
+        if not (self._moved and eyes is None):
+            self._see(chosen)
+        self._moved = False
+        return {'view': self.view[chosen].reshape(len(chosen), -1),
+                'vector': self._vector[chosen]}
+
+    def sight(self) -> Sight:
+        """What every eye's hand is given now, and should say."""
+        chunk, real = self._wanted(self._rows)
+        return Sight(self.view, self.reported.astype(np.float32),
+                     self._joints[self._rows, self.now], self.task, chunk, real)
+
+    def _see(self, eyes: np.ndarray) -> None:
+        """Take a glance, and ask the hand what it makes of it."""
+        self.view[eyes] = cut(self.views(eyes), self.pattern.token_side)
+        joints = self._joints[eyes, self.now[eyes]]
+        gaze, task = self.reported[eyes].astype(np.float32), self.task[eyes]
+        chunk, real = self._wanted(eyes)
+        with torch.no_grad():
+            device = self.hand.rays.device
+            said = self.hand(*(torch.from_numpy(values).to(device) for values in (
+                self.view[eyes], joints, gaze, task)))
+            error = chunk_error(said.chunk.cpu(), torch.from_numpy(chunk), torch.from_numpy(real))
+        self.attention[eyes] = said.attention.cpu().numpy()
+        new = self.hand_error.copy()
+        new[eyes] = error.numpy()
+        self.hand_error = new
+        self._vector[eyes] = self.glances.observe(
+            self.attention[eyes], gaze, (joints - self.scale.joint_mean) / self.scale.joint_spread,
+            task, eyes)
+
+    def views(self, eyes: np.ndarray) -> list[np.ndarray]:
+        """What some eyes see now: (len(eyes), height, width, 3) uint8 per level."""
+        super().look(eyes)
+        return [level[eyes] for level in self.retina.views]
+
+    def _wanted(self, eyes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Demonstrated chunks (len(eyes), K, A) over their spread, and which steps count."""
+        now = self.now[eyes]
+        rows = now[:, None] + self._ahead
+        away = self._actions[eyes[:, None], rows] - self._reference[eyes, now][:, None]
+        return away / self.scale.action_spread, rows < self._ends[eyes, now][:, None]
+
+    def observe(self, eyes: np.ndarray) -> dict[str, np.ndarray]:
+        """Nothing more than `look` gives."""
+        return {}
+
+
+class _Elsewhere:
+    """The world of a batch whose scenes come with its plays."""
+
+    name = 'demonstrations'
+    count: int | None = 1
+
+    def scene(self, index: int) -> Scene:
+        """None of its own."""
+        raise WorldError(f'demonstrations bring their scenes; there is no scene {index}')
+
+    def close(self) -> None:
+        """Nothing to release."""

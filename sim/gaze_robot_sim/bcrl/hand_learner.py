@@ -1,0 +1,73 @@
+"""The supervised half of BC-RL: the hand learns what the demonstrations do, from what eyes saw."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from gaze_robot.geometry import direction_from_pan_tilt
+from gaze_robot.policy.hand import chunk_error, HandConfig, HandNetwork
+from gaze_robot_sim.bcrl.plays import Scale
+from gaze_robot_sim.bcrl.replay import Replay
+
+_DECAY = 0.1
+"""Of weights, against learning by heart what cannot be seen."""
+PHASE_NOISE = 0.5
+"""Of the joints that tell the phase, over their spread."""
+
+
+def make_hand(config: HandConfig, scale: Scale, places: np.ndarray) -> HandNetwork:
+    """An untrained hand, from torch's current random state, that knows its robot and its eye.
+
+    Args:
+        places: (N, 2) radians (pan, tilt) of each token's centre from the gaze.
+    """
+    hand = HandNetwork(config)
+    hand.rays.copy_(torch.from_numpy(direction_from_pan_tilt(*places.T)))
+    for name in ('joint_mean', 'joint_spread', 'action_spread'):
+        getattr(hand, name).copy_(torch.from_numpy(getattr(scale, name)))
+    return hand
+
+
+class HandLearner:
+    """Improves a hand on batches of a replay: L1 on relative actions."""
+
+    def __init__(self, hand: HandNetwork, learning_rate: float, batch: int,
+                 joint_noise: float) -> None:
+        """Take a hand.
+
+        Args:
+            joint_noise: put on joints, over their spread: with joints as they are the hand knows
+                every episode of its replay by heart, and need not look.
+        """
+        self.hand, self.learning_rate, self.batch = hand, learning_rate, batch
+        self.noise = np.full(hand.config.joints, joint_noise, np.float32)
+        self.noise[list(hand.config.phase)] = min(joint_noise, PHASE_NOISE)
+        self.optimizer = torch.optim.AdamW(hand.parameters(), learning_rate, weight_decay=_DECAY)
+        self.before_step: Callable[[], None] = lambda: None
+        """Called between gradients and step: where processes average theirs."""
+
+    def learn(self, replay: Replay, rng: np.random.Generator, updates: int, left: float) -> float:
+        """Make some updates; the mean loss.
+
+        Args:
+            left: share of the training that is still to come, 1 to 0: the rate of learning falls
+                with it to a twentieth.
+        """
+        for group in self.optimizer.param_groups:
+            group['lr'] = self.learning_rate * (0.05 + 0.95 * left)
+        losses = []
+        for _ in range(updates):
+            rows = replay.sample(rng, self.batch)
+            noise = rng.standard_normal(rows['joints'].shape, np.float32) * self.noise
+            device = self.hand.rays.device
+            rows = {name: values.to(device) for name, values in rows.items()}
+            joints = rows['joints'] + torch.from_numpy(noise).to(device) * self.hand.joint_spread
+            said = self.hand(rows['view'], joints, rows['gaze'], rows['task'])
+            loss = chunk_error(said.chunk, rows['chunk'], rows['real']).mean()
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.before_step()
+            self.optimizer.step()
+            losses.append(loss.detach())
+        return float(torch.stack(losses).mean()) if losses else 0.0

@@ -1,0 +1,119 @@
+"""Demonstrations as the training loop takes them: episodes, and what a simulator knows besides.
+
+T steps   A actions   K length of a chunk
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from gaze_robot.errors import DemoError
+from gaze_robot_sim.demos.episode import Episode
+
+
+@dataclass(frozen=True, eq=False)
+class Play:
+    """One demonstration to learn from.
+
+    Raises:
+        DemoError: a row for a step is missing, or an end is none.
+    """
+
+    episode: Episode
+
+    ends: np.ndarray
+    """(T,) the step up to which, exclusive, the hand can know what comes: T, or where the task
+    hands over to another thing. No chunk is judged beyond it."""
+
+    aim: np.ndarray | None = None
+    """(T, 3) unit vectors to what matters, base frame: the truth, for scores and scripted gazes
+    only. None: nobody knows, as in recordings."""
+
+    def __post_init__(self) -> None:
+        steps = self.episode.steps
+        if self.ends.shape != (steps,) or not ((self.ends > np.arange(steps))
+                                               & (self.ends <= steps)).all():
+            raise DemoError(f'{self.episode.name}: ends has a later step, {steps} at most, for '
+                            'each step')
+        if self.aim is not None and self.aim.shape != (steps, 3):
+            raise DemoError(f'{self.episode.name}: aim is ({steps}, 3), got {self.aim.shape}')
+
+    @property
+    def hand_over(self) -> int | None:
+        """The first step at which something else matters than at the start."""
+        return int(self.ends[0]) if self.ends[0] < self.episode.steps else None
+
+
+class PlaySource(Protocol):
+    """A numbered collection of plays."""
+
+    name: str
+    count: int | None
+    """How many; None: without end."""
+
+    def play(self, index: int) -> Play:
+        """A play by its number, 0 or more, below `count`; equal numbers give equal ones."""
+
+
+class Recorded:
+    """Recorded demonstrations as a source of plays."""
+
+    count: int | None
+
+    def __init__(self, episodes: Sequence[Episode], name: str = 'recorded') -> None:
+        """Take episodes, all of one robot.
+
+        Raises:
+            DemoError: there are none, or two differ in their joints, actions or rate.
+        """
+        if not len(episodes):
+            raise DemoError(f'{name} holds no demonstrations')
+        self.name, self.count, self._episodes = name, len(episodes), episodes
+        first = episodes[0]
+        for episode in (episodes[index] for index in range(1, len(episodes))):
+            for what in ('joint_names', 'action_names', 'rate_hz'):
+                if getattr(episode, what) != getattr(first, what):
+                    raise DemoError(f'{episode.name} has another {what} than {first.name}: train '
+                                    'on one robot at a time')
+            if episode.task.shape != first.task.shape:
+                raise DemoError(f'{episode.name} has a task of {len(episode.task)} numbers, '
+                                f'{first.name} of {len(first.task)}')
+
+    def play(self, index: int) -> Play:
+        """A recording, whose whole future the hand is to know."""
+        episode = self._episodes[index]
+        return Play(episode, np.full(episode.steps, episode.steps))
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """What makes numbers of a robot comparable; taken from demonstrations, kept with a hand."""
+
+    joint_mean: np.ndarray
+    """(J,) float32."""
+
+    joint_spread: np.ndarray
+    """(J,) float32, above 0."""
+
+    action_spread: np.ndarray
+    """(A,) float32, above 0: of relative actions over all of a chunk."""
+
+    @classmethod
+    def of(cls, plays: Sequence[Play], chunk: int) -> 'Scale':
+        """From some demonstrations; what never changes has spread 1."""
+        joints = np.concatenate([play.episode.joints for play in plays]).astype(float)
+        moves = []
+        for play in plays:
+            for step in range(0, play.episode.steps, max(1, chunk // 4)):
+                relative, real = play.episode.chunk(step, chunk)
+                real &= step + np.arange(chunk) < play.ends[step]
+                moves.append(relative[real])
+        spread = np.concatenate(moves).astype(float).std(axis=0)
+        return cls(joints.mean(axis=0).astype(np.float32), _above_zero(joints.std(axis=0)),
+                   _above_zero(spread))
+
+
+def _above_zero(spread: np.ndarray) -> np.ndarray:
+    return np.where(spread > 1e-6, spread, 1.0).astype(np.float32)

@@ -1,0 +1,44 @@
+"""Where a panorama stands out: gazes for the hand's warm-up, which nobody has to label."""
+
+import functools
+
+import cv2
+import numpy as np
+
+from gaze_robot.geometry import pan_tilt_from_direction, panorama_direction
+
+_WIDTH = 180
+"""Columns of the picture that is looked at: 2 degrees each."""
+_NEAR, _AROUND = 5, 31
+"""Pixels across a thing, and across its surroundings."""
+
+
+def salient_gazes(rng: np.random.Generator, image: np.ndarray, reach_rad: tuple[float, float],
+                  count: int) -> np.ndarray:
+    """Gazes at what differs in colour from its surroundings.
+
+    Args:
+        image: (height, width, 3) uint8 panorama.
+        reach_rad: how far to the sides, and up and down, to look.
+
+    Returns:
+        (count, 2) pan and tilt, radians, each drawn in proportion to the fourth power of how much
+        the place stands out.
+    """
+    small = cv2.resize(image, (_WIDTH, _WIDTH // 2), interpolation=cv2.INTER_AREA)
+    wide = cv2.copyMakeBorder(small.astype(np.float32), 0, 0, _AROUND, _AROUND, cv2.BORDER_WRAP)
+    apart = cv2.blur(wide, (_NEAR, _NEAR)) - cv2.blur(wide, (_AROUND, _AROUND))
+    stands_out = np.linalg.norm(apart[:, _AROUND:-_AROUND], axis=2)
+    pan, tilt = _places()
+    inside = (abs(pan) <= reach_rad[0]) & (abs(tilt) <= reach_rad[1])
+    weight = np.cumsum(np.where(inside, stands_out ** 2 * stands_out ** 2 + 1e-9, 0.0).ravel())
+    chosen = np.searchsorted(weight, rng.random(count) * weight[-1])
+    return np.stack([pan.ravel()[chosen], tilt.ravel()[chosen]], axis=1)
+
+
+@functools.lru_cache(maxsize=1)
+def _places() -> tuple[np.ndarray, np.ndarray]:
+    """Pan and tilt of every pixel of the small picture."""
+    rows, columns = np.mgrid[:_WIDTH // 2, :_WIDTH]
+    places = np.stack([columns, rows], axis=-1) + 0.5
+    return pan_tilt_from_direction(panorama_direction(places, _WIDTH, _WIDTH // 2))

@@ -1,0 +1,101 @@
+"""Checkpoints of a training in progress: everything that decides how it goes on.
+
+A checkpoint is a folder `checkpoints/<steps>` of state.safetensors (networks, optimisers),
+replay.safetensors and meta.json with their hashes. It appears whole or not at all; nothing in it
+is executed when it is read.
+"""
+
+from collections.abc import Mapping
+import json
+from pathlib import Path
+import shutil
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file as load_arrays
+from safetensors.numpy import save_file as save_arrays
+from safetensors.torch import load_file, save_file
+import torch
+
+from gaze_robot.checkpoint import META, sha256
+from gaze_robot.errors import CheckpointError
+
+STATE, REPLAY = 'state.safetensors', 'replay.safetensors'
+_KEPT = 2
+
+
+def optimizer_tensors(prefix: str, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """An optimiser's memory, by name."""
+    return {f'{prefix}{number}.{name}': torch.as_tensor(value)
+            for number, entries in optimizer.state_dict()['state'].items()
+            for name, value in entries.items()}
+
+
+def restore_optimizer(prefix: str, optimizer: torch.optim.Optimizer,
+                      tensors: Mapping[str, torch.Tensor]) -> None:
+    """Put back what `optimizer_tensors` gave."""
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith(prefix):
+            number, entry = name[len(prefix):].split('.', 1)
+            state.setdefault(int(number), {})[entry] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), 'state': state})
+
+
+def write(folder: Path, steps: int, tensors: Mapping[str, torch.Tensor],
+          replay: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
+    """Write a checkpoint beside the older ones, of which one is kept."""
+    place = folder / f'{steps:010d}'
+    part = place.with_suffix('.part')
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    save_file({name: tensor.detach().cpu().contiguous().clone()      # PPO names some thrice
+               for name, tensor in tensors.items()}, part / STATE)
+    files = [STATE]
+    if replay:
+        save_arrays({name: np.ascontiguousarray(rows) for name, rows in replay.items()},
+                    part / REPLAY)
+        files.append(REPLAY)
+    (part / META).write_text(json.dumps({
+        **facts, 'steps': steps, 'sha256': {name: sha256(part / name) for name in files}}))
+    shutil.rmtree(place, ignore_errors=True)
+    part.rename(place)
+    for old in _numbered(folder)[:-_KEPT]:
+        shutil.rmtree(old)
+
+
+def read(place: Path) -> tuple[dict[str, torch.Tensor], dict[str, np.ndarray], dict[str, Any]]:
+    """Networks and optimisers, replay, facts.
+
+    Raises:
+        CheckpointError: something is missing, altered or cut short.
+    """
+    try:
+        facts = json.loads((place / META).read_text())
+        for name, expected in facts['sha256'].items():
+            if sha256(place / name) != expected:
+                raise CheckpointError(f'{name} does not match its hash')
+        tensors = load_file(place / STATE)
+        replay = load_arrays(place / REPLAY) if REPLAY in facts['sha256'] else {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        raise CheckpointError(f'{place.name}: {error}') from error
+    except CheckpointError as error:
+        raise CheckpointError(f'{place.name}: {error}') from error
+    return tensors, replay, facts
+
+
+def newest(folder: Path) -> tuple[tuple[dict[str, torch.Tensor], dict[str, np.ndarray],
+                                        dict[str, Any]] | None, list[str]]:
+    """The newest checkpoint that can be read, and what is wrong with newer ones."""
+    refused: list[str] = []
+    for place in reversed(_numbered(folder)):
+        try:
+            return read(place), refused
+        except CheckpointError as error:
+            refused.append(str(error))
+    return None, refused
+
+
+def _numbered(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob('[0-9]*') if path.name.isdigit())

@@ -1,0 +1,246 @@
+"""Hand and eye in training: everything that changes, and the four things that change it."""
+
+from collections.abc import Mapping
+from typing import Any, TYPE_CHECKING
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import configure
+import torch
+from tqdm import tqdm
+
+from gaze_robot.hand_eye import HandEye
+from gaze_robot.policy.actions import MAX_STEP_RAD
+from gaze_robot.policy.tasks import Tasks
+from gaze_robot_sim.bcrl import things
+from gaze_robot_sim.bcrl.batch import WatchBatch
+from gaze_robot_sim.bcrl.distributed import Crew
+from gaze_robot_sim.bcrl.hand_learner import HandLearner
+from gaze_robot_sim.bcrl.looking_ppo import begin, eye_of, make_ppo, SearchReward
+from gaze_robot_sim.bcrl.replay import Replay
+from gaze_robot_sim.bcrl.saving import optimizer_tensors, restore_optimizer
+from gaze_robot_sim.bcrl.studio import Studio
+from gaze_robot_sim.bcrl.watching import player_of
+from gaze_robot_sim.envs.vec import GazeVecEnv
+from gaze_robot_sim.training.warm_start import warm_start
+
+if TYPE_CHECKING:
+    from gaze_robot_sim.training.bcrl import TrainBcrlConfig
+
+ROLLOUT = 32
+"""Steps of every eye between updates."""
+WARM_GLANCES, WARM_UPDATES = 8, 16
+"""Glances of every demonstration in the warm-up, and updates of the hand after them."""
+_BATCH = 512
+_STILL_RAD, _TURN_RAD = 0.02, 1.2
+"""A rule's eye that moved less than this rested, and one that looks this far aside turns back."""
+_PLAYS_OF_A_STREAM = 1_000_000
+"""Numbers of demonstrations set apart for each process between two restarts."""
+
+
+class Team:
+    """The hand, its learner and replay; the eye, or whoever moves it; what they watch."""
+
+    def __init__(self, config: 'TrainBcrlConfig', device: torch.device, together: Crew) -> None:
+        """Make everything untrained, from the seed."""
+        torch.manual_seed(config.seed)
+        self.config, self.together = config, together
+        self.studio = Studio.open(config.demos, config.eye, config.chunk, config.seed)
+        self.hand = self.studio.hand(layers=config.layers).to(device)
+        together.follow(self.hand.state_dict().values())
+        self.learner = HandLearner(self.hand, config.hand_learning_rate, _BATCH,
+                                   config.joint_noise)
+        parameters = list(self.hand.parameters())
+        self.learner.before_step = lambda: together.average_gradients(parameters)
+        self.batch = self.studio.batch(config.eyes, self.hand, config.watching(), 0)
+        self.env = GazeVecEnv(self.batch, stagger=True)
+        self.replay = Replay(config.replay or ROLLOUT * config.eyes)
+        pattern = self.studio.pattern
+        self.ppo = make_ppo(self.env, pattern.tokens, pattern.token_side, ROLLOUT,
+                            config.learning_rate, config.seed, device, together
+                            ) if config.gaze == 'learned' else None
+        self.steps = 0
+        """Glances so far, of all processes, without the warm-up."""
+        self.loss = 0.0
+        """Of the hand, in the last rollout."""
+        self.restarts = 0
+        self.recorder = _Recorder(self)
+        self.logger = configure(None, [])
+        """Where PPO and the run put what goes to TensorBoard."""
+
+    def log_to(self, folder: str) -> None:
+        """Send what is logged to TensorBoard; only the leader does."""
+        self.logger = configure(folder, ['tensorboard'])
+
+    @property
+    def left(self) -> float:
+        """Share of the training that is still to come."""
+        return max(0.0, 1.0 - self.steps / max(1, self.config.steps))
+
+    # --- what changes it
+
+    def restart(self) -> None:
+        """Begin every stream of random numbers, and every episode, anew: what follows depends on
+        the networks, the replay, and how often this was done. So a resumed run goes on exactly.
+        """
+        seed = [self.config.seed, self.restarts, self.together.rank]
+        streams = np.random.SeedSequence(seed).generate_state(3).tolist()
+        torch.manual_seed(streams[0])
+        np.random.seed(streams[1])                          # noqa: NPY002  PPO's minibatches
+        self.random = np.random.default_rng(seed)
+        self.env.seed(streams[2])
+        self.batch.first = _PLAYS_OF_A_STREAM * (
+            self.restarts * self.together.size + self.together.rank)
+        self.restarts += 1
+        self.player = None if self.ppo else player_of(self.config.gaze, streams[0])
+        self.last = self.env.reset()
+        if self.ppo:
+            self.ppo._last_obs = self.last                  # else `begin` would reset once more
+            self.ppo._last_episode_starts = np.ones(self.config.eyes, bool)
+            self.callback = begin(self.ppo, self.recorder, self.logger)
+
+    def warm_up(self) -> None:
+        """Let the hand learn from glances at what stands out."""
+        rounds = -(-self.config.warm_up // (WARM_GLANCES * self.batch.eyes * self.together.size))
+        for _ in tqdm(range(rounds), 'warm-up', disable=not (rounds and self.together.leads)):
+            self.batch.start(range(self.batch.eyes))
+            for _ in range(WARM_GLANCES):
+                self.batch.scatter()
+                self.replay.add(self.batch.sight(), np.arange(self.batch.eyes))
+            self.loss = self.learner.learn(self.replay, self.random, WARM_UPDATES, 1.0)
+
+    def follow(self) -> None:
+        """Let the eye imitate a rule, before PPO: turn to what the hand attends to."""
+        if self.ppo and self.config.follow:
+            warm_start(self.ppo, self.env, follow_attention, self.config.follow, self.config.seed)
+
+    def search(self) -> None:
+        """Let the eye learn to look at what matters by its true direction: an option only."""
+        if self.ppo and self.config.search:
+            self.ppo.set_env(SearchReward(self.env))
+            self.ppo.learn(self.config.search, callback=self.recorder)
+            self.ppo.set_env(self.env)
+            self.ppo.num_timesteps = 0
+            self.recorder.taken()
+
+    def watch(self) -> None:
+        """A rollout: move, look, remember."""
+        if not self.config.replay:
+            self.replay = Replay(ROLLOUT * self.batch.eyes)
+        if self.ppo:
+            self.ppo.collect_rollouts(self.env, self.callback, self.ppo.rollout_buffer, ROLLOUT)
+        else:
+            assert self.player is not None
+            for _ in range(ROLLOUT):
+                self.last, _, _, infos = self.env.step(self.player(self.last, self.batch))
+                self.recorder.saw(infos)
+        self.steps += ROLLOUT * self.batch.eyes * self.together.size
+
+    def learn_hand(self) -> None:
+        """Improve the hand on its replay."""
+        self.loss = self.learner.learn(self.replay, self.random, self.config.hand_updates,
+                                       self.left)
+
+    def learn_eye(self) -> None:
+        """Improve the eye on the last rollout."""
+        if self.ppo:
+            self.ppo._update_current_progress_remaining(self.steps, max(1, self.config.steps))
+            self.ppo.train()
+
+    # --- as records
+
+    def result(self, meta: Mapping[str, Any]) -> HandEye:
+        """What the robot runs."""
+        episode = self.studio.source.play(0).episode
+        names = [*things.COLOURS, *things.SHAPES]
+        tasks: Tasks = [f'{verb} {name}' for verb in ('pick', 'place on') for name in names]
+        if self.studio.source.count is not None:
+            episodes = [self.studio.source.play(index).episode
+                        for index in range(self.studio.source.count)]
+            tasks = {one.instruction: one.task.tolist() for one in episodes}
+        return HandEye(self.hand, eye_of(self.ppo) if self.ppo else None, self.studio.pattern,
+                       episode.joint_names, episode.action_names, episode.rate_hz,
+                       {**meta, 'tasks': tasks})
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Networks and optimisers."""
+        out = {f'hand.{name}': value for name, value in self.hand.state_dict().items()}
+        out |= optimizer_tensors('hand_adam.', self.learner.optimizer)
+        if self.ppo:
+            policy = self.ppo.policy
+            out |= {f'eye.{name}': value for name, value in policy.state_dict().items()}
+            out |= optimizer_tensors('eye_adam.', policy.optimizer)
+        return out
+
+    def restore(self, tensors: Mapping[str, torch.Tensor], replay: dict[str, np.ndarray],
+                facts: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint; `restart` follows.
+
+        Raises:
+            KeyError, RuntimeError: it is one of another model.
+        """
+        def part(prefix: str) -> dict[str, torch.Tensor]:
+            return {name[len(prefix):]: value for name, value in tensors.items()
+                    if name.startswith(prefix)}
+        self.hand.load_state_dict(part('hand.'))
+        restore_optimizer('hand_adam.', self.learner.optimizer, tensors)
+        if self.ppo:
+            self.ppo.policy.load_state_dict(part('eye.'))
+            restore_optimizer('eye_adam.', self.ppo.policy.optimizer, tensors)
+            self.ppo.num_timesteps = int(facts['steps'])
+            self.ppo._n_updates = int(facts['eye_updates'])
+        if replay:
+            self.replay.restore(replay, int(facts['replay_next']))
+        self.steps, self.restarts = int(facts['steps']), int(facts['restarts'])
+
+    def facts(self) -> dict[str, Any]:
+        """What a checkpoint says besides."""
+        return {'steps': self.steps, 'restarts': self.restarts, 'replay_next': self.replay.next,
+                'eye_updates': self.ppo._n_updates if self.ppo else 0}
+
+
+def follow_attention(_: dict[str, np.ndarray], batch: WatchBatch) -> np.ndarray:
+    """Moves (B, 2) in [-1, 1]: to what the hand has found; while it has found nothing, on to the
+    side that the eye last moved to, and back at the ends. Knows no truth.
+    """
+    towards = batch.glances.reader.towards(batch.attention)
+    pan, tilt = batch.reported.T
+    last = batch.glances.last_move()[:, 0]
+    side = np.where(abs(last) > _STILL_RAD, np.sign(last), -np.sign(pan))
+    side = np.where(abs(pan) > _TURN_RAD, -np.sign(pan), side)
+    sweep = np.stack([side * MAX_STEP_RAD, -tilt], axis=1)
+    lost = batch.attention.sum(axis=1) < 0.5
+    return np.clip(np.where(lost[:, None], sweep, towards) / MAX_STEP_RAD, -1.0, 1.0)
+
+
+class _Recorder(BaseCallback):
+    """Puts part of what eyes see into the replay, and sums up what happens."""
+
+    def __init__(self, team: Team) -> None:
+        super().__init__()
+        self.team = team
+        self._sums: dict[str, float] = {}
+        self._count = 0
+
+    def _on_step(self) -> bool:
+        self.saw(self.locals['infos'])
+        return True
+
+    def saw(self, infos: list[dict[str, Any]]) -> None:
+        """Take note of a step of every eye."""
+        team = self.team
+        kept = team.random.random(team.batch.eyes) < team.config.replay_share
+        team.replay.add(team.batch.sight(), np.nonzero(kept)[0])
+        reach = np.radians(team.studio.pattern.fov_deg[0]) / 2
+        for info in infos:
+            figures = {name: value for name, value in info.items() if isinstance(value, float)}
+            figures['in_fovea'] = float(info['error_rad'] <= reach)
+            for name, value in figures.items():
+                self._sums[name] = self._sums.get(name, 0.0) + value
+        self._count += len(infos)
+
+    def taken(self) -> dict[str, float]:
+        """Means since the last call."""
+        means = {name: value / max(1, self._count) for name, value in self._sums.items()}
+        self._sums, self._count = {}, 0
+        return means

@@ -1,0 +1,179 @@
+"""BC-RL: train a hand on demonstrations and, by nothing but how well it does, the eye that looks
+for it. No gaze is ever labelled.
+
+A run directory holds config.json, curve.json and curve.png, result.json, checkpoints/ (to resume
+from), tb/ (TensorBoard), policy/ (what the robot loads), before.gif and after.gif.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import cv2
+import torch
+from tqdm import tqdm
+
+from gaze_robot.allocator import keep_large_blocks
+from gaze_robot.errors import ConfigError
+from gaze_robot_sim.bcrl.batch import WatchConfig
+from gaze_robot_sim.bcrl.distributed import crew, pick_device
+from gaze_robot_sim.bcrl.run_folder import RunFolder
+from gaze_robot_sim.bcrl.team import Team
+
+
+@dataclass(frozen=True)
+class TrainBcrlConfig:
+    """Training of a hand and of the eye that looks for it, from nothing."""
+
+    out: str = 'runs/bcrl'
+    """Run directory."""
+
+    seed: int = 0
+    """Seed of demonstrations, weights and exploration."""
+
+    resume: bool = False
+    """Go on from the run directory's last good checkpoint."""
+
+    demos: str = ''
+    """Folder of demonstrations, see `gaze-robot demos`; empty: a made-up workspace, never twice
+    the same."""
+
+    steps: int = 250_000
+    """Glances of all eyes together, after the warm-up."""
+
+    gaze: Literal['learned', 'oracle', 'random', 'fixed'] = 'learned'
+    """Who moves the eye. All but the first are for comparison: a hand learns alone."""
+
+    eye: Literal['foveated', 'uniform', 'wide'] = 'foveated'
+    """What it samples; the others are for comparison (`bcrl.studio.EyeKind`). A wide one is fixed.
+    """
+
+    eyes: int = 64
+    """Demonstrations watched at once, by each process."""
+
+    chunk: int = 30
+    """Steps ahead that the hand predicts."""
+
+    layers: int = 0
+    """Transformer blocks over the hand's tokens, before they are pooled."""
+
+    warm_up: int = 75_000
+    """Glances at what stands out, from which the hand alone learns before the eye starts."""
+
+    follow: int = 20_000
+    """Steps in which the eye imitates a rule before PPO: turn to what the hand attends to. The
+    rule knows what the eye sees, and no truth; 0: none, PPO begins with noise."""
+
+    replay: int = 40_000
+    """Glances that the hand learns from; 0: those of the last rollout only."""
+
+    replay_share: float = 0.25
+    """Share of all glances that is kept there."""
+
+    hand_updates: int = 12
+    """Of the hand in each rollout, 512 glances each."""
+
+    joint_noise: float = 1.5
+    """On the joints that the hand learns from, over their spread. The fewer demonstrations there
+    are, the sooner it knows them by their joints; where precise joints matter, try 0.3."""
+
+    search: int = 0
+    """Steps of learning to look at what matters by its true direction, before the rest: a
+    shortcut where the truth is known, and the only place where it is used. Off by default."""
+
+    pause_steps: int = 15
+    """Time-pausing: for so many steps at the start of an episode the world waits."""
+
+    episode_s: float = 1.5
+    """Seconds of a demonstration that an episode shows after that."""
+
+    judged: Literal['after', 'before'] = 'after'
+    """Which view the hand's prediction is judged on: that which a move leads to, or before it."""
+
+    centring: float = 0.06
+    """Scale of the reward for having what the hand attends to in the middle of the fovea; 0: off.
+    The scale of the hand's own error is 0.2."""
+
+    learning_rate: float = 7e-4
+    """Of the eye; falls to a tenth."""
+
+    hand_learning_rate: float = 3e-3
+    """Of the hand; falls to a twentieth."""
+
+    device: str = 'auto'
+    """Where networks learn: auto, cpu, cuda, cuda:1 ..."""
+
+    keep_every: int = 50_000
+    """Steps between evaluations on unseen demonstrations, and checkpoints."""
+
+    keep_replay: bool = True
+    """Whether checkpoints hold the replay, up to 0.4 GB, without which a resumed hand has to
+    collect glances anew."""
+
+    eval_episodes: int = 64
+    """Episodes of an evaluation."""
+
+    def __post_init__(self) -> None:
+        least = {'steps': 0, 'eyes': 1, 'chunk': 1, 'layers': 0, 'warm_up': 0, 'follow': 0,
+                 'replay': 0, 'hand_updates': 0, 'search': 0, 'keep_every': 1,
+                 'eval_episodes': 1, 'seed': 0}
+        for name, value in least.items():
+            if getattr(self, name) < value:
+                raise ConfigError(f'{name} is at least {value}, got {getattr(self, name)}')
+        if not 0 < self.replay_share <= 1:
+            raise ConfigError(f'replay_share is above 0 and at most 1, got {self.replay_share}')
+        if self.eye == 'wide' and self.gaze != 'fixed':
+            raise ConfigError('a wide camera does not turn: add --gaze fixed')
+        if self.search and (self.demos or self.gaze != 'learned'):
+            raise ConfigError('--search needs the truth, which a made-up workspace has, and '
+                              '--gaze learned')
+
+    def watching(self, **changes: Any) -> WatchConfig:
+        """How training watches demonstrations."""
+        return WatchConfig(**{
+            'episode_s': self.episode_s, 'pause_steps': self.pause_steps, 'chunk': self.chunk,
+            'judged': self.judged, 'rewards': {'hand': 0.2, 'centring': self.centring},
+            **changes})
+
+
+def train_bcrl(config: TrainBcrlConfig) -> dict[str, Any]:
+    """Train, resume or finish a run; returns what result.json holds.
+
+    Raises:
+        CheckpointError: the run directory is not empty and `resume` is not set, or nothing in it
+            can be resumed from.
+        DemoError: the demonstrations cannot be used.
+    """
+    keep_large_blocks()
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)                    # small products: a second thread only waits
+    device = pick_device(config.device)
+    with crew(device) as together, ThreadPoolExecutor(1) as aside:
+        return _train(config, Team(config, device, together), aside)
+
+
+def _train(config: TrainBcrlConfig, team: Team, aside: ThreadPoolExecutor) -> dict[str, Any]:
+    """The whole of BC-RL: watch, remember, let the hand and the eye learn; again."""
+    folder = RunFolder(config, team)
+    folder.open()
+    if folder.fresh:
+        team.warm_up()                          # the hand alone, on glances at what stands out
+        team.follow()                           # the eye begins by turning to what the hand heeds
+        team.search()                           # only with --search
+    with tqdm(total=config.steps, initial=team.steps, unit='step',
+              disable=not team.together.leads) as bar:
+        while team.steps < config.steps:
+            if folder.due():
+                folder.keep()                   # measure, write, start all streams anew
+            begun = team.steps
+            team.watch()                        # the reward: how right the hand is
+            if team.together.size == 1:
+                learning = aside.submit(team.learn_hand)
+                team.learn_eye()                # beside the hand: they share nothing that changes
+                learning.result()
+            else:                               # gradients meet in the same order everywhere
+                team.learn_hand()
+                team.learn_eye()
+            folder.log()
+            bar.update(team.steps - begun)
+    return folder.finish()

@@ -1,0 +1,165 @@
+"""Checkpoints of hand and eye, and the runtime that a robot uses: the same as in training."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from gaze_robot.errors import CheckpointError, CommandError
+from gaze_robot.hand_eye import HandEye, load_hand_eye, Looking, save_hand_eye
+from gaze_robot.policy.actions import MAX_STEP_RAD
+from gaze_robot.policy.glances import AttentionReader, Glances, vector_size
+from gaze_robot.policy.looking import LookingPolicy
+from gaze_robot_sim.bcrl.batch import PATTERN, WatchConfig
+from gaze_robot_sim.bcrl.studio import Studio
+from gaze_robot_sim.bcrl.watching import learned
+
+
+@pytest.fixture(scope='module')
+def studio():
+    return Studio.open('', 'foveated', 30, seed=5, measured=8)
+
+
+@pytest.fixture(scope='module')
+def both(studio):
+    torch.manual_seed(1)
+    hand = studio.hand(width=16, hidden=32)
+    config = hand.config
+    eye = LookingPolicy(config.tokens, config.patch,
+                        vector_size(PATTERN, config.joints, config.task))
+    names = studio.source.play(0).episode.joint_names
+    return HandEye(hand, eye.eval(), PATTERN, names, names, 30.0, {'seed': 1})
+
+
+def test_the_robot_does_what_the_simulated_eye_does(studio, both):
+    """Two implementations of a glance, of one eye and of many: the same moves, step by step."""
+    batch = studio.batch(1, both.hand, WatchConfig(pause_steps=0), seed=2)
+    batch.start([0])
+    observation, choose = batch.look(), learned(both.eye)
+    looking = Looking(both)
+    for _ in range(13):                                          # more than are remembered
+        sight = batch.sight()
+        intent = looking.step([view[0] for view in batch.retina.views], sight.joints[0],
+                              batch.reported[0], sight.task[0])
+        action = choose(observation, batch)
+        np.testing.assert_allclose(intent.move_rad, action[0] * MAX_STEP_RAD, atol=1e-6)
+        np.testing.assert_allclose(intent.attention, batch.attention[0], atol=1e-6)
+        batch.step(action)
+        observation = batch.look()
+
+
+def test_reset_forgets(studio, both):
+    batch = studio.batch(1, both.hand, WatchConfig(), seed=2)
+    batch.start([0])
+    batch.look()
+    sight, looking = batch.sight(), Looking(both)
+    given = ([view[0] for view in batch.retina.views], sight.joints[0], batch.reported[0],
+             sight.task[0])
+    first = looking.step(*given).move_rad
+    assert not np.array_equal(looking.step(*given).move_rad, first)
+    looking.reset()
+    np.testing.assert_array_equal(looking.step(*given).move_rad, first)
+
+
+def test_actions_are_relative_and_in_units_of_the_robot(studio, both):
+    batch = studio.batch(1, both.hand, WatchConfig(), seed=2)
+    batch.start([0])
+    batch.look()
+    sight = batch.sight()
+    intent = Looking(both).step([view[0] for view in batch.retina.views], sight.joints[0],
+                                batch.reported[0], sight.task[0])
+    said = both.hand(*(torch.from_numpy(getattr(sight, name))
+                       for name in ('view', 'joints', 'gaze', 'task'))).chunk[0].detach().numpy()
+    np.testing.assert_allclose(intent.actions, said * studio.scale.action_spread, atol=1e-6)
+
+
+@pytest.mark.parametrize('name, value', [('joints', [1.0]), ('gaze_rad', [np.nan, 0.0]),
+                                         ('task', [0.0] * 3)])
+def test_wrong_numbers_are_refused_by_name(both, name, value):
+    levels = [np.zeros((32, 32, 3), np.uint8)] * 3
+    given = {'joints': np.zeros(5), 'gaze_rad': np.zeros(2), 'task': np.zeros(18), name: value}
+    with pytest.raises(CommandError, match=name):
+        Looking(both).step(levels, **given)
+    with pytest.raises(CommandError, match='levels'):
+        Looking(both).step(levels[:2], np.zeros(5), np.zeros(2), np.zeros(18))
+
+
+def test_saved_and_loaded_it_is_the_same(both, tmp_path):
+    save_hand_eye(tmp_path / 'policy', both)
+    again = load_hand_eye(tmp_path)                              # a run directory's policy
+    assert again.pattern == both.pattern
+    assert again.hand.config == both.hand.config
+    assert (again.joint_names, again.rate_hz) == (both.joint_names, 30.0)
+    assert again.meta['seed'] == 1
+    for mine, theirs in ((both.hand, again.hand), (both.eye, again.eye)):
+        for name, tensor in mine.state_dict().items():
+            torch.testing.assert_close(theirs.state_dict()[name], tensor, rtol=0, atol=0)
+
+
+def test_a_hand_alone_can_be_saved(both, tmp_path):
+    save_hand_eye(tmp_path, HandEye(both.hand, None, PATTERN, both.joint_names, both.action_names,
+                                    30.0, {}))
+    assert load_hand_eye(tmp_path).eye is None
+
+
+def test_damage_is_noticed(both, tmp_path):
+    save_hand_eye(tmp_path, both)
+    weights, meta = tmp_path / 'weights.safetensors', tmp_path / 'meta.json'
+    whole, text = weights.read_bytes(), meta.read_text()
+    weights.write_bytes(whole[:-4] + b'\0\0\0\1')
+    with pytest.raises(CheckpointError, match='does not match'):
+        load_hand_eye(tmp_path)
+    weights.write_bytes(whole)
+    meta.write_text(json.dumps({**json.loads(text), 'rate_hz': 10.0}))
+    with pytest.raises(CheckpointError, match='rate_hz'):
+        load_hand_eye(tmp_path)
+    meta.write_text(json.dumps({**json.loads(text), 'kind': 'search'}))
+    with pytest.raises(CheckpointError, match='no hand and eye'):
+        load_hand_eye(tmp_path)
+    meta.write_text('{')
+    with pytest.raises(CheckpointError, match='not JSON'):
+        load_hand_eye(tmp_path)
+    with pytest.raises(CheckpointError, match='not a checkpoint folder'):
+        load_hand_eye(tmp_path / 'nowhere')
+
+
+# --- what the eye remembers
+
+
+def attention_on(token):
+    row = np.zeros((1, PATTERN.tokens), np.float32)
+    row[0, token] = 1.0
+    return row
+
+
+def test_glances_are_remembered_relative_to_the_gaze_now():
+    """Look at (0.3, 0.1), then at (0.5, 0.1): the first one is now 0.2 to the right."""
+    glances = Glances(1, PATTERN, joints=1, task=1)
+    eyes, zero = np.zeros(1, int), np.zeros((1, 1))
+    glances.observe(attention_on(0), np.array([[0.3, 0.1]]), zero, zero, eyes)
+    vector = glances.observe(attention_on(0), np.array([[0.5, 0.1]]), zero, zero, eyes)
+    past = vector[0, -60:].reshape(10, 6)
+    np.testing.assert_allclose(past[0, :2], [-0.2, 0.0], atol=1e-6)
+    place = glances.reader.places[0]
+    np.testing.assert_allclose(past[0, 2:4], [-0.2 + place[0], place[1]], atol=1e-6)
+    np.testing.assert_array_equal(past[0, 4:], [1, 1])
+    assert not past[1:].any()
+    assert len(vector[0]) == vector_size(PATTERN, 1, 1)
+
+
+def test_places_and_centring_of_attention():
+    """Token 0 is the fovea's upper left one: to the left and up; pan is positive to the left, tilt
+    down. The mean of all of the fovea's tokens is its middle.
+    """
+    reader = AttentionReader(PATTERN)
+    (where,), (share,) = reader.peak(attention_on(0))
+    assert where[0] > 0 > where[1]
+    assert share == 1.0
+    even = np.zeros((1, PATTERN.tokens), np.float32)
+    even[0, :16] = 1 / 16
+    assert reader.centred(even)[0] == pytest.approx(1.0, abs=1e-6)
+    assert 0 < reader.centred(attention_on(5))[0] < 0.8
+    assert reader.centred(attention_on(20))[0] == 0.0            # on another level
+    np.testing.assert_allclose(reader.towards(even), 0.0, atol=0.03)
+    np.testing.assert_allclose(reader.towards(attention_on(40))[0], reader.places[40], atol=1e-6)
