@@ -1,7 +1,8 @@
 """Heads over time: the same id for the same head, by place and motion alone (norfair).
 
-norfair (Kalman filters and nearest-first assignment) by its maintained fork norfair-enough: norfair
-itself wants numpy below 2, and `trackers` brings a second OpenCV. Appearance is not used: who comes back is somebody new.
+norfair (Kalman filters and nearest-first assignment) by its maintained fork norfair-enough:
+norfair itself wants numpy below 2, and `trackers` brings a second OpenCV. Appearance is not used:
+who comes back is somebody new.
 """
 
 from collections.abc import Sequence
