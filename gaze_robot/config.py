@@ -31,7 +31,8 @@ class GazeConfig(HeadConfig):
     """Horizontal field of view assumed when the camera_info is absent or uncalibrated, degrees."""
 
     model_path: str = setting('', name='model.path')
-    """Folder of a checkpoint; empty: the weights shipped with the package."""
+    """Folder of a checkpoint; empty: the search shipped with the package; 'bcrl': its hand and
+    eye."""
 
     model_device: str = setting('auto', name='model.device', choices=('auto', 'cpu', 'cuda'))
     """Where the network runs; 'auto': cuda where there is one, else cpu."""
@@ -98,6 +99,14 @@ class GazeConfig(HeadConfig):
 
     exemplar_width_deg: float = setting(0.0, min=0.0, max=89.0)
     """Horizontal angle the exemplar covers, degrees; 0: it has the camera's own scale."""
+
+    task: str = ''
+    """What to do, for checkpoints that have a hand: one of the tasks they know; empty: wait for
+    the ~/prompt topic."""
+
+    action_ensemble: bool = False
+    """Whether ~/action averages what the last glances said of each moment (temporal ensembling):
+    smoother, and slower to change its mind."""
 
     eye: str = setting('head', choices=('head', 'picture'))
     """'head': the head turns; 'picture': nothing turns, the fixation moves inside the picture."""

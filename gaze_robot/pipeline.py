@@ -12,7 +12,7 @@ from gaze_robot.control.controller import Controller, ControllerConfig, Settling
 from gaze_robot.control.pointing import PointedTarget
 from gaze_robot.control.pursuit import pursue
 from gaze_robot.electronic_eye import moved, picture_limits
-from gaze_robot.errors import CheckpointError, ConfigError
+from gaze_robot.errors import CheckpointError, CommandError, ConfigError
 from gaze_robot.explain import best_place, explain, Explanation, watching
 from gaze_robot.foveation import Foveator
 from gaze_robot.gaze_target import priority
@@ -101,6 +101,29 @@ class GazePipeline:
         """Where the network runs: 'cpu', 'cuda'."""
         return str(self._perception.device)
 
+    @property
+    def runtime_name(self) -> str:
+        """What computes: 'torch', 'onnxruntime', 'openvino'."""
+        return self.runtime.runtime.name
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Runtimes that are installed and cannot be used."""
+        return self.runtime.remarks
+
+    joint_names: tuple[str, ...] = ()
+    """Joints of a hand whose positions `step` needs: none."""
+
+    def prompt(self, text: str) -> None:
+        """Refuse: these weights take pictures of what to look for.
+
+        Raises:
+            CommandError: always, but for ''.
+        """
+        if text.strip():
+            raise CommandError('these weights have no text encoder: show a picture of the thing '
+                               'on ~/exemplar instead')
+
     def warm_up(self) -> None:
         """Run once on grey, so that the first real picture is not the slow one."""
         camera = CameraModel.from_hfov(64, 48, math.pi / 2)
@@ -143,12 +166,14 @@ class GazePipeline:
             self._pointed.point(direction, stamp_s)
         self._priority.reset()
 
-    def step(self, frame: Frame, pose: PanTiltState) -> GazeResult:
+    def step(self, frame: Frame, pose: PanTiltState, joints: np.ndarray | None = None
+             ) -> GazeResult:
         """Decide where to look next.
 
         Args:
             frame: the newest picture.
             pose: of the head at the frame's stamp.
+            joints: of a hand, which this eye has not.
         """
         with torch.inference_mode():
             return self._step(frame, pose)

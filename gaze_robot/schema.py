@@ -171,6 +171,11 @@ def _convert(parameter: Parameter, value: Any) -> Any:
         if value is None:
             return None
         wanted = next(kind for kind in typing.get_args(wanted) if kind is not type(None))
+    return _convert_as(parameter, wanted, value)
+
+
+def _convert_as(parameter: Parameter, wanted: Any, value: Any) -> Any:
+    """A value as its type wants it: one item, a row of them, or rows of rows."""
     if typing.get_origin(wanted) is not tuple:
         return _convert_item(parameter, wanted, value)
     kinds = typing.get_args(wanted)
@@ -179,7 +184,7 @@ def _convert(parameter: Parameter, value: Any) -> Any:
     items = list(value)
     if Ellipsis not in kinds and len(items) != len(kinds):
         raise ConfigError(f'{parameter.name} takes {len(kinds)} values, got {items}')
-    return tuple(_convert_item(parameter, kinds[0], item) for item in items)
+    return tuple(_convert_as(parameter, kinds[0], item) for item in items)
 
 
 def _convert_item(parameter: Parameter, wanted: type, value: Any) -> Any:

@@ -150,6 +150,26 @@ class GazeTarget:
 
 
 @dataclass(frozen=True, eq=False)
+class ActionChunk:
+    """What a hand is to do next."""
+
+    names: tuple[str, ...]
+    """Joints."""
+
+    positions: np.ndarray
+    """(K, A) float64, absolute: where each joint should be; row k at (k + 1) * `period_s` after
+    the stamp of the picture."""
+
+    period_s: float
+
+    def __post_init__(self) -> None:
+        if self.positions.ndim != 2 or self.positions.shape[1] != len(self.names):
+            raise ValueError(f'positions are (K, {len(self.names)}), got {self.positions.shape}')
+        if not np.all(np.isfinite(self.positions)):
+            raise CommandError('an action chunk must be finite')
+
+
+@dataclass(frozen=True, eq=False)
 class GazeResult:
     """Everything one frame led to."""
 
@@ -182,3 +202,6 @@ class GazeResult:
 
     stages_ms: dict[str, float] = field(default_factory=dict)
     """Milliseconds per stage."""
+
+    actions: ActionChunk | None = None
+    """What the hand is to do, of policies that have one."""

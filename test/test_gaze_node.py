@@ -267,9 +267,9 @@ def test_a_glance_that_took_too_long_commands_nothing(executor, make_gaze, capfd
     gaze, robot = make_gaze(), Robot(executor, listen=('/joint_trajectory', '/gaze/fixation'))
     look = gaze._eye.pipeline.step
 
-    def slow(frame, pose):
+    def slow(*seen):
         time.sleep(0.3)                                     # max_image_age is 0.25 s
-        return look(frame, pose)
+        return look(*seen)
     gaze._eye.pipeline.step = slow
     robot.run(5, until=lambda: dropped(gaze).get('stale', 0) > 1)
     assert dropped(gaze)['stale'] > 1

@@ -230,6 +230,16 @@ def test_what_the_fovea_recognises_is_centred_exactly():
     np.testing.assert_allclose(goal, np.degrees(peaks(percept, PATTERN).offset_rad[0, 0]))
 
 
+def test_what_moves_to_where_nothing_was_is_centred_at_once():
+    """Though the memory of that place has yet to believe it."""
+    observer = Observer(1, PATTERN, LIMITS)
+    looks(observer, single_cell(0, 0, 0, 0.0))
+    percept = single_cell(0, 11, 5, 0.97)
+    goal = looks(observer, percept, 0.0, 1 / 30)
+    np.testing.assert_allclose(goal, np.degrees(peaks(percept, PATTERN).offset_rad[0, 0]))
+    assert observer.memory.candidates(np.zeros(1, int), 1)[0].score[0] < 0.1
+
+
 def test_a_suspicion_in_the_periphery_is_turned_to():
     percept = single_cell(2, 8, 14)
     goal = looks(Observer(1, PATTERN, LIMITS), percept)

@@ -148,8 +148,9 @@ def _one_step(eyes: Any, pan: float, tilt: float, way: float, camera: CameraMode
     vectors = np.array([turn for _, turn in turns]).reshape(-1, 3)
     if len(vectors) < 9:
         raise CalibrationError(
-            f'{len(vectors)} pictures could be followed during a step; is there something with '
-            'texture to see, and does the camera run at 15 Hz?')
+            f'{len(sights)} pictures came during a step and {len(vectors)} could be followed: is '
+            'there something with texture to see, does the camera run at 15 Hz or more, is this '
+            'machine busy?')
     axis = main_axis(vectors)
     if axis[1] > 0:                             # the pan turns about what is up, optical -y
         axis = -axis

@@ -1,6 +1,6 @@
 """What arrives for the eye: pictures with their lens and pose, kept until they can be used."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import functools
 
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
@@ -8,6 +8,7 @@ from std_msgs.msg import Header
 
 from gaze_robot.camera import CameraModel
 from gaze_robot.config import GazeConfig
+from gaze_robot.control.joints import JointBuffer
 from gaze_robot.control.poses import PoseBuffer
 from gaze_robot.head_geometry import HeadGeometry
 from gaze_robot.nodes import _messages
@@ -26,12 +27,14 @@ POSE_WITHIN_RAD = 0.02
 class Desk:
     """Turns messages into `Picture`s, or says why not."""
 
-    def __init__(self, config: GazeConfig) -> None:
+    def __init__(self, config: GazeConfig, hand: Sequence[str] = ()) -> None:
+        """`hand` are the joints of a hand that the policy wants to know of."""
         self.config = config
         self.unstamped = False
         """Whether the camera was seen to leave its stamps empty."""
         self._intake = Intake(config.max_image_age, config.processing_rate)
         self._poses = PoseBuffer()
+        self._hand = JointBuffer(hand) if hand else None
         self._geometry = config.geometry if config.eye == 'head' else HeadGeometry()
         self._info: CameraInfo | None = None
 
@@ -40,7 +43,10 @@ class Desk:
         self._info = message
 
     def joints(self, message: JointState) -> None:
-        """Keep a head pose; joint states of other joints are passed over."""
+        """Keep a head pose, and where the hand is; other joints are passed over."""
+        if self._hand is not None:
+            self._hand.add(_messages.seconds(message.header.stamp), message.name,
+                           message.position)
         pose = _messages.pose_from_joint_state(message, self.config.joints)
         if pose is not None:
             self._poses.add(pose)
@@ -65,7 +71,8 @@ class Desk:
         frame_id = message.header.frame_id or self.config.frame_prefix + 'camera_optical_frame'
         decode, reason = _decoder(message)
         return Picture(stamp_s, pose, decode, reason, self._lens(),
-                       Header(stamp=message.header.stamp, frame_id=frame_id), draw(), roll_rad)
+                       Header(stamp=message.header.stamp, frame_id=frame_id), draw(), roll_rad,
+                       None if self._hand is None else self._hand.at(stamp_s, POSE_WITHIN_S))
 
     def pose_at(self, stamp_s: float) -> PanTiltState | None:
         """The joints at that moment (0: now), not at the moment of asking; None if unknown.

@@ -12,7 +12,7 @@ import numpy as np
 from gaze_robot.camera import CameraModel
 from gaze_robot.config import GazeConfig
 from gaze_robot.draw import Box, eye_picture
-from gaze_robot.errors import GazeRobotError, ImageError
+from gaze_robot.errors import CommandError, GazeRobotError, ImageError
 from gaze_robot.exemplars import distinctive_patch, exemplar_from_picture, load_exemplar_picture
 from gaze_robot.foveation import FoveationPattern, Foveator
 from gaze_robot.geometry import direction_from_pan_tilt, optical_ray
@@ -34,7 +34,7 @@ class Reasons(Protocol):
 
 
 class Pipeline(Protocol):
-    """What the eye needs of `gaze_robot.pipeline.GazePipeline`."""
+    """What the eye needs of `GazePipeline` and `HandPipeline`."""
 
     pattern: FoveationPattern
 
@@ -44,7 +44,11 @@ class Pipeline(Protocol):
     def look_at(self, direction: np.ndarray | None, stamp_s: float | None = None) -> None:
         """Look along this base-frame direction; None gives the estimators their turn again."""
 
-    def step(self, frame: Frame, pose: PanTiltState) -> GazeResult:
+    def prompt(self, text: str) -> None:
+        """Do what these words say."""
+
+    def step(self, frame: Frame, pose: PanTiltState, joints: np.ndarray | None = None
+             ) -> GazeResult:
         """One picture to one decision."""
 
     def reset(self) -> None:
@@ -79,6 +83,9 @@ class Picture:
 
     roll_rad: float = 0.0
     """How the camera is turned about its axis then, clockwise as it sees it."""
+
+    joints: np.ndarray | None = None
+    """(J,) of the hand at `stamp_s`, if the policy has one and they are known."""
 
     posted_s: float = field(default_factory=time.perf_counter)
 
@@ -127,6 +134,7 @@ class Eye:
         self._now_s = now_s
         self._hfov_rad = math.radians(config.hfov_deg)
         self._wanted: Callable[[Frame], Exemplar] | None = None
+        self._refused = ''
         self._foveator: Foveator | None = None
         self._first_s: float | None = None
         if config.exemplar == 'auto':
@@ -138,6 +146,13 @@ class Eye:
         """Search for what this (h, w, 3) uint8 RGB picture shows, from the next frame on."""
         self._wanted = lambda frame: exemplar_from_picture(image, frame.camera,
                                                            self.config.exemplar_width_deg)
+
+    def prompt(self, text: str) -> None:
+        """Do what these words say; the next glance has a remark if that cannot be."""
+        try:
+            self.pipeline.prompt(text)
+        except CommandError as error:
+            self._refused = f'~/prompt: {error}'
 
     def look(self, picture: Picture) -> Glance | Refusal:
         """Decode, step, and draw if asked; a picture that waited too long is refused."""
@@ -157,9 +172,10 @@ class Eye:
     def _step(self, picture: Picture, image: np.ndarray, lens: Lens, start: float) -> Glance:
         image = turned_level(image, lens.camera, picture.roll_rad)
         frame = Frame(image, picture.stamp_s, lens.camera)
-        remarks = (self._lens_remark(picture, lens), self._begin_search(frame))
+        remarks = (self._lens_remark(picture, lens), self._begin_search(frame), self._refused)
+        self._refused = ''
         decoded = time.perf_counter()
-        result = self.pipeline.step(frame, picture.pose)
+        result = self.pipeline.step(frame, picture.pose, picture.joints)
         boxes = self._boxes(frame.camera, result)
         stages = {'wait': (start - picture.posted_s) * 1e3, 'decode': (decoded - start) * 1e3,
                   **result.stages_ms}
@@ -194,7 +210,7 @@ class Eye:
             return ''
         try:
             self.pipeline.look_for(self._wanted(frame))
-        except ImageError as error:
+        except (ImageError, CommandError) as error:
             if self._wanted != self._distinctive:       # the next frame may have something
                 self._wanted = None
             return f'cannot look for this: {error}'

@@ -19,6 +19,7 @@ from gaze_robot.nodes._messages import (
     ImageFiller,
     jpeg_message,
     point_from_ray,
+    trajectory_from_chunk,
     trajectory_from_command,
 )
 from gaze_robot.nodes._trajectory import brought_forward, least_time_s
@@ -28,11 +29,13 @@ from gaze_robot.types import GazeResult, PanTiltCommand
 class GazeOutputs:
     """Publishes glances; pictures and markers only while somebody listens."""
 
-    def __init__(self, node: Node, config: GazeConfig) -> None:
+    def __init__(self, node: Node, config: GazeConfig, hand: bool = False) -> None:
+        """`hand`: whether the policy has one."""
         self.config = config
         self._fixed_frame = config.frame_prefix + config.fixed_frame
         publisher = node.create_publisher
         self._trajectory = publisher(JointTrajectory, 'joint_trajectory', _qos.COMMAND)
+        self._action = publisher(JointTrajectory, '~/action', _qos.COMMAND) if hand else None
         self._fixation = publisher(PointStamped, '~/fixation', _qos.COMMAND)
         self._target = publisher(PointStamped, '~/target', _qos.COMMAND)
         self._targets = publisher(PointCloud2, '~/gaze_targets', _qos.COMMAND)
@@ -75,6 +78,10 @@ class GazeOutputs:
             self._trajectory.publish(trajectory_from_command(command, self.config.joints, in_s))
             commanded = True
         self._fixation.publish(point_from_ray(result.fixation, header))
+        if self._action is not None and result.actions is not None:
+            chunk = trajectory_from_chunk(result.actions, now_s - result.stamp_s)
+            if chunk.points:
+                self._action.publish(chunk)
         targets = [*filter(None, [result.target]), *result.candidates]
         if result.target is not None:
             self._target.publish(point_from_ray(result.target.direction, fixed))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import importlib
 import math
 
-from builtin_interfaces.msg import Time
+from builtin_interfaces.msg import Duration, Time
 import cv2
 from geometry_msgs.msg import PointStamped
 import numpy as np
@@ -21,7 +21,7 @@ from gaze_robot.camera import CameraModel, COEFFICIENTS
 from gaze_robot.camera_file import at_size
 from gaze_robot.errors import CameraModelError, CommandError, ImageError
 from gaze_robot.nodes._encodings import ENCODINGS, rgb_from_bytes, rgb_from_compressed
-from gaze_robot.types import PanTiltCommand, PanTiltState
+from gaze_robot.types import ActionChunk, PanTiltCommand, PanTiltState
 
 JOINTS = ('pan', 'tilt')
 _LENS_ALIASES = {'fisheye': 'equidistant', 'rational': 'rational_polynomial',
@@ -194,9 +194,29 @@ def trajectory_from_command(command: PanTiltCommand, joints: Sequence[str] = JOI
     point = JointTrajectoryPoint(
         positions=[float(command.pan_rad), float(command.tilt_rad)],
         velocities=[float(command.pan_rad_s), float(command.tilt_rad_s)])
-    point.time_from_start.sec = int(time_from_start_s)
-    point.time_from_start.nanosec = int((time_from_start_s % 1.0) * 1e9)
+    _fill_duration(point.time_from_start, time_from_start_s)
     return JointTrajectory(joint_names=list(joints), points=[point])
+
+
+def trajectory_from_chunk(chunk: ActionChunk, age_s: float) -> JointTrajectory:
+    """A hand's next actions, header stamp 0: times count from now.
+
+    Args:
+        chunk: what it is to do.
+        age_s: of the picture it comes from; what was to be done by now is left out.
+    """
+    points = []
+    for step, positions in enumerate(chunk.positions.tolist()):
+        due_s = (step + 1) * chunk.period_s - age_s
+        if due_s > 0:
+            points.append(JointTrajectoryPoint(positions=positions))
+            _fill_duration(points[-1].time_from_start, due_s)
+    return JointTrajectory(joint_names=list(chunk.names), points=points)
+
+
+def _fill_duration(out: Duration, seconds_: float) -> None:
+    out.sec = int(seconds_)
+    out.nanosec = int((seconds_ % 1.0) * 1e9)
 
 
 def commands_from_trajectory(message: JointTrajectory, joints: Sequence[str] = JOINTS

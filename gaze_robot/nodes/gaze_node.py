@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 from geometry_msgs.msg import PointStamped
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
+from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
 from gaze_robot.config import GazeConfig
@@ -34,9 +35,11 @@ OPTIONAL_MESSAGES = ('vision_msgs', 'control_msgs', 'tf2_msgs', 'cv_bridge')
 class GazeNode(ManagedNode):
     """The eye of one robot; parameters are `GazeConfig`.
 
-    In: image_raw (or image_raw/compressed), camera_info, joint_states, ~/look_at, ~/exemplar.
+    In: image_raw (or image_raw/compressed), camera_info, joint_states, ~/look_at, ~/exemplar,
+    ~/prompt.
     Out: joint_trajectory, ~/fixation, ~/target, ~/gaze_targets, ~/mode, ~/on_target, /diagnostics;
-    while somebody listens ~/fovea/*, ~/salience, ~/debug_image, ~/markers.
+    of a policy with a hand ~/action; while somebody listens ~/fovea/*, ~/salience,
+    ~/debug_image, ~/markers.
     Services: ~/enable ~/reset.
     """
 
@@ -60,22 +63,23 @@ class GazeNode(ManagedNode):
         # percentile, foveation of a 720p picture 1.8 instead of 6.2 ms.
         require('torch').set_num_threads(1)
         cv2.setNumThreads(1)
-        pipeline = require('gaze_robot.pipeline').GazePipeline.from_checkpoint(
-            self.config.model_path, self.config.limits, self.config)
+        pipeline = require('gaze_robot.loading').load_pipeline(self.config)
         eye = Eye(pipeline, self.config, self.now_s)
         pipeline.warm_up()
-        self._desk = Desk(self.config)
+        self._desk = Desk(self.config, pipeline.joint_names)
         self._look_at_until_s: float | None = None
-        self._open(pipeline.device, pipeline.runtime.runtime.name)
+        self._open(pipeline.device, pipeline.runtime_name, bool(pipeline.joint_names))
         self._eye = eye
         self.get_logger().info(f'model: {self.config.model_path or "shipped"} on '
                                f'{pipeline.device} with {pipeline.runtime}')
-        for remark in pipeline.runtime.remarks:
+        if pipeline.joint_names:
+            self.get_logger().info(f'hand: ~/action moves {", ".join(pipeline.joint_names)}')
+        for remark in pipeline.remarks:
             self.get_logger().warning(f'runtime not used: {remark}')
         self.get_logger().info(f'optional message packages: {_optional()}')
 
-    def _open(self, device: str, runtime: str) -> None:
-        self._outputs = GazeOutputs(self, self.config)
+    def _open(self, device: str, runtime: str, hand: bool) -> None:
+        self._outputs = GazeOutputs(self, self.config, hand)
         self._watch.open(self.config, device, runtime)
         picture = (Image, 'image_raw') if self.config.image_transport == 'raw' \
             else (CompressedImage, 'image_raw/compressed')
@@ -87,6 +91,7 @@ class GazeNode(ManagedNode):
         self.create_subscription(CameraInfo, 'camera_info', self._desk.info, _qos.IMAGE)
         self.create_subscription(PointStamped, '~/look_at', self._on_look_at, _qos.COMMAND)
         self.create_subscription(Image, '~/exemplar', self._on_exemplar, _qos.LATCHED)
+        self.create_subscription(String, '~/prompt', self._on_prompt, _qos.LATCHED)
         self.create_service(SetBool, '~/enable', self._on_enable)
         self.create_service(Trigger, '~/reset', self._on_reset)
         self.create_timer(1.0, self._on_second)
@@ -163,6 +168,9 @@ class GazeNode(ManagedNode):
             self.get_logger().warning(f'~/exemplar: {error}')
             return
         self._tell_eye(lambda eye: eye.look_for_picture(picture))
+
+    def _on_prompt(self, message: String) -> None:
+        self._tell_eye(lambda eye: eye.prompt(message.data))
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response
                    ) -> SetBool.Response:

@@ -1,8 +1,8 @@
 """Heads over time: the same id for the same head, by place and motion alone (norfair).
 
-norfair (its maintained fork norfair-enough; Kalman filters and nearest-first assignment) is chosen
-over supervision and `trackers`, which bring a second OpenCV, and over boxmot, which brings
-torchvision. Appearance is not used: who comes back is somebody new.
+norfair (Kalman filters and nearest-first assignment) by its maintained fork norfair-enough:
+norfair itself wants numpy below 2, and `trackers` brings a second OpenCV. Appearance is not used:
+who comes back is somebody new.
 """
 
 from collections.abc import Sequence

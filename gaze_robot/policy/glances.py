@@ -61,6 +61,11 @@ class AttentionReader:
             out[:, level, 1:] = part @ self.places[first:last] / np.maximum(share, 1e-6)[:, None]
         return out
 
+    def maps(self, attention: np.ndarray) -> tuple[np.ndarray, ...]:
+        """(N,) as pictures: one (across, across) per level, the sharpest first."""
+        return tuple(attention[first:last].reshape(across, across) for first, last, across in zip(
+            self._ends, self._ends[1:], self.pattern.tokens_across))
+
     def peak(self, attention: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The token with most of it: its place (B, 2) radians from the gaze, its share (B,)."""
         best = attention.argmax(axis=1)

@@ -158,9 +158,7 @@ class GazeMemory:
         """
         sharpness, score = self.sharpness[eyes], self.score[eyes]
         near = self.pattern.levels - self.pattern.near_levels
-        first, last = _DOUBT
-        power = last + (first - last) * np.exp(-self._now_s[eyes] / _PATIENCE_S)
-        score = np.where(sharpness > near, score ** power[:, None, None], score)
+        score = np.where(sharpness > near, score ** self.doubt(eyes)[:, None, None], score)
         found = []
         for _ in range(count):
             flat = score.reshape(len(score), -1).argmax(axis=1)
@@ -174,6 +172,11 @@ class GazeMemory:
                 np.abs(self._tilt[None] - tilt[:, None])[:, None] < apart_rad)
             score[near] = 0.0
         return found
+
+    def doubt(self, eyes: np.ndarray) -> np.ndarray:
+        """(B,) power to which a near level's probability is raised to be a score now."""
+        first, last = _DOUBT
+        return last + (first - last) * np.exp(-self._now_s[eyes] / _PATIENCE_S)
 
     def sharpness_at(self, place: np.ndarray, eyes: np.ndarray) -> np.ndarray:
         """How sharply each eye has seen a place (B, 2), pan and tilt: (B,), see `Candidate`."""

@@ -231,7 +231,8 @@ class Observer:
         seen = self.memory.sharpness_at(aim[:, :2], eyes)
         keep = (aim[:, 2] > 0) & (seen <= coarse) & (best.score < _BETTER * aim[:, 2]) & (
             now_s - aim[:, 3] < _RESOLVED_S)
-        weak = best.score < np.where(self.new[eyes] == 2, _WORTH, _WORTH / 3)
+        worth = np.where(self.new[eyes] == 2, _WORTH, _WORTH / 3)
+        weak = best.score < worth
         explore = weak & (self.new[eyes] > 0)
         chosen = np.stack([best.pan_rad, best.tilt_rad, best.score, now_s], axis=-1)
         chosen[(best.sharpness > coarse) | explore] = 0.0            # nothing to resolve
@@ -240,7 +241,11 @@ class Observer:
             best.pan_rad, best.tilt_rad, best.sharpness, pose))
         goal = np.where(keep[:, None], self._towards(aim[:, 0], aim[:, 1], seen, pose), goal)
         probability, offset = recognised(peak, self.pattern)
-        centre = (probability > _SURE) & (np.linalg.norm(goal - offset, axis=1) < _SAME_RAD)
+        same = np.linalg.norm(goal - offset, axis=1) < _SAME_RAD
+        # What moves is new to each place it comes to: its memory lags behind what is seen.
+        shared = (0.5 * (peak.probability + peak.nearby))[:, :self.pattern.near_levels]
+        seen_now = shared.max(axis=1) ** self.memory.doubt(eyes)
+        centre = (probability > _SURE) & (same | (seen_now > np.maximum(best.score, worth)))
         return np.where(centre[:, None], offset, goal)
 
     def _somewhere_new(self, unseen: np.ndarray, pose: np.ndarray, eyes: np.ndarray

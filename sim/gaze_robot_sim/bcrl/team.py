@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from gaze_robot.hand_eye import HandEye
 from gaze_robot.policy.actions import MAX_STEP_RAD
+from gaze_robot.policy.tasks import Tasks
 from gaze_robot_sim.bcrl import things
 from gaze_robot_sim.bcrl.batch import WatchBatch
 from gaze_robot_sim.bcrl.distributed import Crew
@@ -163,8 +164,11 @@ class Team:
         """What the robot runs."""
         episode = self.studio.source.play(0).episode
         names = [*things.COLOURS, *things.SHAPES]
-        tasks = [] if self.config.demos else [f'{verb} {name}' for verb in ('pick', 'place on')
-                                              for name in names]
+        tasks: Tasks = [f'{verb} {name}' for verb in ('pick', 'place on') for name in names]
+        if self.studio.source.count is not None:
+            episodes = [self.studio.source.play(index).episode
+                        for index in range(self.studio.source.count)]
+            tasks = {one.instruction: one.task.tolist() for one in episodes}
         return HandEye(self.hand, eye_of(self.ppo) if self.ppo else None, self.studio.pattern,
                        episode.joint_names, episode.action_names, episode.rate_hz,
                        {**meta, 'tasks': tasks})
