@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def tiny(out, **changes):
     return dataclasses.replace(TrainBcrlConfig(
-        str(out), seed=3, steps=2 * ROLLOUT, eyes=4, warm_up=32, follow=0, replay=400,
+        str(out), seed=3, steps=2 * ROLLOUT, eyes=4, warm_up=32, follow=0, again=0.5, replay=400,
         hand_updates=1, keep_every=ROLLOUT, eval_episodes=2), **changes)
 
 
@@ -148,7 +148,8 @@ def test_when_every_checkpoint_is_damaged_it_says_so(first, tmp_path):
 
 def command(out, *options):
     return [sys.executable, '-m', 'gaze_robot.cli', 'train', 'bcrl', '--out', str(out), '--seed',
-            '3', '--eyes', '4', '--warm-up', '32', '--follow', '0', '--replay', '400',
+            '3', '--eyes', '4', '--warm-up', '32', '--follow', '0', '--again', '0.5',
+            '--replay', '400',
             '--hand-updates', '1', '--eval-episodes', '2', *options]
 
 

@@ -32,6 +32,9 @@ ROLLOUT = 32
 WARM_GLANCES, WARM_UPDATES = 8, 16
 """Glances of every demonstration in the warm-up, and updates of the hand after them."""
 _BATCH = 512
+_FOUND = 0.9
+"""Of its attention: with more of it on what it sees the hand has found what it looks for. Of 0.5,
+0.9 and 0.98, 0.9 kept the thing in the fovea the longest."""
 _STILL_RAD, _TURN_RAD = 0.02, 1.2
 """A rule's eye that moved less than this rested, and one that looks this far aside turns back."""
 _PLAYS_OF_A_STREAM = 1_000_000
@@ -64,6 +67,8 @@ class Team:
         self.loss = 0.0
         """Of the hand, in the last rollout."""
         self.restarts = 0
+        self.followed = False
+        """Whether the eye has imitated for the second time."""
         self.recorder = _Recorder(self)
         self.logger = configure(None, [])
         """Where PPO and the run put what goes to TensorBoard."""
@@ -113,6 +118,12 @@ class Team:
         """Let the eye imitate a rule, before PPO: turn to what the hand attends to."""
         if self.ppo and self.config.follow:
             warm_start(self.ppo, self.env, follow_attention, self.config.follow, self.config.seed)
+
+    @property
+    def follow_again(self) -> bool:
+        """Whether it is time for that once more: the hand has learned meanwhile what to heed."""
+        return (self.ppo is not None and self.config.follow > 0 and not self.followed
+                and 0 < self.steps >= self.config.again * self.config.steps)
 
     def search(self) -> None:
         """Let the eye learn to look at what matters by its true direction: an option only."""
@@ -192,10 +203,12 @@ class Team:
         if replay:
             self.replay.restore(replay, int(facts['replay_next']))
         self.steps, self.restarts = int(facts['steps']), int(facts['restarts'])
+        self.followed = bool(facts.get('followed', False))
 
     def facts(self) -> dict[str, Any]:
         """What a checkpoint says besides."""
         return {'steps': self.steps, 'restarts': self.restarts, 'replay_next': self.replay.next,
+                'followed': self.followed,
                 'eye_updates': self.ppo._n_updates if self.ppo else 0}
 
 
@@ -209,7 +222,7 @@ def follow_attention(_: dict[str, np.ndarray], batch: WatchBatch) -> np.ndarray:
     side = np.where(abs(last) > _STILL_RAD, np.sign(last), -np.sign(pan))
     side = np.where(abs(pan) > _TURN_RAD, -np.sign(pan), side)
     sweep = np.stack([side * MAX_STEP_RAD, -tilt], axis=1)
-    lost = batch.attention.sum(axis=1) < 0.5
+    lost = batch.attention.sum(axis=1) < _FOUND
     return np.clip(np.where(lost[:, None], sweep, towards) / MAX_STEP_RAD, -1.0, 1.0)
 
 

@@ -38,7 +38,7 @@ class TrainBcrlConfig:
     """Folder of demonstrations, see `gaze-robot demos`; empty: a made-up workspace, never twice
     the same."""
 
-    steps: int = 250_000
+    steps: int = 300_000
     """Glances of all eyes together, after the warm-up."""
 
     gaze: Literal['learned', 'oracle', 'random', 'fixed'] = 'learned'
@@ -63,6 +63,10 @@ class TrainBcrlConfig:
     follow: int = 20_000
     """Steps in which the eye imitates a rule before PPO: turn to what the hand attends to. The
     rule knows what the eye sees, and no truth; 0: none, PPO begins with noise."""
+
+    again: float = 0.83
+    """Share of `steps` after which the eye does so once more, because the hand has learned
+    meanwhile when it has found nothing; 1: never."""
 
     replay: int = 40_000
     """Glances that the hand learns from; 0: those of the last rollout only."""
@@ -120,6 +124,8 @@ class TrainBcrlConfig:
         for name, value in least.items():
             if getattr(self, name) < value:
                 raise ConfigError(f'{name} is at least {value}, got {getattr(self, name)}')
+        if not 0 <= self.again <= 1:
+            raise ConfigError(f'again is a share from 0 to 1, got {self.again}')
         if not 0 < self.replay_share <= 1:
             raise ConfigError(f'replay_share is above 0 and at most 1, got {self.replay_share}')
         if self.eye == 'wide' and self.gaze != 'fixed':
@@ -165,6 +171,10 @@ def _train(config: TrainBcrlConfig, team: Team, aside: ThreadPoolExecutor) -> di
         while team.steps < config.steps:
             if folder.due():
                 folder.keep()                   # measure, write, start all streams anew
+            if team.follow_again:
+                team.follow()
+                team.followed = True
+                team.restart()
             begun = team.steps
             team.watch()                        # the reward: how right the hand is
             if team.together.size == 1:
