@@ -52,7 +52,8 @@ class HandEye:
     """Glances, and actions of a chunk, per second."""
 
     meta: Mapping[str, Any]
-    """Origin: seed, command, commit, metrics; `tasks` names what the task's numbers mean."""
+    """Origin: seed, command, commit, metrics; `tasks` names what the task's numbers mean,
+    `looked_within_rad` the least and the greatest (pan, tilt) of the training, base frame."""
 
     def __post_init__(self) -> None:
         config = self.hand.config

@@ -4,6 +4,7 @@ The counterpart of `pipeline` for checkpoints of `gaze-robot train bcrl`; nodes 
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -76,6 +77,7 @@ class HandPipeline:
         self._settling = Settling(self._moving.config)
         self._ensemble = TemporalEnsemble(1 / both.rate_hz)
         self._pointed = PointedTarget()
+        self._reach = self._within(both.meta.get('looked_within_rad'))
         self.task: np.ndarray | None = None
         """(G,) embedding of what to do; None: nothing yet."""
         self.reset()
@@ -203,9 +205,25 @@ class HandPipeline:
         if self._pointed:
             return self._pointed.at(stamp_s), self._following
         turn = np.zeros(2) if intent is None else intent.move_rad
-        pan, tilt = np.clip(np.array([pose.pan_rad, pose.tilt_rad]) + turn,
-                            self.limits.min_position, self.limits.max_position)
+        pan, tilt = np.clip(np.array([pose.pan_rad, pose.tilt_rad]) + turn, *self._reach)
         return direction_from_pan_tilt(pan, tilt), self._moving
+
+    def _within(self, trained: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Least and greatest (pan, tilt) that the eye may choose: where the head can look and the
+        eye has learned to.
+
+        Raises:
+            CheckpointError: `trained` is given and is not [least, greatest].
+        """
+        least, greatest = (np.array(bound, float) for bound in (
+            self.limits.min_position, self.limits.max_position))
+        if trained is None:
+            return least, greatest
+        rows = np.asarray(trained, float)
+        if rows.shape != (2, 2) or not (rows[0] < rows[1]).all():
+            raise CheckpointError('looked_within_rad of the checkpoint is [[pan, tilt] at least, '
+                                  f'[pan, tilt] at most], got {trained}')
+        return np.clip(rows[0], least, greatest), np.clip(rows[1], least, greatest)
 
     def _target(self, pose: PanTiltState, direction: np.ndarray, intent: Intent | None
                 ) -> GazeTarget | None:

@@ -104,6 +104,21 @@ def test_commands_stay_inside_the_limits():
         assert abs(command.tilt_rad) <= 0.02 + 1e-9
 
 
+def test_the_eye_stays_where_it_has_learned_to_look():
+    both = hand_eye()
+    narrow = dataclasses.replace(both, meta={**both.meta, 'looked_within_rad': [
+        [-0.03, -0.01], [0.03, 0.01]]})
+    held = HandPipeline(narrow, config=GazeConfig(task='press the red button'))
+    for step in range(30):
+        command = held.step(frame(1 + step / 30, step), PanTiltState(0.0, 0.0), HERE).command
+        assert abs(command.pan_rad) <= 0.03 + 1e-9
+        assert abs(command.tilt_rad) <= 0.01 + 1e-9
+    upside_down = dataclasses.replace(both, meta={**both.meta, 'looked_within_rad': [
+        [0.3, -0.1], [-0.3, 0.1]]})
+    with pytest.raises(CheckpointError, match='looked_within_rad'):
+        HandPipeline(upside_down)
+
+
 def test_look_at_takes_the_eye_and_leaves_the_hand(pipeline):
     wanted = direction_from_pan_tilt(0.5, 0.1)
     pipeline.look_at(wanted, 1.0)

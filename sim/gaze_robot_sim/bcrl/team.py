@@ -164,6 +164,7 @@ class Team:
         """What the robot runs."""
         episode = self.studio.source.play(0).episode
         names = [*things.COLOURS, *things.SHAPES]
+        limits = self.batch.config.limits
         tasks: Tasks = [f'{verb} {name}' for verb in ('pick', 'place on') for name in names]
         if self.studio.source.count is not None:
             episodes = [self.studio.source.play(index).episode
@@ -171,7 +172,8 @@ class Team:
             tasks = {one.instruction: one.task.tolist() for one in episodes}
         return HandEye(self.hand, eye_of(self.ppo) if self.ppo else None, self.studio.pattern,
                        episode.joint_names, episode.action_names, episode.rate_hz,
-                       {**meta, 'tasks': tasks})
+                       {**meta, 'tasks': tasks,
+                        'looked_within_rad': [limits.min_position, limits.max_position]})
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Networks and optimisers."""
