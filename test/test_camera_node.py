@@ -24,10 +24,10 @@ SIZE = (64, 48)
 @pytest.fixture(scope='module')
 def listener():
     rclpy.init()
-    try:
-        yield rclpy.create_node('listener')
-    finally:
-        rclpy.try_shutdown()
+    node = rclpy.create_node('listener')
+    yield node
+    node.destroy_node()
+    rclpy.try_shutdown()
 
 
 @pytest.fixture

@@ -40,10 +40,10 @@ def until(node, condition, seconds=30.0):
 @pytest.fixture(scope='module')
 def somebody():
     rclpy.init()
-    try:
-        yield rclpy.create_node('somebody')
-    finally:
-        rclpy.try_shutdown()
+    node = rclpy.create_node('somebody')
+    yield node
+    node.destroy_node()            # before the context goes: after it, that can be a SIGSEGV
+    rclpy.try_shutdown()
 
 
 @contextlib.contextmanager

@@ -88,10 +88,10 @@ class Robot:
 @pytest.fixture(scope='module')
 def robot():
     rclpy.init()
-    try:
-        yield Robot()
-    finally:
-        rclpy.try_shutdown()
+    robot = Robot()
+    yield robot
+    robot.node.destroy_node()
+    rclpy.try_shutdown()
 
 
 @pytest.fixture(scope='module')
