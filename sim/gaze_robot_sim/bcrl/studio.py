@@ -13,7 +13,7 @@ from gaze_robot.policy.hand import HandConfig, HandNetwork
 from gaze_robot_sim.bcrl.batch import PATTERN, WatchBatch, WatchConfig
 from gaze_robot_sim.bcrl.hand_learner import make_hand
 from gaze_robot_sim.bcrl.plays import PlaySource, Recorded, Scale
-from gaze_robot_sim.bcrl.workspace import Workspace
+from gaze_robot_sim.bcrl.workspace import Workspace, WorkspaceConfig
 from gaze_robot_sim.render import Mapper
 
 EyeKind = Literal['foveated', 'uniform', 'wide']
@@ -80,9 +80,13 @@ class Studio:
     chunk: int
 
     @classmethod
-    def open(cls, demos: str, eye: EyeKind, chunk: int, seed: int, measured: int = _MEASURED
-             ) -> 'Studio':
+    def open(cls, demos: str, eye: EyeKind, chunk: int, seed: int, measured: int = _MEASURED,
+             look_alikes: float = WorkspaceConfig.look_alikes) -> 'Studio':
         """A made-up workspace ('' for `demos`), or the demonstrations of a folder.
+
+        Args:
+            look_alikes: see `WorkspaceConfig`; of the source, while what measures has as many as
+                ever.
 
         Raises:
             DemoError: the folder cannot be used.
@@ -93,7 +97,8 @@ class Studio:
             from gaze_robot_sim.demos.store import open_demos
             source = unseen = Recorded(open_demos(Path(demos)), demos)
         else:
-            source, unseen = Workspace(seed), Workspace(seed + _UNSEEN)
+            source = Workspace(seed, WorkspaceConfig(look_alikes=look_alikes))
+            unseen = Workspace(seed + _UNSEEN)
         count = min(measured, source.count or measured)
         return cls(source, unseen, Scale.of([source.play(index) for index in range(count)], chunk),
                    eye, chunk)

@@ -48,7 +48,8 @@ class Team:
         """Make everything untrained, from the seed."""
         torch.manual_seed(config.seed)
         self.config, self.together = config, together
-        self.studio = Studio.open(config.demos, config.eye, config.chunk, config.seed)
+        self.studio = Studio.open(config.demos, config.eye, config.chunk, config.seed,
+                                  look_alikes=config.look_alikes)
         self.hand = self.studio.hand(layers=config.layers).to(device)
         together.follow(self.hand.state_dict().values())
         self.learner = HandLearner(self.hand, config.hand_learning_rate, _BATCH,

@@ -38,6 +38,11 @@ class TrainBcrlConfig:
     """Folder of demonstrations, see `gaze-robot demos`; empty: a made-up workspace, never twice
     the same."""
 
+    look_alikes: float = 0.8
+    """Share of the made-up workspaces of the training where something else has the right colour
+    and another shape; of those that measure it is 0.3. A hand that has seen few takes them for
+    the thing itself, and the eye then stays with them."""
+
     steps: int = 300_000
     """Glances of all eyes together, after the warm-up."""
 
@@ -126,6 +131,8 @@ class TrainBcrlConfig:
                 raise ConfigError(f'{name} is at least {value}, got {getattr(self, name)}')
         if not 0 <= self.again <= 1:
             raise ConfigError(f'again is a share from 0 to 1, got {self.again}')
+        if not 0 <= self.look_alikes <= 1:
+            raise ConfigError(f'look_alikes is a share from 0 to 1, got {self.look_alikes}')
         if not 0 < self.replay_share <= 1:
             raise ConfigError(f'replay_share is above 0 and at most 1, got {self.replay_share}')
         if self.eye == 'wide' and self.gaze != 'fixed':
