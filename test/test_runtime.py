@@ -245,6 +245,7 @@ def test_openvino_is_imported_without_its_telemetry():
 
 LET_GO = """
 import signal, sys, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)     # a job in the background ignores it
 from gaze_robot.runtime.sessions import SESSIONS
 graph = sys.stdin.buffer.read()
 first, second = (SESSIONS['openvino']((graph,)) for _ in range(2))
