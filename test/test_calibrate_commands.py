@@ -181,6 +181,7 @@ def test_a_head_and_its_latency_from_end_to_end(robot, tmp_path):
     assert done.returncode == 0, done.stderr
     late = json.loads((tmp_path / 'latency.json').read_text())
     assert 45 < late['dead_time_ms'] < 100                  # 50 and the node's own 10 to 15
+    assert late['of_the_head_ms'] == pytest.approx(late['dead_time_ms'] - 15)    # at 100 Hz
     for name in ('head', 'latency'):
         assert cv2.imread(str(tmp_path / f'calibration-{name}.png')) is not None
     values = parameters(BringupConfig(params_file=str(out)))

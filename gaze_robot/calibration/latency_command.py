@@ -57,6 +57,11 @@ class CalibrateLatencyConfig:
             raise ConfigError(f'step_deg is 1 to 40, got {self.step_deg}')
 
 
+_LOOP_PERIODS = 1.5
+"""Of pan_tilt_node, from a command to its first setpoint's end: half of one, on average, until the
+next tick takes it in, and one until the head should be there."""
+
+
 def calibrate_latency(config: CalibrateLatencyConfig) -> dict[str, Any]:
     """Step the head, watch the picture, and write how late it follows.
 
@@ -80,6 +85,8 @@ def calibrate_latency(config: CalibrateLatencyConfig) -> dict[str, Any]:
     by_joints = _felt(felt, limits)
     return {
         'out': config.out, 'picture': picture, 'dead_time_ms': 1000 * found.seconds,
+        'of_the_loop_ms': 1000 * _LOOP_PERIODS / head.rate,
+        'of_the_head_ms': 1000 * (found.seconds - _LOOP_PERIODS / head.rate),
         'spread_ms': 1000 * found.spread_s, 'steps': found.used, 'left_out': found.left_out,
         'slower_than_limits': found.stretch,
         'by_joint_states_ms': None if by_joints is None else 1000 * by_joints.seconds,
