@@ -227,6 +227,21 @@ def test_another_robot_on_the_same_domain_is_noticed(checkpoint, capfd):
 
 
 @pytest.mark.ros
+def test_ctrl_c_does_not_break_what_it_comes_in_the_middle_of():
+    from gaze_robot.nodes._composed import Composed
+    before = signal.getsignal(signal.SIGINT)
+
+    def converts_a_message(_):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt as error:
+            raise RuntimeError('unable to convert') from error      # as rclpy's bindings do
+    with Composed([]) as run:
+        assert run.spin(0.0, converts_a_message) < 5.0              # or it would be endless
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+@pytest.mark.ros
 def test_ctrl_c_ends_an_endless_run_with_its_report(checkpoint, tmp_path, root):
     world, report = str(tmp_path / 'blobs.png'), tmp_path / 'report.json'
     cv2.imwrite(world, blobs(512, 256, 1.5))

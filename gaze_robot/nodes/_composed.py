@@ -1,9 +1,12 @@
 """Several nodes, one process, one executor: what `gaze-robot bringup` runs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 import importlib
 import os
+import signal
+import threading
 import time
 from typing import Any
 
@@ -90,15 +93,13 @@ class Composed:
         """
         start = time.monotonic()
         due_s, elapsed_s = 0.0, 0.0
-        try:
-            while not duration_s or elapsed_s < duration_s:
+        with _interrupted() as stop:
+            while not stop.is_set() and (not duration_s or elapsed_s < duration_s):
                 self._executor.spin_once(timeout_sec=0.05)
                 elapsed_s = time.monotonic() - start
                 if elapsed_s >= due_s:
                     due_s = elapsed_s + every_s
                     tick(elapsed_s)
-        except KeyboardInterrupt:
-            elapsed_s = time.monotonic() - start
         return elapsed_s
 
     def drain(self, settle_s: float = 0.3) -> None:
@@ -116,6 +117,28 @@ class Composed:
         asker: Node = self.nodes[0]
         names = [asker.resolve_topic_name(topic) for topic in topics]
         return [name for name in names if len(asker.get_publishers_info_by_topic(name)) > 1]
+
+
+@contextmanager
+def _interrupted() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets; a second one raises KeyboardInterrupt as ever.
+
+    Raised in the middle of rclpy, the first would come out as anything: seen is a RuntimeError of
+    a message that could not be converted.
+    """
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop                                          # where no signal arrives
+        return
+
+    def on_interrupt(*_: object) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _plain(value: Any) -> Any:
