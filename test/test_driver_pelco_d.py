@@ -113,7 +113,7 @@ def test_where_the_head_looks_is_asked_for_when_connecting(clock):
             pose = head.read()
             assert (pose.pan_rad, pose.tilt_rad) == pytest.approx((0.4, -0.2), abs=2e-4)
             head.command(PanTiltCommand(-0.4, 0.2))
-            pass_time(head, clock, 2.0)
+            pass_time(head, clock, 2.0, emulator=emulator)
         assert (emulator.pan.position, emulator.tilt.position) == pytest.approx(
             (-0.4, 0.2), abs=0.01)
 
@@ -131,10 +131,10 @@ def test_open_loop_arrives_as_well_as_the_full_speed_is_known(clock):
 def test_a_head_that_turned_too_far_is_brought_back(wire, clock):
     with driver_of(wire) as head:
         head.command(PanTiltCommand(0.5, 0.0))
-        pass_time(head, clock, 2.0)
+        pass_time(head, clock, 2.0, emulator=wire)
         with wire.lock:
             wire.pan.position = 0.7
-        pass_time(head, clock, 2.0)
+        pass_time(head, clock, 2.0, emulator=wire)
         assert wire.pan.position == pytest.approx(0.5, abs=0.01)
 
 
