@@ -17,6 +17,7 @@ from trajectory_msgs.msg import JointTrajectory
 from gaze_robot.config import PanTiltConfig
 from gaze_robot.errors import CommandError, ConfigError, GazeRobotError
 from gaze_robot.nodes import _messages, _qos
+from gaze_robot.nodes._actions import head_actions
 from gaze_robot.nodes._controller import driver_maker
 from gaze_robot.nodes._head import Head, RefusedError
 from gaze_robot.nodes._lifecycle import ManagedNode, run, transition
@@ -32,7 +33,9 @@ class PanTiltNode(ManagedNode):
     """Moves one head.
 
     In: joint_trajectory. Out: joint_states, ~/stopped, /diagnostics, and /tf where tf2_msgs
-    imports. Services: ~/runstop ~/torque_enable ~/stop ~/home ~/reset ~/set_zero.
+    imports. Services: ~/runstop ~/torque_enable ~/stop ~/home ~/reset ~/set_zero. Actions where
+    control_msgs imports: ~/point_head ~/follow_joint_trajectory; while a goal of theirs runs, it
+    alone has the head.
     Inactive, it publishes joint states and diagnostics and refuses to move.
 
     A trajectory that would end more than 10 s from now (`_head.LONGEST_S`) is refused: whoever
@@ -53,6 +56,7 @@ class PanTiltNode(ManagedNode):
         self._frames: FramePublisher | None = None
         self._fault = ''
         self._close_link = _nothing
+        self._actions = head_actions(self, self._ahead_s, time.monotonic)
 
     @transition
     def on_configure(self) -> None:
@@ -74,6 +78,8 @@ class PanTiltNode(ManagedNode):
         self.create_subscription(JointTrajectory, 'joint_trajectory', self._on_trajectory,
                                  _qos.COMMAND)
         self._create_services(head)
+        if self._actions is not None:
+            self._actions.attach(head, config, self._require_active)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0 / config.rate, self._tick, clock=steady)
         self.create_timer(1.0, self._publish_diagnostics, clock=steady)
@@ -82,7 +88,8 @@ class PanTiltNode(ManagedNode):
         self.get_logger().info(
             f'{config.backend} head, joints {list(config.joints)}, {config.rate:g} Hz, torque '
             f'{"on" if head.enabled else "off: call ~/torque_enable"}, '
-            f'tf {"published" if self._frames else tf_off}')
+            f'tf {"published" if self._frames else tf_off}, actions '
+            f'{"served" if self._actions is not None else "not served (no control_msgs)"}')
 
     @transition
     def on_activate(self) -> None:
@@ -91,6 +98,8 @@ class PanTiltNode(ManagedNode):
     @transition
     def on_deactivate(self) -> None:
         """Hold still."""
+        if self._actions is not None:
+            self._actions.abort('the node was deactivated')
         if self._head is not None:
             self._head.stop()
 
@@ -104,11 +113,19 @@ class PanTiltNode(ManagedNode):
 
     def close(self) -> None:
         """Stop the head and release its link."""
+        if self._actions is not None:
+            self._actions.close()
         if self._head is not None:
             self._head.close()
             self._head = None
         self._close_link()
         self._close_link = _nothing
+
+    def destroy_node(self) -> None:
+        """Close the action servers, too; rclpy leaves them."""
+        if self._actions is not None:
+            self._actions.destroy()
+        super().destroy_node()
 
     def _create_services(self, head: Head) -> None:
         def run_stop(engage: bool) -> str:
@@ -136,6 +153,9 @@ class PanTiltNode(ManagedNode):
             return
         try:
             self._require_active()
+            if self._actions is not None and self._actions.busy:
+                raise RefusedError('goal', 'an action goal has the head; it alone moves it until '
+                                   'it ends or is cancelled')
             points = _messages.commands_from_trajectory(message, self._config.joints)
             stamp_s = _messages.seconds(message.header.stamp)
             self._head.accept(points, stamp_s - self._ahead_s() if stamp_s else None)
@@ -151,6 +171,8 @@ class PanTiltNode(ManagedNode):
         if self._head is None or self._config is None:
             return
         pose = self._head.tick()
+        if self._actions is not None:
+            self._actions.tick()
         if self._head.fault != self._fault:
             self._fault = self._head.fault
             if self._fault:
