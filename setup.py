@@ -33,7 +33,7 @@ setup(
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (f'share/{PACKAGE}', ['package.xml']),
         (f'share/{PACKAGE}/launch', sorted(glob('launch/*.launch.py'))),
-        (f'share/{PACKAGE}/config', sorted(glob('config/*.yaml') + glob('config/*.xml'))),
+        (f'share/{PACKAGE}/config', sorted(glob('config/*'))),
     ],
     # Lower bounds are what Ubuntu 24.04 packages, so that a ROS installation is left as it is;
     # the tested versions are in constraints.txt. Headless: no libGL or X11 on a bare machine.
