@@ -34,7 +34,8 @@ class GazeOutputs:
         self.config = config
         self._fixed_frame = config.frame_prefix + config.fixed_frame
         publisher = node.create_publisher
-        self._trajectory = publisher(JointTrajectory, 'joint_trajectory', _qos.COMMAND)
+        self._trajectory = publisher(JointTrajectory, 'joint_trajectory',
+                                     **_qos.overridable(_qos.COMMAND))
         self._action = publisher(JointTrajectory, '~/action', _qos.COMMAND) if hand else None
         self._fixation = publisher(PointStamped, '~/fixation', _qos.COMMAND)
         self._target = publisher(PointStamped, '~/target', _qos.COMMAND)

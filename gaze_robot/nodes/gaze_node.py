@@ -86,9 +86,10 @@ class GazeNode(ManagedNode):
         self._image_topic = self.resolve_topic_name(picture[1])
         # First: when both wait, the executor takes the pose before the picture that needs it.
         self.create_subscription(JointState, 'joint_states', self._desk.joints,
-                                 _qos.JOINT_STATES_IN)
-        self.create_subscription(*picture, self._on_image, _qos.IMAGE_IN)
-        self.create_subscription(CameraInfo, 'camera_info', self._desk.info, _qos.IMAGE)
+                                 **_qos.overridable(_qos.JOINT_STATES_IN))
+        self.create_subscription(*picture, self._on_image, **_qos.overridable(_qos.IMAGE_IN))
+        self.create_subscription(CameraInfo, 'camera_info', self._desk.info,
+                                 **_qos.overridable(_qos.IMAGE))
         self.create_subscription(PointStamped, '~/look_at', self._on_look_at, _qos.COMMAND)
         self.create_subscription(Image, '~/exemplar', self._on_exemplar, _qos.LATCHED)
         self.create_subscription(String, '~/prompt', self._on_prompt, _qos.LATCHED)

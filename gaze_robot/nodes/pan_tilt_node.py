@@ -68,7 +68,7 @@ class PanTiltNode(ManagedNode):
         # A controller's own broadcaster says where the joints are, and its robot's tf.
         ours = config.backend != 'trajectory'
         self._states_pub = self.create_publisher(
-            JointState, 'joint_states', _qos.JOINT_STATES_OUT) if ours else None
+            JointState, 'joint_states', **_qos.overridable(_qos.JOINT_STATES_OUT)) if ours else None
         self._stopped_pub = self.create_publisher(Bool, '~/stopped', _qos.LATCHED)
         self._diagnostics_pub = self.create_publisher(
             DiagnosticArray, '/diagnostics', _qos.DIAGNOSTICS)
@@ -76,7 +76,7 @@ class PanTiltNode(ManagedNode):
         self._frames = frame_publisher(
             self, config.frame_prefix, config.geometry) if tf else None
         self.create_subscription(JointTrajectory, 'joint_trajectory', self._on_trajectory,
-                                 _qos.COMMAND)
+                                 **_qos.overridable(_qos.COMMAND))
         self._create_services(head)
         if self._actions is not None:
             self._actions.attach(head, config, self._require_active)

@@ -61,13 +61,14 @@ class WorldNode(Node):
     def _open(self, config: WorldConfig) -> None:
         self._fill, self._fill_exemplar = _messages.ImageFiller(), _messages.ImageFiller()
         out = _qos.camera_out(config.reliability)
-        self._image_pub = self.create_publisher(Image, 'image_raw', out)
-        self._info_pub = self.create_publisher(CameraInfo, 'camera_info', out)
+        self._image_pub = self.create_publisher(Image, 'image_raw', **_qos.overridable(out))
+        self._info_pub = self.create_publisher(CameraInfo, 'camera_info',
+                                               **_qos.overridable(out))
         self._exemplar_pub = self.create_publisher(Image, 'gaze/exemplar', _qos.LATCHED)
         self._target_pub = self.create_publisher(PointStamped, '~/target', _qos.COMMAND)
         self._error_pub = self.create_publisher(Float64, '~/gaze_error', _qos.COMMAND)
         self.create_subscription(JointState, 'joint_states', self._on_joints,
-                                 _qos.JOINT_STATES_IN)
+                                 **_qos.overridable(_qos.JOINT_STATES_IN))
         self._timer = self.create_timer(1.0 / config.rate, self._on_frame)
         self.get_logger().info(f'world {self.world.name}: {config.width}x{config.height} at '
                                f'{config.rate:g} Hz, {config.reliability}')
