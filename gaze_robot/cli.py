@@ -94,6 +94,10 @@ COMMANDS = {
         'film a demonstration: what could be seen, joints, actions, instruction',
         'gaze-robot demos play demos/mine 0 --out demo.mp4',
         'gaze_robot_sim.demos.play', 'PlayConfig', 'play'),
+    'check-params': Command(
+        'check a file of parameters without ROS: names the line, the range, the known keys',
+        'gaze-robot check-params config/gaze_robot.yaml',
+        'gaze_robot.check_params', 'CheckParamsConfig', 'check_params'),
     'emulate': Command(
         'be a head on a wire, without hardware: dynamixel, feetech, pelco_d or onvif',
         'gaze-robot emulate dynamixel --duration 60',
@@ -162,13 +166,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 done, 1 doctor found something the loop cannot run without, 2 refused (one line on
-        stderr says why), 130 interrupted.
+        0 done, 1 doctor found something the loop cannot run without, 2 refused (stderr says why,
+        one line for each thing), 130 interrupted.
     """
     try:
         return _dispatch(list(sys.argv[1:] if argv is None else argv))
     except GazeRobotError as error:
-        print(f'gaze-robot: {" ".join(str(error).split())}', file=sys.stderr)
+        for text in getattr(error, 'lines', (str(error),)):
+            print(f'gaze-robot: {" ".join(text.split())}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print('gaze-robot: stopped', file=sys.stderr)

@@ -18,8 +18,7 @@ import types
 import typing
 from typing import Any, TypeVar
 
-import yaml
-
+from gaze_robot import plain_yaml
 from gaze_robot.errors import ConfigError
 
 Config = TypeVar('Config')
@@ -100,6 +99,13 @@ def from_mapping(cls: type[Config], mapping: Mapping[str, Any]) -> Config:
     return cls(**values)
 
 
+def check_value(parameter: Parameter, value: Any) -> None:
+    """Raise ConfigError if one value cannot be: its type, its range, its choices."""
+    converted = _convert(parameter, value)
+    for item in converted if isinstance(converted, tuple) else (converted,):
+        _check_item(parameter, item)
+
+
 def to_mapping(config: Any) -> dict[str, Any]:
     """The inverse of `from_mapping`: dotted names, tuples as lists; None is left out."""
     values = {p.name: getattr(config, p.attribute) for p in parameters(type(config))}
@@ -124,12 +130,11 @@ def load_yaml(path: str | pathlib.Path) -> dict[str, dict[str, Any]]:
     Raises:
         ConfigError: no such file, not YAML, or a node without `ros__parameters`.
     """
+    text = plain_yaml.read_text(pathlib.Path(path))
     try:
-        document = yaml.safe_load(pathlib.Path(path).read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f'cannot read the parameter file {path}: {error}') from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f'{path} is not valid YAML: {" ".join(str(error).split())}') from error
+        document = plain_yaml.load(text)
+    except plain_yaml.PlainYamlError as error:
+        raise ConfigError(f'{path}, {error}') from error
     if not isinstance(document, dict):
         raise ConfigError(f'{path} holds no parameters; expected "node: ros__parameters: ..."')
     nodes: dict[str, dict[str, Any]] = {}

@@ -43,8 +43,8 @@ def unfold(name, **arguments):
             found[action.node_name] = action.cmd[1:], parameters_of(action, context)
         else:
             found[''.join(part.text for part in action.name)] = action.cmd, {}
-    return {key: (' '.join(''.join(getattr(part, 'text', '') for part in word) for word in command),
-                  given)
+    return {key: (' '.join(''.join(getattr(part, 'text', '') for part in word)
+                           for word in command), given)
             for key, (command, given) in found.items()}
 
 

@@ -1,4 +1,4 @@
-"""Quality of service changed by parameters, as in other ROS 2 nodes; real nodes, real middleware."""
+"""Quality of service changed by parameters, as in other ROS 2 nodes; real middleware."""
 
 import os
 import signal

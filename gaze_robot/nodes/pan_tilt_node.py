@@ -67,8 +67,9 @@ class PanTiltNode(ManagedNode):
         self._config, self._head = config, head
         # A controller's own broadcaster says where the joints are, and its robot's tf.
         ours = config.backend != 'trajectory'
+        states = JointState, 'joint_states'
         self._states_pub = self.create_publisher(
-            JointState, 'joint_states', **_qos.overridable(_qos.JOINT_STATES_OUT)) if ours else None
+            *states, **_qos.overridable(_qos.JOINT_STATES_OUT)) if ours else None
         self._stopped_pub = self.create_publisher(Bool, '~/stopped', _qos.LATCHED)
         self._diagnostics_pub = self.create_publisher(
             DiagnosticArray, '/diagnostics', _qos.DIAGNOSTICS)
