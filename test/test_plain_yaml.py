@@ -20,7 +20,8 @@ LAUGHS = 'a: &a [x, x, x, x, x, x, x, x, x]\n' + ''.join(
 words = st.text(st.characters(categories=['L', 'N', 'P']), max_size=9)
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | words,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=4), max_leaves=20)
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=4),
+    max_leaves=20)
 
 
 @settings(max_examples=100, deadline=None)

@@ -60,6 +60,8 @@ class Desk:
             now_s: on the clock of the stamps.
             draw: asked, for a picture that will be used, whether to make its debug picture.
         """
+        if _messages.too_large(message):
+            return 'too large'
         stamp_s = self._stamp(message, now_s)
         reason = self._intake.refuse(stamp_s, now_s)
         if reason is not None:

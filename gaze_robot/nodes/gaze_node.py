@@ -29,6 +29,7 @@ from gaze_robot.nodes._watch import Watch
 from gaze_robot.nodes._worker import Worker
 from gaze_robot.optional import available, require
 
+LONGEST_PROMPT = 1000
 OPTIONAL_MESSAGES = ('vision_msgs', 'control_msgs', 'tf2_msgs', 'cv_bridge')
 
 
@@ -171,6 +172,10 @@ class GazeNode(ManagedNode):
         self._tell_eye(lambda eye: eye.look_for_picture(picture))
 
     def _on_prompt(self, message: String) -> None:
+        if len(message.data) > LONGEST_PROMPT:
+            self.get_logger().warning(f'~/prompt: {len(message.data)} characters are too many; '
+                                      f'{LONGEST_PROMPT} are the most')
+            return
         self._tell_eye(lambda eye: eye.prompt(message.data))
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response
