@@ -26,7 +26,7 @@ CONFIG = Path(__file__).parent.parent / 'config'
 SHARED_MEMORY_MB = 400
 """What four processes with the profile may fill; touching memory that is not there kills them."""
 SHOWN = ('gaze/debug_image', 'gaze/fovea/image_raw', 'gaze/markers', 'gaze/gaze_targets',
-         'gaze/salience')
+         'gaze/salience', 'gaze/look_at')
 """Topics in config/gaze_robot.rviz."""
 YES_NO = ['true', 'false']
 FROM_FILE = ['', *YES_NO]
@@ -71,6 +71,8 @@ ARGUMENTS = [
      'with eye:=head: joint_states come from somebody else, such as a bag.', FROM_FILE),
     ('frame_prefix', '', "Put before every frame name, such as left_; empty: the parameter "
      "file's.", None),
+    ('enclaves', '', 'With SROS 2: where the keys of the nodes are, such as /gaze_robot; see '
+     'docs/security.md.', None),
     ('rviz', 'false', 'Open RViz with config/gaze_robot.rviz.', YES_NO),
     ('viewer', 'false', 'The page to watch: this version has none, true only says so.', YES_NO),
 ]
@@ -181,7 +183,9 @@ def _node(argument: dict[str, str], name: str, parameters: dict[str, object],
     return Node(
         package=PACKAGE, executable=f'{name}_node', name=name, namespace=argument['namespace'],
         parameters=[argument['params_file'], given], remappings=remappings or [],
-        arguments=['--ros-args', '--log-level', f'{name}:={argument["log_level"]}'],
+        arguments=['--ros-args', '--log-level', f'{name}:={argument["log_level"]}',
+                   *(['--enclave', f'{argument["enclaves"]}/{name}'] if argument['enclaves']
+                     else [])],
         output='screen', respawn=argument['use_respawn'] == 'true', respawn_delay=2.0)
 
 
