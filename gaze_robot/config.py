@@ -112,6 +112,13 @@ class GazeConfig(HeadConfig):
     """'head': the head turns; 'picture': nothing turns, the fixation moves inside the picture."""
 
 
+LIVE_GAZE = (
+    'processing_rate', 'control_rate', 'debug_rate', 'max_image_age', 'target_timeout',
+    'on_target_lost', 'confidence_threshold', 'dead_time', 'sources_search', 'sources_people',
+    'sources_salience')
+"""Fields of GazeConfig that take effect while the node runs."""
+
+
 @dataclass(frozen=True)
 class CameraConfig:
     """Settings of camera_node: a USB camera, video, picture or folder as a standard camera."""

@@ -38,6 +38,12 @@ class Desk:
         self._geometry = config.geometry if config.eye == 'head' else HeadGeometry()
         self._info: CameraInfo | None = None
 
+    def adapt(self, config: GazeConfig) -> None:
+        """Go by other settings of `LIVE_GAZE` from now on."""
+        if config != self.config:
+            self.config = config
+            self._intake.adapt(config.max_image_age, config.processing_rate)
+
     def info(self, message: CameraInfo) -> None:
         """Keep the newest camera_info."""
         self._info = message

@@ -54,6 +54,12 @@ class Pipeline(Protocol):
     def reset(self) -> None:
         """Forget past glances."""
 
+    def check_change(self, config: GazeConfig) -> None:
+        """Raise ConfigError if `adapt` could not; any thread may ask."""
+
+    def adapt(self, config: GazeConfig) -> None:
+        """Go by other settings from now on."""
+
     def explain(self, view: FoveatedView, method: str) -> Reasons | None:
         """Where in a view the search's best place comes from; None while nothing is looked for."""
 
@@ -141,6 +147,11 @@ class Eye:
             self._wanted = self._distinctive
         elif config.exemplar:
             self.look_for_picture(load_exemplar_picture(config.exemplar))
+
+    def adapt(self, config: GazeConfig) -> None:
+        """Go by other settings of `LIVE_GAZE` from now on."""
+        self.config = config
+        self.pipeline.adapt(config)
 
     def look_for_picture(self, image: np.ndarray) -> None:
         """Search for what this (h, w, 3) uint8 RGB picture shows, from the next frame on."""

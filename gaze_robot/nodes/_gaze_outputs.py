@@ -53,6 +53,11 @@ class GazeOutputs:
         self._debugs = Throttle(config.debug_rate)
         self._last_state: tuple[str, bool] | None = None
 
+    def adapt(self, config: GazeConfig) -> None:
+        """Go by other settings of `LIVE_GAZE` from now on."""
+        self.config = config
+        self._commands, self._debugs = Throttle(config.control_rate), Throttle(config.debug_rate)
+
     def wants_debug(self, now_s: float) -> bool:
         """Whether the next frame's debug picture is due and somebody would see it."""
         return _heard(self._debug, self._debug_jpeg) and self._debugs.allows(now_s)

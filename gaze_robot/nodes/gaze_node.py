@@ -15,7 +15,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
-from gaze_robot.config import GazeConfig
+from gaze_robot.config import GazeConfig, LIVE_GAZE, parameter_names
 from gaze_robot.errors import CommandError, ConfigError, ImageError
 from gaze_robot.nodes import _messages, _qos
 from gaze_robot.nodes._desk import Desk
@@ -131,9 +131,20 @@ class GazeNode(ManagedNode):
             self.stats.dropped.add('stopped', worker.stop())
 
     def _on_parameters(self, config: GazeConfig) -> None:
-        if self._eye is not None and config != self.config:
-            raise ConfigError('parameters of gaze are read at configure: deactivate and clean up '
-                              'the node first')
+        """Apply what may change while the eye runs; refuse the rest until the next configure."""
+        if self._eye is None:
+            return
+        fixed = [name for name, attribute in parameter_names(GazeConfig).items()
+                 if attribute not in LIVE_GAZE
+                 and getattr(config, attribute) != getattr(self.config, attribute)]
+        if fixed:
+            raise ConfigError(f'{", ".join(fixed)} of gaze is read at configure: deactivate and '
+                              'clean up the node first')
+        self._eye.pipeline.check_change(config)
+        self.config = config
+        self._desk.adapt(config)
+        self._outputs.adapt(config)
+        self._tell_eye(lambda eye: eye.adapt(config))
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         now = self.now_s()
