@@ -125,6 +125,7 @@ def test_stopping_one_leaves_the_other_alone(watcher):
     assert client.wait_for_service(20.0)
     future = client.call_async(SetBool.Request(data=True))
     assert watcher.spin(20.0, future.done)
+    watcher.spin(0.5)                       # what the head says arrives a little later
     stopped_at = watcher.pan('left')
     assert watcher.look_until(lambda: watcher.pan('right') > 0.6, -1.0, 1.0)
     assert watcher.pan('left') == pytest.approx(stopped_at, abs=0.02)
