@@ -132,3 +132,47 @@ def test_endless_lists_are_refused():
     with pytest.raises(CommandError, match='joints') as refused:
         _messages.commands_from_trajectory(JointTrajectory(joint_names=['x'] * 100_000))
     assert len(str(refused.value)) < 300
+
+
+@pytest.mark.ros
+def test_a_bomb_on_the_camera_topic_is_counted_and_the_next_picture_seen(tmp_path):
+    rclpy = pytest.importorskip('rclpy', reason='needs rclpy')
+    pytest.importorskip('torch', reason='gaze_node needs torch')
+    from rclpy.executors import SingleThreadedExecutor
+    from rclpy.parameter import Parameter
+    from sensor_msgs.msg import CompressedImage
+
+    from gaze_robot.checkpoint import make_policy, save_policy
+    from gaze_robot.encoder import EncoderConfig
+    from gaze_robot.foveation import FoveationPattern
+    from gaze_robot.nodes.gaze_node import GazeNode
+    save_policy(tmp_path, make_policy(FoveationPattern(), EncoderConfig()))
+    rclpy.init()
+    node = GazeNode(parameter_overrides=[Parameter(name, value=value) for name, value in (
+        ('model.path', str(tmp_path)), ('model.runtime', 'torch'), ('eye', 'picture'),
+        ('image_transport', 'compressed'), ('max_image_age', 10.0))])
+    node.autostart()
+    camera = rclpy.create_node('stranger')
+    publisher = camera.create_publisher(CompressedImage, 'image_raw/compressed', 10)
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    good = cv2.imencode('.jpg', np.full((48, 64, 3), 90, np.uint8))[1].tobytes()
+
+    def publish(data, until):
+        for _ in range(200):
+            message = CompressedImage(format='png')
+            message.data = data
+            publisher.publish(message)
+            executor.spin_once(timeout_sec=0.05)
+            if until():
+                return True
+        return False
+    try:
+        assert publish(png(100_000, 100_000),
+                       lambda: node.stats.dropped.as_dict().get('too large', 0) > 0)
+        assert publish(good, lambda: node.stats.processed.count > 0)
+    finally:
+        node.close()
+        node.destroy_node()
+        camera.destroy_node()
+        rclpy.try_shutdown()
