@@ -172,6 +172,7 @@ def test_a_bomb_on_the_camera_topic_is_counted_and_the_next_picture_seen(tmp_pat
                        lambda: node.stats.dropped.as_dict().get('too large', 0) > 0)
         assert publish(good, lambda: node.stats.processed.count > 0)
     finally:
+        executor.shutdown()
         node.close()
         node.destroy_node()
         camera.destroy_node()
