@@ -5,8 +5,9 @@
 eye:=picture
 
 The nodes follow the bag's clock. Only what the eye listens to is played, so that what it said when
-the bag was recorded does not mix with what it says now. Needs rosbag2 (`ros2 bag`). Every other
-argument of bringup.launch.py is understood, too; `--show-args` explains them.
+the bag was recorded does not mix with what it says now. `gaze-robot replay` plays it (library
+rosbags, from pip), or rosbag2 with player:=rosbag2. Every other argument of bringup.launch.py is
+understood, too; `--show-args` explains them.
 """
 
 from pathlib import Path
@@ -24,6 +25,7 @@ from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
+from launch_ros.substitutions import ExecutableInPackage
 
 BRINGUP = str(Path(__file__).parent / 'bringup.launch.py')
 HEARD = ('joint_states', 'gaze/exemplar', 'gaze/prompt', 'gaze/look_at')
@@ -36,6 +38,8 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument('bag', description='Folder or file of a bag, sqlite3 or MCAP.'),
         DeclareLaunchArgument('bag_rate', default_value='1.0', description=(
             'How many times as fast as it was recorded.')),
+        DeclareLaunchArgument('player', default_value='gaze_robot', choices=[
+            'gaze_robot', 'rosbag2'], description='Who plays it.'),
         DeclareLaunchArgument('loop', default_value='false', choices=['true', 'false'],
                               description='Begin again at the end; else everything ends then.'),
         DeclareLaunchArgument('eye', default_value='head', choices=['head', 'picture'],
@@ -51,15 +55,19 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def _player(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    argument = {name: LaunchConfiguration(name).perform(context)
-                for name in ('bag', 'bag_rate', 'loop', 'image_topic', 'namespace')}
+    argument = {name: LaunchConfiguration(name).perform(context) for name in (
+        'bag', 'bag_rate', 'loop', 'image_topic', 'namespace', 'player')}
     if not Path(argument['bag']).exists():
         raise RuntimeError(f'bag:={argument["bag"]}: there is no such file or folder')
-    play = ExecuteProcess(
-        cmd=['ros2', 'bag', 'play', argument['bag'], '--clock', '100',
-             '--rate', argument['bag_rate'], *(['--loop'] * (argument['loop'] == 'true')),
-             '--topics', *heard(argument['image_topic'], argument['namespace'])],
-        name='player', output='screen')
+    loop = ['--loop'] * (argument['loop'] == 'true')
+    topics = ['--topics', *heard(argument['image_topic'], argument['namespace'])]
+    if argument['player'] == 'rosbag2':
+        command = ['ros2', 'bag', 'play', argument['bag'], '--clock', '100',
+                   '--rate', argument['bag_rate'], *loop, *topics]
+    else:
+        command = [ExecutableInPackage(package='gaze_robot', executable='gaze-robot'), 'replay',
+                   argument['bag'], '--clock', '--speed', argument['bag_rate'], *loop, *topics]
+    play = ExecuteProcess(cmd=command, name='player', output='screen')
     return [play, RegisterEventHandler(OnProcessExit(
         target_action=play, on_exit=[EmitEvent(event=Shutdown(reason='the bag has ended'))]))]
 

@@ -98,6 +98,10 @@ def test_a_bag_takes_the_place_of_camera_and_head(tmp_path):
     assert played == [
         '/left/cam/image_raw', '/left/cam/image_raw/compressed', '/left/cam/camera_info',
         '/left/joint_states', '/left/gaze/exemplar', '/left/gaze/prompt', '/left/gaze/look_at']
+    assert ' replay ' in nodes['player'][0]
+    native = unfold('replay', bag=str(tmp_path), player='rosbag2', loop='true', bag_rate='2.0')
+    assert native['player'][0].startswith(
+        f'ros2 bag play {tmp_path} --clock 100 --rate 2.0 --loop --topics /image_raw')
     with pytest.raises(RuntimeError, match='no such file'):
         unfold('replay', bag=str(tmp_path / 'nothing'))
 
