@@ -98,6 +98,9 @@ def _pairs(node: yaml.MappingNode, found: list[tuple[int, str]]
     lines: dict[str, int] = {}
     for key, body in node.value:
         line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode):
+            found.append((line, 'a name is expected before the colon'))
+            continue
         if key.value in lines:
             found.append((line, f'{key.value!r} stands here again, as in line '
                           f'{lines[key.value]}; only one of them counts'))

@@ -129,6 +129,8 @@ def rgb_from_bytes(data: object, width: int, height: int, encoding: str, step: i
     kind, channels, decode = _KNOWN[encoding]
     if encoding in ('yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv', 'nv21') and width % 2:
         raise ImageError(f'{encoding} shares colour between two pixels; width {width} is odd')
+    if encoding == 'nv21' and height % 2:
+        raise ImageError(f'nv21 shares colour between two rows; height {height} is odd')
     rows = height * 3 // 2 if encoding == 'nv21' else height
     element = np.dtype(kind).newbyteorder('>' if big_endian else '<')
     pixels = _rows(data, rows, width * channels * element.itemsize, step)
@@ -137,7 +139,10 @@ def rgb_from_bytes(data: object, width: int, height: int, encoding: str, step: i
     if big_endian != (sys.byteorder == 'big') and element.itemsize > 1:
         pixels = pixels.astype(element.newbyteorder('='))
     shape = (rows, width) if channels == 1 else (rows, width, channels)
-    return decode(pixels.reshape(shape))
+    try:
+        return decode(pixels.reshape(shape))
+    except cv2.error as error:                  # such as a mosaic of one row
+        raise ImageError(f'{width}x{height} pixels cannot be {encoding}: {error}') from error
 
 
 def _rows(data: object, rows: int, row_bytes: int, step: int) -> np.ndarray:
