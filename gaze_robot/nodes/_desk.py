@@ -37,6 +37,10 @@ class Desk:
         self._hand = JointBuffer(hand) if hand else None
         self._geometry = config.geometry if config.eye == 'head' else HeadGeometry()
         self._info: CameraInfo | None = None
+        self.joints_heard = 0
+        """Joint states so far that held the head's joints and could be used."""
+        self.other_joints: tuple[str, ...] = ()
+        """What the last joint state held, if not the head's joints."""
 
     def info(self, message: CameraInfo) -> None:
         """Keep the newest camera_info."""
@@ -48,8 +52,16 @@ class Desk:
             self._hand.add(_messages.seconds(message.header.stamp), message.name,
                            message.position)
         pose = _messages.pose_from_joint_state(message, self.config.joints)
-        if pose is not None:
-            self._poses.add(pose)
+        if pose is None:
+            self.other_joints = tuple(message.name)[:8] or ('nothing',)
+        elif self._poses.add(pose):
+            self.joints_heard += 1
+            self.other_joints = ()
+
+    @property
+    def joints_bad(self) -> int:
+        """Joint states so far with positions that are not finite, or out of order."""
+        return self._poses.dropped
 
     def admit(self, message: Image | CompressedImage, now_s: float, draw: Callable[[], bool]
               ) -> Picture | str:
