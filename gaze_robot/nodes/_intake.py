@@ -53,6 +53,8 @@ class Intake:
 
         A camera whose clock went back (a restarted simulator or bag) is followed, not refused.
         """
+        if stamp_s == self._newest_s:           # however old by now: a camera that froze
+            return 'out of order'
         if now_s - stamp_s > self.max_age_s:
             return 'stale'
         if stamp_s - now_s > self.max_age_s:
