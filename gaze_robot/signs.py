@@ -31,8 +31,7 @@ MEANINGS: dict[str, tuple[str, str]] = {
     'no joint states': ('error', 'start pan_tilt_node or the joint_state_broadcaster, or set eye: '
                         'picture for a camera that never turns'),
     'wrong joints': ('error', 'set the parameter joints to names that joint_states hold'),
-    'bad joint states': ('warn', 'look at the encoders and cables: positions are not finite, or '
-                         'stamps repeat'),
+    'bad joint states': ('warn', 'look at the encoders and cables: positions are not finite'),
     'slow inference': ('warn', 'use a GPU or smaller pictures, lower processing_rate, or end what '
                        'else keeps the machine busy'),
     'clock stands still': ('error', 'start what publishes /clock, or set use_sim_time: false'),

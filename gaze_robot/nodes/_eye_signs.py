@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from gaze_robot.signs import Sign
 
 SILENT_AFTER_S = 2.0
+LEASE_S = 25.0
+"""The middleware takes 20 s to forget a process that was killed."""
+
 _HARMLESS = ('above processing_rate', 'replaced', 'stopped', 'disabled', 'not active')
 _SHARE = 0.1
 """Of the pictures: when fewer are dropped, nothing is said."""
@@ -32,7 +35,10 @@ class EyeSeen:
     """Of the pictures, fully resolved."""
 
     publishers: int
-    """Of that topic."""
+    """Of that topic, those of killed processes among them."""
+
+    crowded_s: float
+    """How long there has been more than one."""
 
     silent_s: float
     """Since the last picture, or since they are expected."""
@@ -89,14 +95,13 @@ def _joint_signs(seen: EyeSeen) -> list[Sign]:
     if not seen.turns:
         return []
     if bad := seen.risen.get('bad joints', 0):
-        return [Sign('bad joint states', f'{bad} joint states were not finite or not newer than '
-                     'the last')]
+        return [Sign('bad joint states', f'{bad} joint states were not finite')]
     if seen.joints_silent_s <= SILENT_AFTER_S:
         return []
     if seen.other_joints:
         return [Sign('wrong joints', f'joint states hold {", ".join(seen.other_joints)} and not '
                      f'{", ".join(seen.joints)}')]
-    return [Sign('no joint states', f'no joint states for {seen.joints_silent_s:.0f} s')]
+    return [Sign('no joint states', f'no new joint states for {seen.joints_silent_s:.0f} s')]
 
 
 def _picture_signs(seen: EyeSeen) -> list[Sign]:
@@ -105,7 +110,7 @@ def _picture_signs(seen: EyeSeen) -> list[Sign]:
         return [Sign('no image', f'no pictures arrive: none on {seen.topic} for '
                      f'{seen.silent_s:.0f} s, which has {count}')]
     signs = _dropped_signs(seen) + _slow_signs(seen)
-    if seen.publishers > 1:
+    if seen.crowded_s > LEASE_S:
         signs.append(Sign('several publishers',
                           f'{seen.publishers} publishers send pictures on {seen.topic}'))
     if seen.lens:

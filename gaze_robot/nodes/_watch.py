@@ -60,6 +60,7 @@ class Watch:
         self._arrived = Since(steady_s, self._stats.frames_in.count)
         self._used = Since(steady_s, self._stats.processed.count)
         self._joints = Since(steady_s, self._desk.joints_heard)
+        self._crowded_since_s: float | None = None
 
     def second(self, enabled: bool, image_topic: str) -> None:
         """Publish diagnostics; say so if no pictures arrive. Call it once a second."""
@@ -82,9 +83,15 @@ class Watch:
     def _seen(self, enabled: bool, image_topic: str, now_s: float, steady_s: float) -> EyeSeen:
         stats, desk, node = self._stats, self._desk, self._node
         unstamped, desk.unstamped = desk.unstamped, False
+        publishers = node.count_publishers(image_topic)
+        if publishers < 2:
+            self._crowded_since_s = None
+        elif self._crowded_since_s is None:
+            self._crowded_since_s = steady_s
         return EyeSeen(
             node.state, enabled, self._config.eye == 'head', image_topic,
-            node.count_publishers(image_topic),
+            publishers,
+            crowded_s=steady_s - (self._crowded_since_s or steady_s),
             silent_s=self._arrived.silent_s(stats.frames_in.count, steady_s),
             unused_s=self._used.silent_s(stats.processed.count, steady_s),
             joints_silent_s=self._joints.silent_s(desk.joints_heard, steady_s),

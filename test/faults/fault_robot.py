@@ -36,6 +36,13 @@ PATIENCE_S = 25.0
 _DOMAINS = itertools.count(os.getpid() % 130)
 
 
+def _close_pipes(process: subprocess.Popen) -> None:
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+
+
 class Witness:
     """Sees what a robot does: where the head is, what is commanded, what the diagnostics say."""
 
@@ -91,7 +98,8 @@ class Witness:
                                           LIMITS.max_position):
             if not low - 1e-6 <= value <= high + 1e-6:
                 self.beyond.append(f'{name} at {value}')
-        if self.last is not None and now_s - self.last[0] > 0.005:
+        # After a longer silence the head may be another one: a simulated head begins at 0.
+        if self.last is not None and 0.005 < now_s - self.last[0] < 0.25:
             for name, now, before, fastest in zip(('pan', 'tilt'), (pan, tilt), self.last[1:],
                                                   LIMITS.max_velocity):
                 if abs(now - before) / (now_s - self.last[0]) > 1.05 * fastest + 0.02:
@@ -200,6 +208,8 @@ class Robot:
         """The camera, with these settings; started if it is not there."""
         process = self.processes.get('camera')
         if process is None or process.poll() is not None:
+            if process is not None:
+                _close_pipes(process)
             process = self.processes['camera'] = subprocess.Popen(
                 [sys.executable, str(HERE / 'camera_process.py')], cwd=ROOT, env=self.env,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -257,10 +267,7 @@ class Robot:
             if process.poll() is None:
                 process.kill()
             process.wait()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    with contextlib.suppress(BrokenPipeError):
-                        pipe.close()
+            _close_pipes(process)
         for log in self._logs.values():
             log.close()
         self.witness.close()
