@@ -33,6 +33,9 @@ LIMITS = PanTiltConfig().limits
 PATIENCE_S = 25.0
 """Discovery of a late node takes 0.1 to 3 s here; the rest is for a busy machine."""
 
+BUSY = {'slow inference', 'images dropped', 'commands stopped'}
+"""Signs that a machine with other work shows now and then."""
+
 _DOMAINS = itertools.count(os.getpid() % 130)
 
 
@@ -84,13 +87,18 @@ class Witness:
     def _on_state(self, message: JointState) -> None:
         self.states += 1
         now_s = _messages.seconds(message.header.stamp)
-        if not self.own_clock:
-            self._judge(now_s, *message.position)
-        else:
-            self._judge(time.time(), *message.position)
+        if self.own_clock:
+            self.last = None                    # positions alone can be judged
+        self._judge(now_s, *message.position)
+        self._judge_speed(message)
         spoilt = self.spoil(message)
         if spoilt is not None:
             self.relay.publish(spoilt)
+
+    def _judge_speed(self, message: JointState) -> None:
+        if any(abs(speed) > 1.001 * fastest
+               for speed, fastest in zip(message.velocity, LIMITS.max_velocity)):
+            self.beyond.append(f'speeds {list(message.velocity)}')
 
     def _judge(self, now_s: float, pan: float, tilt: float) -> None:
         """Positions against limits; mean speeds between joint states against the fastest."""
@@ -143,14 +151,17 @@ class Witness:
         return time.monotonic() - start_s
 
     def healthy(self, seconds: float = PATIENCE_S) -> float:
-        """Seconds until both nodes say ok and commands flow."""
+        """Seconds until neither node shows more than a busy machine, and commands flow."""
         start_s, commands = time.monotonic(), self.commands
-        assert self.spin(seconds, lambda: self.level('gaze') == self.level('pan_tilt') == 'ok'
+        assert self.spin(seconds, lambda: self.well('gaze') and self.well('pan_tilt')
                          and self.commands > commands + 3), (
             f'not well within {seconds} s: gaze {self.level("gaze")} {self.signs("gaze")}, '
             f'pan_tilt {self.level("pan_tilt")} {self.signs("pan_tilt")}, '
             f'{self.commands - commands} commands; {self.values("gaze")}')
         return time.monotonic() - start_s
+
+    def well(self, name: str) -> bool:
+        return self.level(name) != 'silent' and set(self.signs(name)) <= BUSY
 
     def call(self, kind, name: str, seconds: float = PATIENCE_S, **request):
         client = self.node.create_client(kind, name)
