@@ -38,6 +38,18 @@ COMMANDS = {
         'run the whole loop in one process: a world or a camera, the eye, the head',
         'gaze-robot bringup --world procedural --duration 30 --report report.json',
         'gaze_robot.bringup', 'BringupConfig', 'run_bringup'),
+    'record': Command(
+        'record topics into a bag, MCAP or sqlite3; no ROS installation needed',
+        'gaze-robot record bags/monday --duration 60',
+        'gaze_robot.bags.commands', 'RecordConfig', 'record'),
+    'replay': Command(
+        'publish what a bag holds, at its own pace',
+        'gaze-robot replay bags/monday --restamp',
+        'gaze_robot.bags.commands', 'ReplayConfig', 'replay'),
+    'process': Command(
+        'look at every picture of a bag as gaze_node would, the same way every time',
+        'gaze-robot process bags/monday --out glances.jsonl',
+        'gaze_robot.bags.commands', 'ProcessConfig', 'process'),
     'train search': Command(
         'learn to search; writes a folder that bringup --policy takes',
         'gaze-robot train search --seed 1 --out runs/search',

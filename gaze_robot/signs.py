@@ -15,13 +15,14 @@ KEY = 'signs'
 """Key of a diagnostics status under which a node names its signs, separated by `, `."""
 
 MEANINGS: dict[str, tuple[str, str]] = {
-    'inactive': ('stale', 'activate the node: ros2 lifecycle set NODE activate, or autostart:=true'),
+    'inactive': ('stale', 'activate the node: ros2 lifecycle set NODE activate, or '
+                 'autostart:=true'),
     'disabled': ('warn', 'call ~/enable with data: true'),
     'no image': ('error', 'start the camera driver, or name its topic with image_topic:=...; '
                  'large pictures need the Fast DDS profile of config/'),
     'no usable image': ('error', 'see the reason beside it'),
     'images dropped': ('warn', 'see the reasons beside it'),
-    'stale stamps': ('error', "set the clocks of camera and robot alike (chrony), or raise "
+    'stale stamps': ('error', 'set the clocks of camera and robot alike (chrony), or raise '
                      'max_image_age'),
     'stamps from the future': ('error', 'set the clocks of camera and robot alike (chrony)'),
     'frozen camera': ('error', 'restart the camera driver: it repeats one stamp'),

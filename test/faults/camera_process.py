@@ -5,6 +5,7 @@
 Run by the fault tests as a process of its own.
 """
 
+import contextlib
 import itertools
 import json
 import queue
@@ -117,10 +118,8 @@ def main():
     rclpy.init()
     camera = Camera()
     threading.Thread(target=listen, args=(camera,), daemon=True).start()
-    try:
+    with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
         rclpy.spin(camera)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
     camera.destroy_node()
     rclpy.try_shutdown()
 

@@ -30,7 +30,7 @@ def checkpoint(tmp_path_factory) -> str:
 
 @pytest.fixture(scope='module')
 def robot(checkpoint) -> Iterator[Any]:
-    """gaze_node, pan_tilt_node and a camera, well: for tests that leave them as they found them."""
+    """gaze_node, pan_tilt_node and a camera, well: for tests that leave them so."""
     from fault_robot import Robot
     robot = Robot(checkpoint)
     try:

@@ -1,11 +1,8 @@
-"""Processes that end, begin again, double or lose their files; life cycles; the recorder's disk."""
+"""Processes that end, begin again, double or lose their files; life cycles."""
 
 import os
-from pathlib import Path
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -103,8 +100,8 @@ def change(robot, node, label, number=0):
                               transition=request.transition).success
 
 
-@pytest.mark.fault('{node}: {laps} life cycles and impossible ones', 'each possible transition works, '
-                   'an impossible one is refused; no thread, file or memory is lost')
+@pytest.mark.fault('{node}: {laps} life cycles and impossible ones', 'each possible transition '
+                   'works, an impossible one is refused; no thread, file or memory is lost')
 @pytest.mark.parametrize('node, laps', [
     ('gaze', 4), ('pan_tilt', 13), pytest.param('gaze', 50, marks=pytest.mark.slow)])
 def test_lifecycle(trio, row, node, laps):
