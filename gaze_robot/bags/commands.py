@@ -56,12 +56,17 @@ class ReplayConfig:
     clock: bool = False
     """Publish /clock with the time of the recording, for nodes with use_sim_time."""
 
+    wait: float = 3.0
+    """Seconds before the first message: that long may it take until subscribers are found."""
+
     restamp: bool = False
     """Set the stamps of messages to now, for nodes without use_sim_time."""
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.speed) or self.speed <= 0:
             raise BagError(f'speed is more than 0, got {self.speed}')
+        if not 0.0 < self.wait < 1000.0:
+            raise BagError(f'wait is more than 0 seconds, got {self.wait}')
         if self.clock and self.restamp:
             raise BagError('--clock and --restamp contradict each other: either the nodes follow '
                            "the recording's time, or the recording follows theirs")

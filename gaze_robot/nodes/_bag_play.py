@@ -18,9 +18,6 @@ from gaze_robot.nodes import _messages
 from gaze_robot.nodes._alone import Alone, running
 from gaze_robot.nodes._bag_record import message_class
 
-SETTLE_S = 1.0
-"""For subscribers to find the publishers before the first message."""
-
 CLOCK_HZ = 100.0
 
 
@@ -110,7 +107,7 @@ def play(config: ReplayConfig) -> dict[str, Any]:
             raise BagError(f'{config.bag} holds no topics')
         with running(lambda: BagPlayer(bag, config)) as run:
             player: BagPlayer = run.node
-            run.spin(SETTLE_S)
+            run.spin(config.wait)
             laps = 0
             while not run.stop.is_set() and (config.loop or not laps):
                 player.lap(run)

@@ -1,10 +1,11 @@
 """A bag through the eye without a running ROS: the same messages, the same decisions, every time.
 
 What waits and drops in gaze_node depends on how fast a machine is. Here each picture is looked at
-the moment it was received in the recording, so nothing depends on anything but the bag.
+at the moment of its stamp, with the joint states of that moment, however late the recorder
+received either; so the outcome depends on nothing but the bag.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import replace
 import json
@@ -20,7 +21,7 @@ from gaze_robot.config import from_mapping, GazeConfig
 from gaze_robot.errors import BagError, CommandError, ImageError
 from gaze_robot.nodes import _messages
 from gaze_robot.nodes._bag_record import message_class
-from gaze_robot.nodes._desk import Desk
+from gaze_robot.nodes._desk import Desk, POSE_WITHIN_S
 from gaze_robot.nodes._eye import Eye, Glance
 from gaze_robot.nodes._gaze_outputs import due
 from gaze_robot.nodes._intake import direction_in_base, Throttle
@@ -51,26 +52,24 @@ class Offline:
         self.dropped: Counter[str] = Counter()
         self.glances = 0
 
-    def take(self, entry: Entry) -> dict[str, Any] | None:
+    def take(self, entry: Entry, joints: 'JointStates') -> dict[str, Any] | None:
         """One message in; what a picture led to, or None for any other message."""
-        self._now_s = entry.stamp_ns * 1e-9
-        name = entry.topic.name
-        serve = self._serve.get(name)
-        if serve is None:
-            serve = next((by for end, by in (('joint_states', self._joints),
-                                             ('/exemplar', self._exemplar),
-                                             ('/look_at', self._look_at),
-                                             ('/prompt', self._prompt)) if name.endswith(end)),
-                         None)
+        serve = self._serve.get(entry.topic.name) or next(
+            (by for end, by in (('/exemplar', self._exemplar), ('/look_at', self._look_at),
+                                ('/prompt', self._prompt)) if entry.topic.name.endswith(end)),
+            None)
         if serve is None:
             return None
-        return serve(deserialize_message(entry.data, message_class(entry.topic.kind)))
+        message = deserialize_message(entry.data, message_class(entry.topic.kind))
+        self._now_s = entry.stamp_ns * 1e-9
+        if serve == self._picture:
+            self._now_s = _messages.seconds(message.header.stamp) or self._now_s
+        for state in joints.until(self._now_s, entry.stamp_ns):
+            self._desk.joints(state)
+        return serve(message)
 
     def _info(self, message: Any) -> None:
         self._desk.info(message)
-
-    def _joints(self, message: Any) -> None:
-        self._desk.joints(message)
 
     def _exemplar(self, message: Any) -> None:
         try:
@@ -134,7 +133,7 @@ def process(config: ProcessConfig) -> dict[str, Any]:
     with open_bag(Path(config.bag)) as bag:
         pictures = _pictures_of(bag, config.image_topic)
         settings = _settings(config, pictures,
-                             any(topic.name.endswith('joint_states') for topic in bag.topics))
+                             any(map(_is_joint_states, bag.topics)))
         offline = Offline(settings, pictures.name)
         with Path(config.out).open('w', encoding='utf-8') as out:
             for line in _lines(bag, offline):
@@ -144,9 +143,35 @@ def process(config: ProcessConfig) -> dict[str, Any]:
                 'dropped': dict(offline.dropped.most_common())}
 
 
+class JointStates:
+    """The joint states of a bag, handed out as the pictures need them."""
+
+    def __init__(self, bag: Bag) -> None:
+        self._left = deque(bag.entries(_is_joint_states))
+        self._next: Any = None
+
+    def until(self, now_s: float, received_ns: int) -> Iterator[Any]:
+        """Those stamped up to a little after `now_s`, or received by then, in their order."""
+        while self._left:
+            entry = self._left[0]
+            if self._next is None:
+                self._next = deserialize_message(entry.data, message_class(entry.topic.kind))
+            stamp_s = _messages.seconds(self._next.header.stamp)
+            if entry.stamp_ns > received_ns and stamp_s > now_s + POSE_WITHIN_S:
+                return
+            self._left.popleft()
+            state, self._next = self._next, None
+            yield state
+
+
+def _is_joint_states(topic: Topic) -> bool:
+    return topic.kind == 'sensor_msgs/msg/JointState'
+
+
 def _lines(bag: Bag, offline: Offline) -> Iterator[dict[str, Any]]:
-    for entry in bag.entries():
-        line = offline.take(entry)
+    joints = JointStates(bag)
+    for entry in bag.entries(lambda topic: not _is_joint_states(topic)):
+        line = offline.take(entry, joints)
         if line is not None:
             yield line
 

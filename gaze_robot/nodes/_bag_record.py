@@ -15,6 +15,8 @@ from gaze_robot.nodes._alone import running
 
 DEPTH = 100
 LOOK_AGAIN_S = 0.3
+PATIENCE_S = 30.0
+"""For the first message, when a duration is given."""
 
 
 class BagRecorder(Node):
@@ -30,6 +32,12 @@ class BagRecorder(Node):
         """Topic -> why it cannot be recorded."""
         self.create_timer(LOOK_AGAIN_S, self.look_for_topics)
         self.look_for_topics()
+
+    def done(self) -> bool:
+        """Whether the disk is full, or the time is over: it counts from the first message."""
+        first_ns, length_s = self._writer.first_ns, self._config.duration
+        over = length_s and first_ns is not None and time.time_ns() - first_ns >= length_s * 1e9
+        return self.failure is not None or bool(over)
 
     def look_for_topics(self) -> None:
         """Subscribe to what has appeared."""
@@ -94,7 +102,11 @@ def record(config: RecordConfig) -> dict[str, Any]:
     with BagWriter(Path(config.out), config.storage, config.reserve_mib) as writer, \
             running(lambda: BagRecorder(config, writer)) as run:
         recorder: BagRecorder = run.node
-        run.spin(config.duration, lambda: recorder.failure is not None)
+        run.spin(config.duration + bool(config.duration) * PATIENCE_S, recorder.done)
+    if recorder.failure is None and not writer.counts:
+        raise BagError(f'{config.out} is empty: no message came on '
+                       f'{", ".join(config.topics) or "any topic"}. Is the robot running, with '
+                       'the same ROS_DOMAIN_ID?')
     if recorder.failure is not None:
         raise recorder.failure
     spent_s = 0.0 if writer.first_ns is None or writer.last_ns is None else (
