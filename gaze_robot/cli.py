@@ -265,15 +265,20 @@ def _naming_required(config: type) -> type:
 def _doctor(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         'gaze-robot doctor', description=f'{_capital(DOCTOR)}.',
-        epilog='Example:\n  gaze-robot doctor --json doctor.json',
+        epilog='Examples:\n  gaze-robot doctor --json doctor.json\n  gaze-robot doctor --live',
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--seed', type=int, default=0, metavar='N',
                         help='seed of the picture that the self-test looks at (default: 0)')
+    parser.add_argument('--live', action='store_true',
+                        help='look at the running robot instead: what is wrong, what to do')
+    parser.add_argument('--seconds', type=float, default=5.0, metavar='S',
+                        help='with --live: how long to look (default: 5)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the result here')
     parsed = parser.parse_args(argv)
     _check_writable(parsed.json)
     doctor = require('gaze_robot.doctor')
-    rows = doctor.check(seed=parsed.seed)
+    rows = require('gaze_robot.live').check_live(parsed.seconds) if parsed.live \
+        else doctor.check(seed=parsed.seed)
     for row in rows:
         print(doctor.line(row))
     fit = doctor.fit(rows)

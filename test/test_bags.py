@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import pytest
 
 pytest.importorskip('rosbags', reason='the extra bags')
 
-from gaze_robot.bags.store import BagWriter, mend, open_bag, STORAGES, Topic  # noqa: E402
-from gaze_robot.errors import BagError  # noqa: E402
+from gaze_robot.bags.store import BagWriter, mend, open_bag, STORAGES, Topic
+from gaze_robot.errors import BagError
 
 PICTURES = Topic('/image_raw', 'sensor_msgs/msg/Image', reliable=False)
 STATES = Topic('/joint_states', 'sensor_msgs/msg/JointState')
@@ -112,7 +113,7 @@ def test_a_disk_that_fills_up_leaves_a_bag_that_can_be_read(tmp_path, storage):
         pytest.skip('no user namespaces here: nothing small can be mounted')
     disk = tmp_path / 'disk'
     disk.mkdir()
-    code = f'''
+    code = f"""
 from pathlib import Path
 import shutil
 from gaze_robot.bags.store import *
@@ -127,7 +128,7 @@ except BagError as error:
     print(error)
 writer.close()
 shutil.copytree(path, {str(tmp_path / 'kept')!r})
-'''
+"""
     done = subprocess.run(
         ['unshare', '-rm', 'sh', '-c', f'mount -t tmpfs -o size=4m tmpfs {disk} && '
          f'exec {sys.executable} -c "$0"', code], capture_output=True, text=True)

@@ -31,6 +31,9 @@ class RecordConfig:
     reserve_mib: float = 256.0
     """Recording stops when less than this is left on the disk, MiB."""
 
+    seed: int = 0
+    """Changes nothing: nothing here is random."""
+
     def __post_init__(self) -> None:
         if not math.isfinite(self.duration) or self.duration < 0 or not self.reserve_mib >= 0:
             raise BagError('duration and reserve_mib are 0 or more, got '
@@ -61,6 +64,9 @@ class ReplayConfig:
 
     restamp: bool = False
     """Set the stamps of messages to now, for nodes without use_sim_time."""
+
+    seed: int = 0
+    """Changes nothing: nothing here is random."""
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.speed) or self.speed <= 0:
@@ -98,6 +104,9 @@ class ProcessConfig:
 
     policy: str = ''
     """Folder of a checkpoint; empty: the weights shipped with the package."""
+
+    seed: int = 0
+    """Changes nothing: nothing here is random."""
 
 
 def record(config: RecordConfig) -> dict[str, Any]:
