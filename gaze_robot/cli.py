@@ -50,6 +50,10 @@ COMMANDS = {
         'look at every picture of a bag as gaze_node would, the same way every time',
         'gaze-robot process bags/monday --out glances.jsonl',
         'gaze_robot.bags.commands', 'ProcessConfig', 'process'),
+    'soak': Command(
+        'run the simulated robot for long, with faults of every kind: what leaks, what stays ill',
+        'gaze-robot soak --minutes 30 --out soak.json',
+        'gaze_robot.soak', 'SoakConfig', 'soak'),
     'train search': Command(
         'learn to search; writes a folder that bringup --policy takes',
         'gaze-robot train search --seed 1 --out runs/search',

@@ -36,6 +36,10 @@ class BagError(GazeRobotError):
     """A recording cannot be written, read or played."""
 
 
+class SoakError(GazeRobotError):
+    """A long run with faults found something wrong; its report says what."""
+
+
 class CheckpointError(GazeRobotError):
     """Weights or their metadata are missing, altered, or do not fit the model."""
 

@@ -77,7 +77,8 @@ def judge(seen: Snapshot) -> list[Row]:
         rows.append(Row(twin, LESS, f'{seen.nodes.count(twin)} nodes have this name',
                         MEANINGS['same name twice'][1]))
     rows += [Row(each.topic, BAD, f'{each.publisher} is not heard by {each.subscriber}: '
-                 f'{each.why}', 'give both the same quality of service (reliability, durability) and type')
+                 f'{each.why}',
+                 'give both the same quality of service (reliability, durability) and type')
              for each in seen.mismatches]
     return rows
 
