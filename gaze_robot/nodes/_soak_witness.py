@@ -8,6 +8,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import ChangeState
 import numpy as np
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image, JointState
 from std_srvs.srv import SetBool
 from trajectory_msgs.msg import JointTrajectory
@@ -44,7 +45,7 @@ class SoakWitness(Node):
         self.create_subscription(JointTrajectory, 'joint_trajectory', self._on_command,
                                  _qos.COMMAND)
         self._wild = self.create_publisher(JointTrajectory, 'joint_trajectory', _qos.COMMAND)
-        self._images = self.create_publisher(Image, 'image_raw', _qos.CAMERA_BEST_EFFORT)
+        self._images: Publisher | None = None
         self._states = self.create_publisher(JointState, 'joint_states', _qos.JOINT_STATES_OUT)
         self._switches = {name: self.create_client(SetBool, name) for name in (
             'pan_tilt/runstop', 'pan_tilt/torque_enable', 'gaze/enable')}
@@ -82,6 +83,11 @@ class SoakWitness(Node):
     def pour(self, what: str) -> None:
         """Send this bad thing from now on, 30 times a second; '' ends it."""
         self._poured = what
+        if 'pictures' in what:
+            self._images = self.create_publisher(Image, 'image_raw', _qos.CAMERA_BEST_EFFORT)
+        elif self._images is not None:          # a second camera for long is a fault of its own
+            self.destroy_publisher(self._images)
+            self._images = None
 
     def _pour(self) -> None:
         stamp = self.get_clock().now().to_msg()
@@ -94,10 +100,10 @@ class SoakWitness(Node):
         elif self._poured == 'NaN joint states':
             self._states.publish(JointState(header=_messages.header(stamp, ''),
                                             name=['pan', 'tilt'], position=[math.nan, 0.0]))
-        elif self._poured == 'damaged pictures':
+        elif self._poured == 'damaged pictures' and self._images is not None:
             self._images.publish(Image(header=_messages.header(stamp, 'x'), encoding='rgb8',
                                        width=64, height=64, step=192, data=bytes(100)))
-        elif self._poured == 'pictures of the future':
+        elif self._poured == 'pictures of the future' and self._images is not None:
             stamp.sec += 100
             self._images.publish(Image(header=_messages.header(stamp, 'x'), encoding='rgb8',
                                        width=8, height=8, step=24, data=bytes(192)))
