@@ -58,6 +58,8 @@ setup(
         'backbones': ['torch>=2.8', 'transformers>=5.20', 'huggingface_hub>=1.31'],
         # Following people's heads from picture to picture.
         'people': ['norfair-enough>=2.4'],
+        # Recordings of topics, MCAP and sqlite3.
+        'bags': ['rosbags>=0.11'],
         # Demonstrations of LeRobot (parquet) and EyeRobot (HDF5).
         'demos': ['pyarrow>=14', 'h5py>=3.10'],
         # Real heads on serial ports; ONVIF cameras need nothing.

@@ -38,6 +38,22 @@ COMMANDS = {
         'run the whole loop in one process: a world or a camera, the eye, the head',
         'gaze-robot bringup --world procedural --duration 30 --report report.json',
         'gaze_robot.bringup', 'BringupConfig', 'run_bringup'),
+    'record': Command(
+        'record topics into a bag, MCAP or sqlite3; no ROS installation needed',
+        'gaze-robot record bags/monday --duration 60',
+        'gaze_robot.bags.commands', 'RecordConfig', 'record'),
+    'replay': Command(
+        'publish what a bag holds, at its own pace',
+        'gaze-robot replay bags/monday --restamp',
+        'gaze_robot.bags.commands', 'ReplayConfig', 'replay'),
+    'process': Command(
+        'look at every picture of a bag as gaze_node would, the same way every time',
+        'gaze-robot process bags/monday --out glances.jsonl',
+        'gaze_robot.bags.commands', 'ProcessConfig', 'process'),
+    'soak': Command(
+        'run the simulated robot for long, with faults of every kind: what leaks, what stays ill',
+        'gaze-robot soak --minutes 30 --out soak.json',
+        'gaze_robot.soak', 'SoakConfig', 'soak'),
     'train search': Command(
         'learn to search; writes a folder that bringup --policy takes',
         'gaze-robot train search --seed 1 --out runs/search',
@@ -258,15 +274,20 @@ def _naming_required(config: type) -> type:
 def _doctor(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         'gaze-robot doctor', description=f'{_capital(DOCTOR)}.',
-        epilog='Example:\n  gaze-robot doctor --json doctor.json',
+        epilog='Examples:\n  gaze-robot doctor --json doctor.json\n  gaze-robot doctor --live',
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--seed', type=int, default=0, metavar='N',
                         help='seed of the picture that the self-test looks at (default: 0)')
+    parser.add_argument('--live', action='store_true',
+                        help='look at the running robot instead: what is wrong, what to do')
+    parser.add_argument('--seconds', type=float, default=5.0, metavar='S',
+                        help='with --live: how long to look (default: 5)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the result here')
     parsed = parser.parse_args(argv)
     _check_writable(parsed.json)
     doctor = require('gaze_robot.doctor')
-    rows = doctor.check(seed=parsed.seed)
+    rows = require('gaze_robot.live').check_live(parsed.seconds) if parsed.live \
+        else doctor.check(seed=parsed.seed)
     for row in rows:
         print(doctor.line(row))
     fit = doctor.fit(rows)

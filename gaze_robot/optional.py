@@ -13,6 +13,7 @@ _HARDWARE = "pip install -e '.[hardware]'"
 _BACKBONES = "pip install -e '.[backbones]'"
 _DEMOS = "pip install -e '.[demos]'"
 _RUNTIMES = "pip install -e '.[runtimes]'"
+_BAGS = "pip install -e '.[bags]'"
 _PEOPLE = "pip install -e '.[people]'"
 
 INSTALL = {
@@ -33,6 +34,7 @@ INSTALL = {
     'pyarrow': _DEMOS,
     'pygame': _SIM,
     'rclpy': _ROS,
+    'rosbags': _BAGS,
     'rich': 'pip install rich',
     'safetensors': 'pip install safetensors',
     'scipy': _PEOPLE,

@@ -113,6 +113,8 @@ class Glance:
 
     stages_ms: dict[str, float]
     debug: np.ndarray | None = None
+    lens: str = ''
+    """Why its lens is a guess; '' when it is not."""
 
     @property
     def confidence(self) -> float | None:
@@ -183,7 +185,8 @@ class Eye:
     def _step(self, picture: Picture, image: np.ndarray, lens: Lens, start: float) -> Glance:
         image = turned_level(image, lens.camera, picture.roll_rad)
         frame = Frame(image, picture.stamp_s, lens.camera)
-        remarks = (self._lens_remark(picture, lens), self._begin_search(frame), self._refused)
+        lens_remark = self._lens_remark(picture, lens)
+        remarks = (lens_remark, self._begin_search(frame), self._refused)
         self._refused = ''
         decoded = time.perf_counter()
         result = self.pipeline.step(frame, picture.pose, picture.joints)
@@ -198,7 +201,8 @@ class Eye:
         if picture.roll_rad:
             result = replace(result, fixation=rotation_about('z', -picture.roll_rad)
                              @ result.fixation)
-        return Glance(picture, frame, result, boxes, tuple(filter(None, remarks)), stages, debug)
+        return Glance(picture, frame, result, boxes, tuple(filter(None, remarks)), stages, debug,
+                      lens_remark)
 
     def _draw(self, frame: Frame, result: GazeResult, boxes: tuple[Box, ...]) -> np.ndarray:
         """The debug picture, with its reasons if they are asked for."""

@@ -55,7 +55,7 @@ class WorldNode(Node):
         self._choosing: Future[Search] | None = None
         self._first = True
         self._retry_s = -math.inf
-        self._start_s = self._now_s()
+        self._start_s = self._frame_s = self._now_s()
         self._open(config)
 
     def _open(self, config: WorldConfig) -> None:
@@ -95,6 +95,9 @@ class WorldNode(Node):
         if self.camera.loses_picture():
             return
         now = self._now_s()
+        if now < self._frame_s - 1.0:
+            self._begin_again(now)
+        self._frame_s = now
         self._refresh_panorama(now - self._start_s)
         self.shot = shot = self.camera.shoot(self.panorama, now,
                                              self.game.scene.sprites(now - self._start_s))
@@ -104,6 +107,12 @@ class WorldNode(Node):
         self._image_pub.publish(self._fill(shot.image, header))
         self.published += 1
         self._play(shot, now)
+
+    def _begin_again(self, now: float) -> None:
+        """The clock was set back: what moves, and the search, begin anew at the new time."""
+        self._start_s, self._retry_s = now, -math.inf
+        if self.game.target is not None:
+            self.game.begin(Search(self.game.scene, self.game.target), now)
 
     def _refresh_panorama(self, t_s: float) -> None:
         try:
