@@ -24,8 +24,8 @@ def seen(direction: np.ndarray, pose: PanTiltState, number: int = 1, peak: float
     x, y = pixel / (CAMERA.width, CAMERA.height)
     rows, columns = np.indices((SIDE, SIDE)) + 0.5
     heat = peak * np.exp(-((columns / SIDE - x) ** 2 + (rows / SIDE - y) ** 2) / (2 * 0.05 ** 2))
-    return PersonGaze(number, (0.4, 0.4, 0.5, 0.5), (float(x), float(y)), 0.9, 0.9 * heat.max(), 'drawn',
-                      heat.astype(np.float32))
+    return PersonGaze(number, (0.4, 0.4, 0.5, 0.5), (float(x), float(y)), 0.9,
+                      0.9 * float(heat.max()), 'drawn', heat.astype(np.float32))
 
 
 def test_a_turning_camera_does_not_move_the_target() -> None:

@@ -105,8 +105,9 @@ def turned_map(heatmap: np.ndarray, before: tuple[CameraModel, PanTiltState],
     if before == now:
         return heatmap, np.ones(heatmap.shape, bool)
     (camera, pose), (camera_now, pose_now) = before, now
-    across, down = np.meshgrid((np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height)
-    pixels = np.stack([across * camera_now.width, down * camera_now.height], axis=-1)
+    across = (np.arange(width) + 0.5) * camera_now.width / width
+    down = (np.arange(height) + 0.5) * camera_now.height / height
+    pixels = np.stack(np.meshgrid(across, down), axis=-1)
     rays = base_ray(camera_now.unproject(pixels), pose_now.pan_rad, pose_now.tilt_rad)
     place, seen = camera.project(optical_ray(rays, pose.pan_rad, pose.tilt_rad))
     cell = place / (camera.width, camera.height) * (width, height) - 0.5
