@@ -101,7 +101,7 @@ class CoarseGaze:
                            (box[1] + box[3]) / 2 * camera.height])
         ray = camera.unproject(middle)
         head = ray / ray[2] * (camera.fy * _HEAD_M / ((box[3] - box[1]) * camera.height))
-        spread = math.hypot(facing.spread_rad, _EYES_RAD)
+        spread = facing.spread_rad if facing.eyes else math.hypot(facing.spread_rad, _EYES_RAD)
         yaw = facing.yaw_rad + spread * self._turns[:, 0]
         pitch = np.clip(facing.pitch_rad + 0.7 * spread * self._turns[:, 1], -1.4, 1.4)
         level = np.cos(pitch)
