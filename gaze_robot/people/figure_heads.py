@@ -35,13 +35,22 @@ class FigureFinder:
     def __init__(self, network: FigureNet) -> None:
         """Take weights; see `figure_weights.load_figures`."""
         self._network = network.eval()
+        self._last: tuple[np.ndarray, Sight] | None = None
 
     def __call__(self, image: np.ndarray) -> list[Head]:
         """See `HeadFinder`."""
         return self.look(image).heads
 
     def look(self, image: np.ndarray) -> Sight:
-        """Heads and things in (h, w, 3) uint8 RGB: one pass, and a small one for all heads."""
+        """Heads and things in (h, w, 3) uint8 RGB: one pass, and a small one for all heads.
+
+        Asked again about the same array, it answers the same.
+        """
+        if self._last is None or self._last[0] is not image:
+            self._last = image, self._look(image)
+        return self._last[1]
+
+    def _look(self, image: np.ndarray) -> Sight:
         height, width = image.shape[:2]
         tall = max(STRIDE, round(height * WIDTH / width))
         small = image if (tall, WIDTH) == (height, width) else cv2.resize(

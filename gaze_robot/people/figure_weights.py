@@ -1,6 +1,7 @@
 """The file of the networks for drawn figures; loaded strictly, nothing in it is executed."""
 
 from collections.abc import Mapping
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from gaze_robot.errors import CheckpointError
+from gaze_robot.people.figure_heads import FigureFinder
 from gaze_robot.people.figure_net import FigureNet
 
 SHIPPED = Path(__file__).parents[1] / 'weights' / 'figures'
@@ -48,3 +50,13 @@ def load_figures(folder: Path = SHIPPED) -> FigureNet:
                               'unknown, of another shape or not finite')
     network.load_state_dict({name: value.to(own[name].dtype) for name, value in tensors.items()})
     return network.eval().requires_grad_(False)
+
+
+@functools.lru_cache(maxsize=1)
+def figure_finder() -> FigureFinder:
+    """The one with the shipped weights, the same for heads and for gazes.
+
+    Raises:
+        CheckpointError: see `load_figures`.
+    """
+    return FigureFinder(load_figures())

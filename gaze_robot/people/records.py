@@ -86,6 +86,9 @@ class Gazes:
     ceiling: float = 1.0
     """The highest confidence that this model deserves."""
 
+    things: tuple[Box, ...] = ()
+    """What somebody may look at, where the model finds such things itself."""
+
     def __post_init__(self) -> None:
         if self.heatmaps.ndim != 3 or not np.isfinite(self.heatmaps).all():
             raise ValueError('heatmaps are (people, height, width) and finite, got '

@@ -19,7 +19,13 @@ from gaze_robot.people.figure_net import STRIDE, WIDTH
 from gaze_robot.people.records import Box
 from gaze_robot_sim.envs import cast
 from gaze_robot_sim.render import Panorama
-from gaze_robot_sim.scenes.figures import ASPECT, draw_person, HEAD_CENTRE, HEAD_HIGH, random_person
+from gaze_robot_sim.scenes.figures import (
+    ASPECT,
+    draw_person,
+    HEAD_CENTRE,
+    HEAD_HIGH,
+    random_person,
+)
 from gaze_robot_sim.scenes.overlay import axes, draw_on_picture, Sprite
 from gaze_robot_sim.scenes.rooms import make_room, Room
 from gaze_robot_sim.scenes.things import draw_thing, random_thing

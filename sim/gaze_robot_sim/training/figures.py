@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
@@ -57,8 +56,10 @@ class TrainFiguresConfig:
     """Pictures of unseen rooms and figures to score both on."""
 
     def __post_init__(self) -> None:
-        if min(self.pictures, self.scene_epochs, self.face_epochs, self.exam) < 1 or self.seed < 0:
-            raise ConfigError('pictures, epochs and exam are at least 1, and the seed not negative')
+        counts = self.pictures, self.scene_epochs, self.face_epochs, self.exam
+        if min(counts) < 1 or self.seed < 0:
+            raise ConfigError('pictures, epochs and exam are at least 1, the seed at least 0, got '
+                              f'{counts} and {self.seed}')
 
 
 def train_figures(config: TrainFiguresConfig) -> dict[str, Any]:
