@@ -142,6 +142,15 @@ class GazeTarget:
 
     source: str = 'search'
 
+    id: int = 0
+    """Of the person whose gaze it is, from 1; 0: nobody's."""
+
+    head_box: tuple[float, float, float, float] | None = None
+    """(x_min, y_min, x_max, y_max) of that person's head, shares of the picture."""
+
+    in_frame: float | None = None
+    """Probability of its being inside the picture, where that is judged."""
+
     def __post_init__(self) -> None:
         if self.direction.shape != (3,) or not np.all(np.isfinite(self.direction)):
             raise ValueError(f'direction must be 3 finite numbers, got {self.direction}')

@@ -83,8 +83,7 @@ class CoarseGaze:
 
     def weighed(self, image: np.ndarray, people: Sequence[Head], worth: np.ndarray,
                 things: tuple[Box, ...] = (), ceiling: float = CEILING) -> Gazes:
-        """Cones times what each place is worth, (SIDE, SIDE); others' heads are worth `_OTHERS`.
-        """
+        """Cones times what each place is worth, (SIDE, SIDE); another's head counts `_OTHERS`."""
         height, width = image.shape[:2]
         camera = self._lens if self._lens is not None and (
             self._lens.width, self._lens.height) == (width, height) else CameraModel.from_hfov(

@@ -8,6 +8,7 @@ it looked at to the newest one in the same way.
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 import dataclasses
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,7 +21,8 @@ _WIDTH = 320
 """Pictures are followed at this width."""
 _GRID = 5
 """Points along each side of a head."""
-_WINDOW = {'winSize': (15, 15), 'maxLevel': 3,
+_WINDOW: Any = {
+    'winSize': (15, 15), 'maxLevel': 3,
            'criteria': (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.03)}
 _BACK_PX = 1.0
 """A point that does not come back to within this when followed backwards is lost."""
@@ -110,8 +112,9 @@ def followed(before: np.ndarray, now: np.ndarray, heads: Sequence[Head]) -> list
     start = np.concatenate([np.stack([box[0] + across * (box[2] - box[0]),
                                       box[1] + down * (box[3] - box[1])], axis=1)
                             for box in boxes]).astype(np.float32)
-    there, found, _ = cv2.calcOpticalFlowPyrLK(before, now, start, None, **_WINDOW)
-    back, again, _ = cv2.calcOpticalFlowPyrLK(now, before, there, None, **_WINDOW)
+    follow: Any = cv2.calcOpticalFlowPyrLK               # its stubs do without None
+    there, found, _ = follow(before, now, start, None, **_WINDOW)
+    back, again, _ = follow(now, before, there, None, **_WINDOW)
     kept = (found.ravel() > 0) & (again.ravel() > 0) & (
         np.abs(back - start).max(axis=1) < _BACK_PX)
     out: list[Head | None] = []

@@ -27,8 +27,9 @@ def make_model(name: str, hfov_rad: float = math.radians(60), threads: int = 1, 
     """A gaze model.
 
     Args:
-        name: 'coarse' (geometry, no weights), 'figures' (the simulator's), a name of `gaze-robot weights list`, or the path of
-            a Gaze-LLE checkpoint (.pt) or of an ONNX file of the published interface (.onnx).
+        name: 'coarse' (geometry, no weights), 'figures' (the simulator's), a name of
+            `gaze-robot weights list`, or the path of a Gaze-LLE checkpoint (.pt) or of an ONNX
+            file of the published interface (.onnx).
         hfov_rad: of the camera; only geometry asks for it.
         threads: cores for an ONNX file.
         seed: of what geometry draws.
@@ -57,8 +58,8 @@ def make_model(name: str, hfov_rad: float = math.radians(60), threads: int = 1, 
         model = require('gaze_robot.people.gazelle_model').load_gazelle(path)
         return model
     known = [row.name for row in TABLE.values() if row.kind in KINDS]
-    raise ConfigError(f'there is no gaze model "{name}": coarse, figures, {", ".join(known)}, or the path '
-                      'of a .pt or .onnx file')
+    raise ConfigError(f'there is no gaze model "{name}": coarse, figures, {", ".join(known)}, '
+                      'or the path of a .pt or .onnx file')
 
 
 class PeopleWatcher:

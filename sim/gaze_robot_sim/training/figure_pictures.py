@@ -100,7 +100,9 @@ def _picture(rng: np.random.Generator, panorama: Panorama, room: Room,
     camera = CameraModel.from_hfov(_CAMERA_PX, tall_px, math.radians(hfov_deg))
     pan, tilt = float(rng.uniform(-math.pi, math.pi)), float(rng.normal(0.0, 0.2))
     picture = panorama.picture(camera, pan, tilt)
-    sprites, heads, gazes = [], [], []
+    sprites: list[Sprite] = []
+    heads: list[Box] = []
+    gazes: list[np.ndarray] = []
     for _ in range(int(rng.choice(4, p=(0.05, 0.55, 0.25, 0.15)))):
         drawn, gaze = figures[int(rng.integers(len(figures)))]
         sprite = cast.standing(drawn, *_place(rng, camera, pan, tilt),
