@@ -213,6 +213,9 @@ class WorldConfig(HeadConfig):
     reliability: str = setting('best_effort', choices=('best_effort', 'reliable'))
     """Quality of service of the pictures."""
 
+    game: str = setting('search', choices=('search', 'follow'))
+    """What there is to do: find what a picture shows, or look where a figure looks."""
+
     hold_s: float = setting(1.0, min=0.0, max=60.0)
     """How long the target must be held before the next one is shown, seconds."""
 
