@@ -246,7 +246,7 @@ class GazePipeline:
                                  self._eye_limits, dt_s, frame.stamp_s)
         clock.lap('control')
         return self._result(frame, pose, command, mode, direction, target, on_target, view, heat,
-                            others, clock.stages_ms)
+                            others, sight, clock.stages_ms)
 
     def _decide(self, tokens: np.ndarray, vector: np.ndarray, where: np.ndarray,
                 pose: PanTiltState, fixation: priority.Fixation | None
@@ -317,7 +317,7 @@ class GazePipeline:
     def _result(self, frame: Frame, pose: PanTiltState, command: PanTiltCommand, mode: str,
                 direction: np.ndarray, target: GazeTarget | None, on_target: bool,
                 view: FoveatedView, heat: np.ndarray, others: list[GazeTarget],
-                stages_ms: dict[str, float]) -> GazeResult:
+                sight: PeopleSight | None, stages_ms: dict[str, float]) -> GazeResult:
         if not self._pointed and not self._searches and not self._priority.weights:
             mode = 'idle'
         elif target is None:
@@ -327,7 +327,8 @@ class GazePipeline:
             frame.stamp_s, optical_ray(direction, camera_pose.pan_rad, camera_pose.tilt_rad),
             command, pose, mode, on_target, target, view,
             tuple(heat) if self._searches or self._priority.weights else (), tuple(others),
-            stages_ms)
+            stages_ms,
+            people=() if sight is None else tuple(gazed.target for gazed in sight.company))
 
     def _tick(self, stamp_s: float) -> float:
         """Seconds since the previous frame; a clock that jumps back starts the search anew."""

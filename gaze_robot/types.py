@@ -151,6 +151,9 @@ class GazeTarget:
     in_frame: float | None = None
     """Probability of its being inside the picture, where that is judged."""
 
+    object_box: tuple[float, float, float, float] | None = None
+    """Of the thing that it is, where that is known; shares of the picture."""
+
     def __post_init__(self) -> None:
         if self.direction.shape != (3,) or not np.all(np.isfinite(self.direction)):
             raise ValueError(f'direction must be 3 finite numbers, got {self.direction}')
@@ -214,3 +217,6 @@ class GazeResult:
 
     actions: ActionChunk | None = None
     """What the hand is to do, of policies that have one."""
+
+    people: tuple[GazeTarget, ...] = ()
+    """What each person looks at, where that is judged: the winner's too."""

@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Sequence
-import dataclasses
 import threading
 
 import numpy as np
@@ -27,11 +26,16 @@ class GivenHeads:
     def __init__(self) -> None:
         """Start with nobody."""
         self._lock = threading.Lock()
-        self._told: deque[tuple[float, Sequence[Head]]] = deque(maxlen=8)
+        self._told: deque[tuple[float, Sequence[tuple[Box, float]]]] = deque(maxlen=8)
         self._poses: deque[tuple[float, CameraModel, PanTiltState]] = deque(maxlen=_PICTURES)
 
-    def put(self, stamp_s: float, heads: Sequence[Head]) -> None:
-        """Take what was found in the picture of this stamp, from any thread."""
+    def put(self, stamp_s: float, heads: Sequence[tuple[Box, float]]) -> None:
+        """Take what was found in the picture of this stamp, from any thread.
+
+        Args:
+            stamp_s: of that picture.
+            heads: boxes in its pixels, and how sure each is in [0, 1].
+        """
         with self._lock:
             self._told.append((stamp_s, tuple(heads)))
 
@@ -52,10 +56,15 @@ class GivenHeads:
         if told is None or now_s - told[0] > _LATE_S:
             return []
         _, lens, then = min(self._poses, key=lambda row: abs(row[0] - told[0]))
-        if abs(told[0] - now_s) <= _SAME_S:
-            return list(told[1])
-        moved = [(head, carried(head.box, (lens, then), (camera, pose))) for head in told[1]]
-        return [dataclasses.replace(head, box=box) for head, box in moved if box is not None]
+        heads = []
+        for pixels, sure in told[1]:
+            box = (pixels[0] / lens.width, pixels[1] / lens.height, pixels[2] / lens.width,
+                   pixels[3] / lens.height)
+            moved = box if abs(told[0] - now_s) <= _SAME_S else carried(box, (lens, then),
+                                                                        (camera, pose))
+            if moved is not None and moved[0] < moved[2] and moved[1] < moved[3]:
+                heads.append(Head(moved, min(max(sure, 0.0), 1.0)))
+        return heads
 
 
 def carried(box: Box, before: tuple[CameraModel, PanTiltState],

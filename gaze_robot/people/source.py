@@ -43,9 +43,6 @@ class PeopleSight:
     things: tuple[Box, ...] = ()
     """What might be looked at, shares of the picture."""
 
-    objects: tuple[int | None, ...] = ()
-    """Which of `things` each looks at."""
-
     stages_ms: dict[str, float] = field(default_factory=dict)
 
 
@@ -89,27 +86,26 @@ class PeopleSource:
         clock.lap('gaze')
         steady = self._steady(people, frame.camera, pose, frame.stamp_s)
         chosen = [self._choose(known, gazes, heads, frame, pose) for known in steady]
-        company = self._claims([target for target, _ in chosen], frame.stamp_s)
+        company = self._claims(chosen, frame.stamp_s)
         clock.lap('together')
-        return PeopleSight(tuple(steady), company, gazes.things,
-                           tuple(thing for _, thing in chosen), clock.stages_ms)
+        return PeopleSight(tuple(steady), company, gazes.things, clock.stages_ms)
 
     def _choose(self, known: SteadyGaze, gazes: Gazes, heads: Sequence[Head],
-                frame: Frame, pose: PanTiltState) -> tuple[GazeTarget, int | None]:
+                frame: Frame, pose: PanTiltState) -> GazeTarget:
         """What somebody looks at: a thing or another's head if one is likely, else a place."""
         person, target = known.person, dataclasses.replace(
             known.target, id=known.person.id, head_box=known.person.head_box,
             in_frame=known.person.in_frame)
         if not target.in_view:
-            return target, None
+            return target
         boxes = [*gazes.things, *(head.box for head in heads if head.id != person.id)]
         choice = gazed_object(person, boxes)
         if choice.index is None:
-            return target, None
-        direction = _middle(boxes[choice.index], frame.camera, pose)
+            return target
+        box = boxes[choice.index]
         confidence = max(person.confidence, min(choice.probability, gazes.ceiling))
-        return (dataclasses.replace(target, direction=direction, confidence=confidence),
-                choice.index if choice.index < len(gazes.things) else None)
+        return dataclasses.replace(target, direction=_middle(box, frame.camera, pose),
+                                   confidence=confidence, object_box=box)
 
     def _claims(self, targets: Sequence[GazeTarget], now_s: float) -> tuple[Gazed, ...]:
         largest = max((_height(target) for target in targets), default=1.0)
