@@ -1,4 +1,4 @@
-"""The task giver with figures: a look is followed in time, or it is not, and the next one comes."""
+"""The task giver with figures: a look is followed in time or it is not, then comes the next."""
 
 import numpy as np
 import pytest

@@ -41,8 +41,8 @@ class PeopleConfig:
 
     heads: str = 'cascade'
     """How heads are found: 'cascade' (OpenCV's own), 'figures' (the simulator's), the path of a
-    YuNet file, or 'none' to ask
-    about the picture as a whole, which only learned models answer."""
+    YuNet file, or 'none' to ask about the picture as a whole, which only learned models answer.
+    """
 
     out: str = ''
     """What to draw: .png or .jpg; for a video .mp4, .webm, .gif, or a sheet as .png or .jpg."""
@@ -78,8 +78,9 @@ def run_people(config: PeopleConfig) -> dict[str, Any]:
     """Look at every picture, tell and draw.
 
     Returns:
-        picture, model, heads, width, height; people of the picture, or of a video's last one;
-        frames (a video's, each with stamp_s and people); out. Places are shares of the picture.
+        picture, model, heads, width, height; people of the picture, or of a video's last one, and
+        what `together` says of them; frames (a video's, each with stamp_s and these); out. Places
+        are shares of the picture.
 
     Raises:
         ImageError, ConfigError, CheckpointError, MissingDependencyError: see `PeopleWatcher`.
