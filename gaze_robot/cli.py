@@ -75,7 +75,7 @@ COMMANDS = {
         'gaze-robot eval orient --worlds procedural --n 100 --seed 1 --json orient.json',
         'gaze_robot_sim.evaluate_tasks', 'EvalOrientConfig', 'evaluate_task'),
     'eval follow': Command(
-        'measure looking where a person looks, likewise; no learned policy yet',
+        'measure looking where a person looks: the robot itself, beside such players',
         'gaze-robot eval follow --worlds procedural --n 100 --seed 1 --json follow.json',
         'gaze_robot_sim.evaluate_tasks', 'EvalFollowConfig', 'evaluate_task'),
     'sim watch': Command(

@@ -43,22 +43,22 @@ class TrainFiguresConfig:
     seed: int = 0
     """Seed of rooms, figures, weights and order."""
 
-    pictures: int = 5000
+    samples: int = 9000
     """Pictures to learn from."""
 
-    scene_epochs: int = 7
+    scene_epochs: int = 10
     """How often each picture is shown to the network that finds heads and things."""
 
-    face_epochs: int = 14
+    face_epochs: int = 20
     """How often each head is shown to the one that says where its owner looks."""
 
-    exam: int = 300
+    exam: int = 400
     """Pictures of unseen rooms and figures to score both on."""
 
     def __post_init__(self) -> None:
-        counts = self.pictures, self.scene_epochs, self.face_epochs, self.exam
+        counts = self.samples, self.scene_epochs, self.face_epochs, self.exam
         if min(counts) < 1 or self.seed < 0:
-            raise ConfigError('pictures, epochs and exam are at least 1, the seed at least 0, got '
+            raise ConfigError('samples, epochs and exam are at least 1, the seed at least 0, got '
                               f'{counts} and {self.seed}')
 
 
@@ -74,7 +74,7 @@ def train_figures(config: TrainFiguresConfig) -> dict[str, Any]:
     out.mkdir(parents=True, exist_ok=True)
     (out / 'config.json').write_text(json.dumps(dataclasses.asdict(config), indent=2))
     torch.manual_seed(config.seed)
-    shown = drawn(config.seed, config.pictures, 'pictures')
+    shown = drawn(config.seed, config.samples, 'pictures')
     exam = drawn(config.seed + _UNSEEN, config.exam, 'exam')
     network, rng = FigureNet(), np.random.default_rng([config.seed, 29])
     log = SummaryWriter(str(out / 'tb'))
