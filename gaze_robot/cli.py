@@ -70,6 +70,10 @@ COMMANDS = {
         'learn a hand from demonstrations, and by how well it does, where to look',
         'gaze-robot train bcrl --seed 0 --out runs/bcrl',
         'gaze_robot_sim.training.bcrl', 'TrainBcrlConfig', 'train_bcrl'),
+    'train figures': Command(
+        "learn the simulator's drawn figures: heads, things, where they look",
+        'gaze-robot train figures --seed 0 --out runs/figures',
+        'gaze_robot_sim.training.figures', 'TrainFiguresConfig', 'train_figures'),
     'eval search': Command(
         'measure searching, beside a random policy and a raster scan',
         'gaze-robot eval search --worlds procedural --n 200 --seed 1 --json eval.json',
@@ -87,7 +91,7 @@ COMMANDS = {
         'gaze-robot eval orient --worlds procedural --n 100 --seed 1 --json orient.json',
         'gaze_robot_sim.evaluate_tasks', 'EvalOrientConfig', 'evaluate_task'),
     'eval follow': Command(
-        'measure looking where a person looks, likewise; no learned policy yet',
+        'measure looking where a person looks: the robot itself, beside such players',
         'gaze-robot eval follow --worlds procedural --n 100 --seed 1 --json follow.json',
         'gaze_robot_sim.evaluate_tasks', 'EvalFollowConfig', 'evaluate_task'),
     'sim watch': Command(
@@ -170,6 +174,10 @@ COMMANDS = {
         'measure what foveation saves: tokens and time beside a uniform view as sharp',
         'gaze-robot bench encoder --json encoder.json',
         'gaze_robot_sim.benchmark_encoder', 'BenchEncoderConfig', 'bench_encoder'),
+    'bench people': Command(
+        'measure what people cost: the robot step with three of them, twelve beside one',
+        'gaze-robot bench people --picture party.jpg --json people.json',
+        'gaze_robot_sim.benchmark_people', 'BenchPeopleConfig', 'bench_people'),
     'bench render': Command(
         'measure how fast eyes see on this machine, beside a plain renderer',
         'gaze-robot bench render --json bench.json',
