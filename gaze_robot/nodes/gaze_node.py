@@ -19,6 +19,7 @@ from gaze_robot.config import GazeConfig
 from gaze_robot.errors import CommandError, ConfigError, ImageError
 from gaze_robot.nodes import _messages, _qos
 from gaze_robot.nodes._desk import Desk
+from gaze_robot.nodes._detections import heads_in
 from gaze_robot.nodes._eye import Eye, Glance, Picture, Refusal
 from gaze_robot.nodes._gaze_outputs import GazeOutputs
 from gaze_robot.nodes._intake import direction_in_base
@@ -36,7 +37,7 @@ class GazeNode(ManagedNode):
     """The eye of one robot; parameters are `GazeConfig`.
 
     In: image_raw (or image_raw/compressed), camera_info, joint_states, ~/look_at, ~/exemplar,
-    ~/prompt.
+    ~/prompt, ~/heads where vision_msgs is there.
     Out: joint_trajectory, ~/fixation, ~/target, ~/gaze_targets, ~/mode, ~/on_target, /diagnostics;
     of a policy with a hand ~/action; while somebody listens ~/fovea/*, ~/salience,
     ~/debug_image, ~/markers.
@@ -92,9 +93,25 @@ class GazeNode(ManagedNode):
         self.create_subscription(PointStamped, '~/look_at', self._on_look_at, _qos.COMMAND)
         self.create_subscription(Image, '~/exemplar', self._on_exemplar, _qos.LATCHED)
         self.create_subscription(String, '~/prompt', self._on_prompt, _qos.LATCHED)
+        if self.config.people_heads == 'topic' and self.config.people_model:
+            self._open_heads()
         self.create_service(SetBool, '~/enable', self._on_enable)
         self.create_service(Trigger, '~/reset', self._on_reset)
         self.create_timer(1.0, self._on_second)
+
+    def _open_heads(self) -> None:
+        if not available('vision_msgs'):
+            self.get_logger().warning('people.heads is topic and vision_msgs is absent: no heads '
+                                      'will come; get it with: apt install '
+                                      'ros-$ROS_DISTRO-vision-msgs')
+            return
+        self.create_subscription(require('vision_msgs.msg').Detection2DArray, '~/heads',
+                                 self._on_heads, _qos.IMAGE)
+
+    def _on_heads(self, message: Any) -> None:
+        people = getattr(self._eye.pipeline, 'people', None) if self._eye is not None else None
+        if people is not None and people.given is not None:
+            people.given.put(_messages.seconds(message.header.stamp), heads_in(message))
 
     @transition
     def on_activate(self) -> None:
@@ -121,6 +138,9 @@ class GazeNode(ManagedNode):
     def close(self) -> None:
         """End the worker thread and let the model go."""
         self._stop_worker()
+        people = getattr(self._eye.pipeline, 'people', None) if self._eye is not None else None
+        if people is not None:
+            people.close()
         self._eye = None
 
     def _stop_worker(self) -> None:

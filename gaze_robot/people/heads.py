@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from gaze_robot.errors import CheckpointError, MissingDependencyError
+from gaze_robot.optional import require
 from gaze_robot.people.face_pose import facing_of_landmarks
 from gaze_robot.people.records import Box, Facing, Head
 
@@ -127,12 +128,18 @@ class YuNetHeads:
 
 
 def make_finder(name: str, hfov_rad: float = math.radians(60)) -> HeadFinder:
-    """'cascade', or the path of a YuNet file.
+    """'cascade', 'figures' (the simulator's), or the path of a YuNet file.
 
     Raises:
-        CheckpointError, MissingDependencyError: see `YuNetHeads` and `CascadeHeads`.
+        CheckpointError, MissingDependencyError: see `YuNetHeads`, `CascadeHeads` and
+            `load_figures`.
     """
-    return CascadeHeads() if name == 'cascade' else YuNetHeads(Path(name), hfov_rad=hfov_rad)
+    if name == 'cascade':
+        return CascadeHeads()
+    if name == 'figures':
+        finder: HeadFinder = require('gaze_robot.people.figure_weights').figure_finder()
+        return finder
+    return YuNetHeads(Path(name), hfov_rad=hfov_rad)
 
 
 @functools.cache

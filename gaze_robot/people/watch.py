@@ -27,8 +27,9 @@ def make_model(name: str, hfov_rad: float = math.radians(60), threads: int = 1, 
     """A gaze model.
 
     Args:
-        name: 'coarse' (geometry, no weights), a name of `gaze-robot weights list`, or the path of
-            a Gaze-LLE checkpoint (.pt) or of an ONNX file of the published interface (.onnx).
+        name: 'coarse' (geometry, no weights), 'figures' (the simulator's), a name of
+            `gaze-robot weights list`, or the path of a Gaze-LLE checkpoint (.pt) or of an ONNX
+            file of the published interface (.onnx).
         hfov_rad: of the camera; only geometry asks for it.
         threads: cores for an ONNX file.
         seed: of what geometry draws.
@@ -42,6 +43,10 @@ def make_model(name: str, hfov_rad: float = math.radians(60), threads: int = 1, 
     if name == 'coarse':
         model = require('gaze_robot.people.coarse').CoarseGaze(hfov_rad, seed)
         return model
+    if name == 'figures':
+        finder = require('gaze_robot.people.figure_weights').figure_finder()
+        model = require('gaze_robot.people.figure_gaze').FigureGaze(finder, hfov_rad, seed)
+        return model
     kind, path = '', Path(name)
     if name in TABLE:
         kind = TABLE[name].kind
@@ -53,8 +58,8 @@ def make_model(name: str, hfov_rad: float = math.radians(60), threads: int = 1, 
         model = require('gaze_robot.people.gazelle_model').load_gazelle(path)
         return model
     known = [row.name for row in TABLE.values() if row.kind in KINDS]
-    raise ConfigError(f'there is no gaze model "{name}": coarse, {", ".join(known)}, or the path '
-                      'of a .pt or .onnx file')
+    raise ConfigError(f'there is no gaze model "{name}": coarse, figures, {", ".join(known)}, '
+                      'or the path of a .pt or .onnx file')
 
 
 class PeopleWatcher:

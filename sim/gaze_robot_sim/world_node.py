@@ -16,13 +16,15 @@ from gaze_robot.calibration.board import Board
 from gaze_robot.camera import CameraModel
 from gaze_robot.camera_file import at_size, load_calibration
 from gaze_robot.config import WorldConfig
-from gaze_robot.errors import WorldError
+from gaze_robot.errors import ConfigError, WorldError
 from gaze_robot.exemplars import at_camera_scale
 from gaze_robot.nodes import _messages, _qos
 from gaze_robot.nodes._lifecycle import run
 from gaze_robot.nodes._params import declare_config
 from gaze_robot_sim.dynamics import EyeDynamics
+from gaze_robot_sim.follow_game import FollowGame, Visit
 from gaze_robot_sim.scenes import open_world
+from gaze_robot_sim.scenes.base import World
 from gaze_robot_sim.scenes.board import StandingBoard
 from gaze_robot_sim.scenes.movers import OverlaidWorld
 from gaze_robot_sim.search_game import Search, SearchGame
@@ -34,6 +36,7 @@ class WorldNode(Node):
 
     In: joint_states. Out: image_raw, camera_info, gaze/exemplar (what to look for),
     ~/target (where it truly is, base frame), ~/gaze_error (radians between gaze and target).
+    With `game` follow, a figure shows by its gaze alone what to look at.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -41,10 +44,7 @@ class WorldNode(Node):
         self.config = config = declare_config(self, WorldConfig)
         self.world = OverlaidWorld(open_world(config.world, config.seed), config.movers,
                                    config.seed)
-        self.game = SearchGame(
-            self.world, np.random.default_rng(config.seed), config.hold_s,
-            config.search_timeout_s, math.radians(config.max_start_deg),
-            config.limits)
+        self.game = _game(self.world, config)
         self.panorama = self.game.scene.panorama(0.0)
         self.camera = VirtualCamera(_lens(config), EyeDynamics.named(config.dynamics),
                                     np.random.default_rng([config.seed, 1]), _rig(config))
@@ -52,7 +52,7 @@ class WorldNode(Node):
         self.published = 0
         """Pictures so far."""
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix='task')
-        self._choosing: Future[Search] | None = None
+        self._choosing: Future[Search] | Future[Visit] | None = None
         self._first = True
         self._retry_s = -math.inf
         self._start_s = self._now_s()
@@ -122,28 +122,39 @@ class WorldNode(Node):
             self._target_pub.publish(_messages.point_from_ray(self.game.target.direction, header))
             self._error_pub.publish(Float64(data=self.game.error_rad))
         elif self._choosing is None and now >= self._retry_s:
-            self._choosing = self._pool.submit(self.game.choose, shot.gaze, now - self._start_s,
+            choose: Any = self.game.choose
+            self._choosing = self._pool.submit(choose, shot.gaze, now - self._start_s,
                                                not self._first)
             self._first = False
         elif self._choosing is not None and self._choosing.done():
             chosen, self._choosing = self._choosing, None
             self._begin(chosen, now)
 
-    def _begin(self, chosen: 'Future[Search]', now: float) -> None:
+    def _begin(self, chosen: 'Future[Search] | Future[Visit]', now: float) -> None:
         try:
-            search = chosen.result()
-        except WorldError as error:
+            search: Any = chosen.result()
+        except (WorldError, ConfigError) as error:
             self.get_logger().error(f'no task: {error}', throttle_duration_sec=10.0)
             self._retry_s = now + 2.0
             return
         self.game.begin(search, now)
         self._refresh_panorama(now - self._start_s)
+        if search.target.exemplar is None:
+            return
         picture = at_camera_scale(search.target.exemplar, self.camera.camera)
         header = Header(stamp=_messages.stamp(now), frame_id=search.target.name)
         self._exemplar_pub.publish(self._fill_exemplar(picture, header))
 
     def _now_s(self) -> float:
         return _messages.seconds(self.get_clock().now().to_msg())
+
+
+def _game(world: World, config: WorldConfig) -> SearchGame | FollowGame:
+    rng = np.random.default_rng(config.seed)
+    if config.game == 'follow':
+        return FollowGame(world, rng, config.limits)
+    return SearchGame(world, rng, config.hold_s, config.search_timeout_s,
+                      math.radians(config.max_start_deg), config.limits)
 
 
 def _lens(config: WorldConfig) -> CameraModel:
