@@ -72,6 +72,9 @@ class ReaderConfig:
         return self.side // self.encoder.patch
 
 
+USUAL = ReaderConfig()
+
+
 class PeopleEncoder(nn.Module):
     """Patches and heads in, attention from heads to patches and the heads' own tokens out."""
 
@@ -218,7 +221,7 @@ class AttentionDecoder(nn.Module):
 class AttentionReader(nn.Module):
     """Encoder and decoder; see the module."""
 
-    def __init__(self, config: ReaderConfig = ReaderConfig()) -> None:
+    def __init__(self, config: ReaderConfig = USUAL) -> None:
         """Make the layers, at random."""
         super().__init__()
         self.config = config
@@ -339,7 +342,8 @@ def _config(given: dict[str, Any]) -> ReaderConfig:
 
 def _frequencies(pairs: int) -> torch.Tensor:
     """(2, pairs): wave numbers along several directions, so that oblique lines are as easy as
-    level ones (Heo et al. 2024: rotary positions with mixed axes)."""
+    level ones (Heo et al. 2024: rotary positions with mixed axes).
+    """
     lengths = pairs // _DIRECTIONS
     steps = torch.linspace(0, 1, lengths) if lengths > 1 else torch.zeros(1)
     wave = 2 * math.pi / (_LONGEST * (_SHORTEST / _LONGEST) ** steps)

@@ -1,4 +1,4 @@
-"""Which way a face looks, and how sure that is: angles as bins (Abdelrahman et al. 2022, L2CS-Net).
+"""Which way a face looks, and how sure: angles as bins (L2CS-Net, Abdelrahman et al. 2022).
 
 Each angle has a head of its own that spreads probability over bins. The mean of the bins is the
 angle, and their spread the uncertainty, which a regression would not give.
@@ -6,9 +6,10 @@ angle, and their spread the uncertainty, which a regression would not give.
 B faces   S pixels across a face   K bins
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 import math
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from gaze_robot.people.records import Box, Facing
+from gaze_robot.people.records import Box, Facing, Head
 
 FACE = 48
 """Pixels across a face that the small network reads."""
@@ -117,8 +118,45 @@ def facings(yaw: torch.Tensor, pitch: torch.Tensor, yaw_bins: Bins = YAW, pitch_
     """Where faces look, of the logits of both angles, (B, K) each."""
     (right, aside), (down, high) = yaw_bins.angle(yaw), pitch_bins.angle(pitch)
     spread = torch.hypot(aside * down.cos(), high).clamp(_LEAST, _MOST)
-    return [Facing(math.remainder(float(a), 2 * math.pi), float(b), float(c))
+    return [Facing(math.remainder(float(a), 2 * math.pi), float(b), float(c), eyes=True)
             for a, b, c in zip(right, down, spread)]
+
+
+class FaceGaze(Protocol):
+    """Says which way faces look."""
+
+    def __call__(self, image: np.ndarray, heads: Sequence[Head]) -> list[Facing]:
+        """One for each head of a picture, (h, w, 3) uint8 RGB."""
+
+
+class SmallFaceGaze:
+    """A face gaze by the small network; see `FaceNet`."""
+
+    def __init__(self, network: FaceNet) -> None:
+        """Take a network, trained."""
+        self.network = network.eval().requires_grad_(False)
+
+    def __call__(self, image: np.ndarray, heads: Sequence[Head]) -> list[Facing]:
+        """See `FaceGaze`."""
+        if not heads:
+            return []
+        faces = torch.from_numpy(cut_faces(image, [head.box for head in heads]))
+        with torch.inference_mode():
+            return facings(*self.network.bins(self.network(faces)))
+
+
+class FacedFinder:
+    """A head finder: see `HeadFinder`. Which way the heads of another one look."""
+
+    def __init__(self, finder: Callable[[np.ndarray], list[Head]], gaze: FaceGaze) -> None:
+        """Let `gaze` judge the heads that `finder` finds."""
+        self._finder, self._gaze = finder, gaze
+
+    def __call__(self, image: np.ndarray) -> list[Head]:
+        """Heads of (h, w, 3) uint8 RGB."""
+        heads = self._finder(image)
+        return [replace(head, facing=facing)
+                for head, facing in zip(heads, self._gaze(image, heads))]
 
 
 def cut_faces(image: np.ndarray, boxes: Sequence[Box], side: int = FACE, grown: float = _GROWN

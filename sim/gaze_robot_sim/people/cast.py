@@ -7,7 +7,6 @@ made of ready parts. Who starts from another seed meets nobody and no room of th
 from dataclasses import dataclass
 import math
 
-import cv2
 import numpy as np
 
 from gaze_robot.camera import CameraModel
@@ -44,6 +43,9 @@ class CastConfig:
         if min(self.busts, self.wholes) < _POSES or min(self.things, self.views) < 1:
             raise ConfigError(f'a cast has at least {_POSES} busts and whole figures, and one '
                               f'thing and view, got {self}')
+
+
+USUAL = CastConfig()
 
 
 class Figures:
@@ -87,7 +89,7 @@ class Figures:
 class Cast:
     """Everything there is at a time."""
 
-    def __init__(self, rng: np.random.Generator, config: CastConfig = CastConfig()) -> None:
+    def __init__(self, rng: np.random.Generator, config: CastConfig = USUAL) -> None:
         """Draw it; takes seconds."""
         self.busts = Figures(rng, config.busts, False)
         self.wholes = Figures(rng, config.wholes, True)

@@ -5,10 +5,12 @@ P people   M things
 
 from dataclasses import dataclass
 import math
+from pathlib import Path
 
 import cv2
 import numpy as np
 
+from gaze_robot.errors import ConfigError
 from gaze_robot.people.records import Box, Head
 from gaze_robot_sim.people.cast import Cast
 from gaze_robot_sim.people.stories import head_px, Lens, NOTHING, Story, tell
@@ -244,3 +246,18 @@ def sheet(scenes: list[Scene], across: int = 4, side: int = 320) -> np.ndarray:
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % across)
     return np.concatenate([np.concatenate(tiles[i:i + across], axis=1)
                            for i in range(0, len(tiles), across)])
+
+
+def save_picture(path: str | Path, picture: np.ndarray) -> None:
+    """Write (h, w, 3) uint8 RGB.
+
+    Raises:
+        ConfigError: nothing can be written there.
+    """
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        written = cv2.imwrite(str(path), picture[..., ::-1])
+    except (OSError, cv2.error) as error:
+        raise ConfigError(f'{path}: cannot write there ({error})') from error
+    if not written:
+        raise ConfigError(f'{path}: cannot write there')

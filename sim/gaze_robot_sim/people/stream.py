@@ -15,8 +15,10 @@ from gaze_robot.allocator import keep_large_blocks
 from gaze_robot.people.attention_read import prepared
 from gaze_robot.people.face_gaze import cut_faces
 from gaze_robot.people.records import Box
-from gaze_robot_sim.people.cast import Cast, CastConfig
+from gaze_robot_sim.people.cast import Cast, CastConfig, USUAL
+from gaze_robot_sim.people.datasets import DataSet
 from gaze_robot_sim.people.pictures import angle_of, make_scene, portrait
+from gaze_robot_sim.people.scores import Example
 
 FACES = 128
 """In a batch of faces alone."""
@@ -52,7 +54,7 @@ class PeopleStream(IterableDataset):
     """Endless batches of made-up pictures."""
 
     def __init__(self, seed: int, batch: int, side: int, faces: int = 0,
-                 config: CastConfig = CastConfig()) -> None:
+                 config: CastConfig = USUAL) -> None:
         """Describe the stream: equal ones, with as many workers, give equal batches.
 
         Args:
@@ -82,6 +84,42 @@ class PeopleStream(IterableDataset):
             if len(shown) > _KEPT:
                 again = shown.pop(int(rng.integers(len(shown))))
                 yield collated([shaken(rng, turned_over(lesson)) for lesson in again], self.side)
+
+
+class DataSetStream(IterableDataset):
+    """Batches of a data set's pictures, again and again, shuffled and half of them mirrored."""
+
+    def __init__(self, data: DataSet, seed: int, batch: int, side: int) -> None:
+        """Describe the stream; pictures are read when they are due."""
+        self.data, self.seed, self.batch, self.side = data, seed, batch, side
+
+    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
+        cv2.setNumThreads(1)
+        rng = np.random.default_rng([self.seed, 43])
+        waiting: dict[int, list[Lesson]] = {}
+        while True:
+            for index in rng.permutation(len(self.data.pictures)):
+                lesson = lesson_of(rng, self.data.pictures[int(index)].example())
+                if lesson is None:
+                    continue
+                group = waiting.setdefault(len(lesson.boxes), [])
+                group.append(shaken(rng, turned_over(lesson) if rng.random() < 0.5 else lesson))
+                if len(group) == self.batch:
+                    yield collated(waiting.pop(len(lesson.boxes)), self.side)
+            for group in waiting.values():                  # a small data set fills no batch
+                yield collated(group, self.side)
+            waiting = {}
+
+
+def lesson_of(rng: np.random.Generator, example: Example | None) -> Lesson | None:
+    """A data set's picture with at most four of its heads; None: nobody is in it."""
+    if example is None:
+        return None
+    chosen = rng.permutation(len(example.heads))[:max(_PEOPLE)].tolist()
+    target = np.array([example.places[p].mean(axis=0) if len(example.places[p]) else
+                       (np.nan, np.nan) for p in chosen])
+    return Lesson(example.image, [example.heads[p].box for p in chosen],
+                  np.full((len(chosen), 2), np.nan), target, example.inside[chosen])
 
 
 def made_up(rng: np.random.Generator, cast: Cast, people: int) -> Lesson:

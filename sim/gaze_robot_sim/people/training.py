@@ -7,6 +7,7 @@ that people look in them.
 
 import dataclasses
 from dataclasses import dataclass
+import functools
 import itertools
 import json
 import math
@@ -16,23 +17,28 @@ import time
 from typing import Any
 
 import cv2
-import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from gaze_robot.errors import CheckpointError, ConfigError
-from gaze_robot.people.attention_read import AttentionGaze, AttentionReader, save_reader
-from gaze_robot_sim.people.cast import Cast, CastConfig
+from gaze_robot.people.attention_read import (
+    AttentionGaze,
+    AttentionReader,
+    load_reader,
+    save_reader,
+)
+from gaze_robot.people.drawing import people_picture
+from gaze_robot.people.records import people_of
+from gaze_robot_sim.people.cast import CastConfig, USUAL
+from gaze_robot_sim.people.datasets import open_data_set
+from gaze_robot_sim.people.evaluate import CAST, example_of, looks, published, unseen_scenes
 from gaze_robot_sim.people.lessons import face_loss, people_loss
-from gaze_robot_sim.people.pictures import make_scene, Scene
-from gaze_robot_sim.people.scores import Example, inout_ap, judge, mean_of
-from gaze_robot_sim.people.stream import FACES, PeopleStream
+from gaze_robot_sim.people.pictures import save_picture, Scene
+from gaze_robot_sim.people.scores import Example, judge
+from gaze_robot_sim.people.stream import DataSetStream, FACES, PeopleStream
 from gaze_robot_sim.training.origin import origin
-
-UNSEEN = 1_000_003
-"""Added to the seed for people and rooms that training never shows."""
 
 _LOOKS = 20
 """Steps between entries of TensorBoard."""
@@ -51,8 +57,16 @@ class TrainPeopleConfig:
     resume: bool = False
     """Go on from the run directory's last checkpoint."""
 
+    data: str = 'synthetic'
+    """What to learn from: 'synthetic', or the folder of GazeFollow, VideoAttentionTarget,
+    ChildPlay or GOO-Real."""
+
+    start: str = ''
+    """Weights to begin with: 'attention' (those shipped) or a run of `train people`; empty: none.
+    """
+
     faces: int = 120_000
-    """Faces alone to learn from first: which way they look."""
+    """Of synthetic: faces alone to learn from first: which way they look."""
 
     pictures: int = 60_000
     """Pictures to learn from after that."""
@@ -70,8 +84,8 @@ class TrainPeopleConfig:
     """Cores for the network; pictures are made beside it by one process."""
 
     def __post_init__(self) -> None:
-        if self.faces < 0 or min(self.pictures, self.exam, self.exams, self.batch, self.threads) < 1 or (
-                self.seed < 0):
+        counts = self.pictures, self.exam, self.exams, self.batch, self.threads
+        if min(counts) < 1 or min(self.faces, self.seed) < 0:
             raise ConfigError('pictures, exam, exams, batch and threads are at least 1, faces '
                               'and seed not negative')
         if not 0 < self.learning_rate < math.inf:
@@ -81,14 +95,24 @@ class TrainPeopleConfig:
 class PeopleTrainer:
     """The loop: progress, TensorBoard, a checkpoint to resume from."""
 
-    def __init__(self, config: TrainPeopleConfig, cast: CastConfig = CastConfig()) -> None:
-        """Make or resume a run; `cast`: how many people, things and rooms there are at a time."""
+    def __init__(self, config: TrainPeopleConfig, cast: CastConfig = USUAL) -> None:
+        """Make or resume a run; `cast`: how many people, things and rooms there are at a time.
+
+        Raises:
+            CheckpointError: what to start with or to resume from cannot be used.
+            DemoError: the data set cannot be read.
+        """
         self.config, self.out, self.cast = config, Path(config.out), cast
         torch.manual_seed(config.seed)
         self.reader = AttentionReader()
+        if config.start:
+            self.reader = load_reader(*([] if config.start == 'attention'
+                                        else [Path(config.start)]))[0]
+        made_up = config.data == 'synthetic'
+        self.data = None if made_up else open_data_set(config.data, 'train')
         self.optimizer = torch.optim.AdamW(self.reader.parameters(), lr=config.learning_rate,
                                            weight_decay=0.02)
-        self.faces = config.faces // FACES
+        self.faces = config.faces // FACES if made_up else 0
         self.steps = self.faces + max(1, config.pictures // config.batch)
         self.step, self.seconds = 0, 0.0
         if config.resume:
@@ -99,12 +123,8 @@ class PeopleTrainer:
         config = self.config
         torch.set_num_threads(config.threads)
         cv2.setNumThreads(1)                                 # a fork of its threads would hang
-        unseen = self._unseen()
         log = SummaryWriter(str(self.out / 'tb'))
-        loader = DataLoader(PeopleStream(config.seed + 7919 * self.step, config.batch,
-                                         self.reader.config.side,
-                                         max(0, self.faces - self.step), self.cast),
-                            batch_size=None, num_workers=1, prefetch_factor=6)
+        loader = DataLoader(self._stream(), batch_size=None, num_workers=1, prefetch_factor=6)
         start = time.monotonic() - self.seconds
         found: dict[str, float | None] = {}
         bar = tqdm(total=self.steps, initial=self.step, desc='people', unit='batch', mininterval=2)
@@ -117,7 +137,7 @@ class PeopleTrainer:
                     log.add_scalar(f'loss/{name}', value, self.step)
             if self.step % math.ceil(self.steps / config.exams) == 0 or self.step == self.steps:
                 self.seconds = time.monotonic() - start
-                found = self._test(unseen)
+                found = self._test()
                 bar.set_postfix({name: f'{value:.3f}' for name, value in found.items()
                                  if value is not None})
                 for name, value in found.items():
@@ -126,7 +146,7 @@ class PeopleTrainer:
                 self._save()
         bar.close()
         log.close()
-        return found or self._test(unseen)
+        return found or self._test()
 
     def _learn(self, batch: dict[str, torch.Tensor]) -> dict[str, float]:
         alone = 'pictures' not in batch
@@ -144,19 +164,32 @@ class PeopleTrainer:
         self.optimizer.step()
         return parts
 
-    def _unseen(self) -> list[Scene]:
-        rng = np.random.default_rng(self.config.seed + UNSEEN)
-        cast = Cast(rng, dataclasses.replace(self.cast, busts=min(self.cast.busts, 800),
-                                             wholes=min(self.cast.wholes, 240),
-                                             views=min(self.cast.views, 60)))
-        return [make_scene(rng, cast) for _ in range(self.config.exam)]
+    def _stream(self) -> IterableDataset:
+        seed, side = self.config.seed + 7919 * self.step, self.reader.config.side
+        if self.data is not None:
+            return DataSetStream(self.data, seed, self.config.batch, side)
+        return PeopleStream(seed, self.config.batch, side, max(0, self.faces - self.step),
+                            self.cast)
 
-    def _test(self, unseen: list[Scene]) -> dict[str, float | None]:
+    @functools.cached_property
+    def exam(self) -> tuple[list[Scene], list[Example]]:
+        """Unseen pictures: made-up ones, or of the data set's val or test split."""
+        if self.data is None:
+            cast = CastConfig(*(min(own, few) for own, few in zip(
+                dataclasses.astuple(self.cast), dataclasses.astuple(CAST))))
+            scenes = unseen_scenes(self.config.seed, self.config.exam, cast, series=1)
+            return scenes, [example_of(scene) for scene in scenes]
+        split = 'val' if self.data.name in ('childplay', 'goo') else 'test'
+        held = open_data_set(self.config.data, split)
+        return [], list(held.examples(max(1, len(held.pictures) // self.config.exam)))
+
+    def _test(self) -> dict[str, float | None]:
         model = AttentionGaze(self.reader)
-        rows = judge(model, map(example_of, unseen))
+        rows = judge(model, self.exam[1])
         self.reader.requires_grad_(True)
-        return {'auc': mean_of(rows, 'auc'), 'mean_l2': mean_of(rows, 'l2'),
-                'inout_ap': inout_ap(rows)}
+        name = self.data.name if self.data is not None else 'synthetic'
+        return {key: value for key, value in published(name, rows).items()
+                if not isinstance(value, dict)}
 
     def _save(self) -> None:
         part = self.out / 'last.part'
@@ -180,28 +213,27 @@ class PeopleTrainer:
                 f'({type(error).__name__}); delete it to start over') from error
 
 
-def example_of(scene: Scene) -> Example:
-    """A made-up picture, to be judged by."""
-    places = [place[None] if here else np.zeros((0, 2))
-              for place, here in zip(scene.target, scene.inside)]
-    return Example(scene.image, scene.records(), places, scene.inside.astype(float))
-
-
 def train_people(config: TrainPeopleConfig) -> dict[str, Any]:
     """Train, resume or finish a run; returns what result.json holds.
 
     Raises:
-        CheckpointError: the run directory holds a run and `resume` is not set, or what it holds
-            cannot be resumed.
+        CheckpointError: the run directory holds a run and `resume` is not set, or see
+            `PeopleTrainer`.
+        DemoError: the data set cannot be read.
     """
     out = Path(config.out)
     if (out / 'config.json').exists() and not config.resume:
         raise CheckpointError(f'{out} holds a run already; pass --resume to go on with it, or '
                               'choose another --out')
+    trainer = PeopleTrainer(config)
     out.mkdir(parents=True, exist_ok=True)
     (out / 'config.json').write_text(json.dumps(dataclasses.asdict(config), indent=2) + '\n')
-    trainer = PeopleTrainer(config)
     found = trainer.run()
+    scenes, examples = trainer.exam
+    model = AttentionGaze(trainer.reader)
+    save_picture(out / 'looks.png', looks(model, scenes[:12]) if scenes else people_picture(
+        examples[0].image, people_of(model(examples[0].image, examples[0].heads),
+                                     examples[0].heads, model.source)))
     minutes = round(trainer.seconds / 60, 2)
     save_reader(out / 'policy', trainer.reader, {
         **origin('train people', config), 'minutes': minutes, 'unseen': found})
