@@ -33,8 +33,8 @@ class PeopleConfig:
 
     model: str = 'coarse'
     """'coarse' (geometry alone, no download), 'attention' (a small network that has seen made-up
-    people only), a gaze model of `weights list`, or a path: .pt (Gaze-LLE), .onnx (the interface of
-    gazelle-dinov3), or a run of `train people`."""
+    people only), a gaze model of `weights list`, or a path: .pt (Gaze-LLE), .onnx (the interface
+    of gazelle-dinov3), or a run of `train people`."""
 
     face: str = ''
     """How to tell which way faces look, for 'coarse': empty: as the head finder does; 'attention':

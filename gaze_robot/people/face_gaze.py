@@ -178,10 +178,10 @@ def cut_faces(image: np.ndarray, boxes: Sequence[Box], side: int = FACE, grown: 
         columns = slice(min(max(x0, 0), width - 1), max(min(x1, width), 1))
         rows = slice(min(max(y0, 0), height - 1), max(min(y1, height), 1))
         seen = image[rows, columns]
-        edges = (rows.start - y0, y1 - rows.stop, columns.start - x0, x1 - columns.stop)
-        if max(edges) > 0:
-            seen = cv2.copyMakeBorder(seen, *(max(edge, 0) for edge in edges),
-                                      cv2.BORDER_REPLICATE)
+        above, below, before, after = (max(edge, 0) for edge in (
+            rows.start - y0, y1 - rows.stop, columns.start - x0, x1 - columns.stop))
+        if above or below or before or after:
+            seen = np.pad(seen, ((above, below), (before, after), (0, 0)), mode='edge')
         shrinks = seen.shape[0] > side
         cv2.resize(seen, (side, side), out[i],
                    interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)

@@ -72,7 +72,8 @@ class Picture:
         """
         image = read_picture(self.path)
         size = float(image.shape[1]), float(image.shape[0])
-        heads, places, inside, eyes, gazed = [], [], [], [], []
+        heads: list[Head] = []
+        places, inside, eyes, gazed = [], [], [], []
         for person in self.people:
             box = _shares(person.box, person.unit, size)
             if box is None:

@@ -3,6 +3,7 @@
 P people   M things
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 import math
 from pathlib import Path
@@ -133,9 +134,9 @@ def _paint_thing(rng: np.random.Generator, image: np.ndarray, cast: Cast, story:
     side = max(4, round(lens.focal * float(story.sides_m[index]) / place[2]))
     picture = cast.things[int(rng.integers(len(cast.things)))]
     if rng.random() < 0.5:
-        middle, degrees = (picture.shape[1] / 2, picture.shape[0] / 2), rng.normal(0, 15)
-        picture = cv2.warpAffine(picture, cv2.getRotationMatrix2D(middle, degrees, 0.95),
-                                 picture.shape[1::-1], flags=cv2.INTER_LINEAR)
+        pivot = picture.shape[1] / 2, picture.shape[0] / 2
+        turn = cv2.getRotationMatrix2D(pivot, float(rng.normal(0, 15)), 0.95)
+        picture = cv2.warpAffine(picture, turn, picture.shape[1::-1], flags=cv2.INTER_LINEAR)
     middle = lens.project(place)
     _paste(image, _sized(picture, side, side), middle[0] - side / 2, middle[1] - side / 2,
            _faded(place[2]), haze)
@@ -201,9 +202,9 @@ def _exposed(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     if rng.random() < 0.3:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 0.9))
     if rng.random() < 0.4:
-        noise = np.empty(image.shape, np.int8)
+        noise: np.ndarray = np.empty(image.shape, np.int8)
         cv2.setRNGSeed(int(rng.integers(1 << 30)))
-        cv2.randn(noise, 0, float(rng.uniform(1, 7)))
+        cv2.randn(noise, np.zeros(3), np.full(3, rng.uniform(1, 7)))
         image = cv2.add(image, noise, dtype=cv2.CV_8U)
     return image
 
@@ -226,7 +227,7 @@ def angle_of(direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             np.arctan2(direction[..., 1], np.hypot(direction[..., 0], direction[..., 2])))
 
 
-def sheet(scenes: list[Scene], across: int = 4, side: int = 320) -> np.ndarray:
+def sheet(scenes: Sequence[Scene], across: int = 4, side: int = 320) -> np.ndarray:
     """Pictures with heads and what each looks at, side by side, uint8 RGB."""
     tiles = []
     for scene in scenes:

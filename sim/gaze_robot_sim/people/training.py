@@ -138,11 +138,10 @@ class PeopleTrainer:
             if self.step % math.ceil(self.steps / config.exams) == 0 or self.step == self.steps:
                 self.seconds = time.monotonic() - start
                 found = self._test()
-                bar.set_postfix({name: f'{value:.3f}' for name, value in found.items()
-                                 if value is not None})
-                for name, value in found.items():
-                    if value is not None:
-                        log.add_scalar(f'unseen/{name}', value, self.step)
+                told = {name: value for name, value in found.items() if value is not None}
+                bar.set_postfix({name: f'{value:.3f}' for name, value in told.items()})
+                for name, figure in told.items():
+                    log.add_scalar(f'unseen/{name}', figure, self.step)
                 self._save()
         bar.close()
         log.close()
@@ -213,8 +212,12 @@ class PeopleTrainer:
                 f'({type(error).__name__}); delete it to start over') from error
 
 
-def train_people(config: TrainPeopleConfig) -> dict[str, Any]:
+def train_people(config: TrainPeopleConfig, cast: CastConfig = USUAL) -> dict[str, Any]:
     """Train, resume or finish a run; returns what result.json holds.
+
+    Args:
+        config: what a user may choose.
+        cast: how many people, things and rooms there are at a time.
 
     Raises:
         CheckpointError: the run directory holds a run and `resume` is not set, or see
@@ -225,7 +228,7 @@ def train_people(config: TrainPeopleConfig) -> dict[str, Any]:
     if (out / 'config.json').exists() and not config.resume:
         raise CheckpointError(f'{out} holds a run already; pass --resume to go on with it, or '
                               'choose another --out')
-    trainer = PeopleTrainer(config)
+    trainer = PeopleTrainer(config, cast)
     out.mkdir(parents=True, exist_ok=True)
     (out / 'config.json').write_text(json.dumps(dataclasses.asdict(config), indent=2) + '\n')
     found = trainer.run()
