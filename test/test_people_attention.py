@@ -62,7 +62,7 @@ def test_the_encoder_runs_once_for_any_number_of_heads(reader, image):
 def test_the_order_of_heads_does_not_matter(reader, image):
     order = [2, 0, 1]
     with torch.inference_mode():
-        cells, inside, features = reader(*given(image, BOXES, 160))
+        cells, inside, features, _ = reader(*given(image, BOXES, 160))
         other = reader(*given(image, [BOXES[i] for i in order], 160))
     for one, two in zip((cells, inside, features), other):
         torch.testing.assert_close(one[:, order], two, atol=1e-4, rtol=1e-4)
@@ -70,8 +70,9 @@ def test_the_order_of_heads_does_not_matter(reader, image):
 
 def test_rows_of_attention_are_of_heads_over_patches(reader, image):
     with torch.inference_mode():
-        attention, heads, features = reader.encoder(*given(image, BOXES, 160))
+        attention, heads, features, things = reader.encoder(*given(image, BOXES, 160))
     assert attention.shape == (1, 3, 12, 100)
+    assert things.shape == (1, 100, 4)
     assert heads.shape == features.shape == (1, 3, 96)
     total = attention.sum(dim=-1)                    # registers and heads have the rest
     assert (attention >= 0).all()

@@ -105,7 +105,7 @@ def test_what_is_not_known_teaches_nothing():
     batch = {name: torch.from_numpy(value) for name, value in collated(
         [made_up(rng, Cast(rng, SMALL), 2)], 160).items()}
     blank = {**batch, **{name: torch.full_like(batch[name], torch.nan)
-                         for name in ('angle', 'target', 'inside')}}
+                         for name in ('angle', 'target', 'inside', 'things')}}
     loss, parts = people_loss(AttentionReader(), blank)
     assert float(loss.detach()) == 0
     assert set(parts.values()) == {0.0}

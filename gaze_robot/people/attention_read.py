@@ -87,6 +87,7 @@ class PeopleEncoder(nn.Module):
         self.place = nn.Linear(4 * _DIRECTIONS, size.width)
         self.head = nn.Linear(size.width + 2, size.width)
         self.towards = Towards(size.heads)
+        self.things = nn.Linear(size.width, FINER ** 2)
         self.registers = nn.Parameter(torch.randn(size.registers, size.width) * 0.02)
         self.blocks = nn.ModuleList(Block(size.width, size.heads) for _ in range(size.depth))
         self.frequency: torch.Tensor
@@ -96,7 +97,7 @@ class PeopleEncoder(nn.Module):
         self.register_buffer('grid', _grid(config.grid), persistent=False)
 
     def forward(self, pictures: torch.Tensor, faces: torch.Tensor, boxes: torch.Tensor,
-                aspect: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+                aspect: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Encode.
 
         Args:
@@ -107,7 +108,8 @@ class PeopleEncoder(nn.Module):
 
         Returns:
             attention (B, P, depth * heads, N) of heads to patches; heads (B, P, W) what became of
-            their tokens; features (B, P, W) of their faces.
+            their tokens; features (B, P, W) of their faces; things (B, N, FINER ** 2) logits of
+            something that can be looked at being there, which only training asks for.
         """
         batch, people = boxes.shape[:2]
         registers = self.registers.shape[0]
@@ -119,20 +121,21 @@ class PeopleEncoder(nn.Module):
         tokens = torch.cat([self.embed(patchify([pictures], [self.config.encoder.patch])), heads],
                            dim=1) + self.place(_waves(places))
         x = torch.cat([self.registers.expand(batch, -1, -1), tokens], dim=1)
-        angle = places @ self.frequency                                     # (B, N + P, d / 2)
+        angle = (places[..., None] * self.frequency).sum(dim=-2)            # (B, N + P, d / 2)
         cos, sin = (F.pad(part, (0, 0, registers, 0), value=value)[:, None]
                     for part, value in ((angle.cos(), 1.0), (angle.sin(), 0.0)))
         rows = []
         for block in self.blocks[:-1]:
             x, attention = block(x, cos, sin, True)
             rows.append(attention[:, :, -people:] if people else attention[:, :, :0])
+        patches = x[:, registers:registers + self.config.grid ** 2]
         shift = self.towards(*self.face.direction(features), (self.grid * stretch)[:, None]
                              - (middle * stretch)[:, :, None], (size * stretch).mean(dim=-1))
         shift = F.pad(shift, (registers, people))
         x, attention = _asking(self.blocks[-1], x, cos, sin, shift)
         rows.append(attention)
         seen = torch.cat(rows, dim=1)[..., registers:registers + self.config.grid ** 2]
-        return seen.transpose(1, 2), x, features
+        return seen.transpose(1, 2), x, features, self.things(patches)
 
 
 class Towards(nn.Module):
@@ -157,8 +160,9 @@ class Towards(nn.Module):
             (B, heads, P, N) to add to the logits of attention.
         """
         length = offset.norm(dim=-1)
-        across = direction[..., :2].norm(dim=-1)[..., None].expand_as(length)
-        along = (offset @ direction[..., :2, None])[..., 0] / (length * across + 1e-3)
+        flat = direction[..., None, :2]
+        across = (flat.square().sum(dim=-1) + 1e-8).sqrt().expand_as(length)
+        along = (offset * flat).sum(dim=-1) / (length * across + 1e-3)
         far = (length / size[..., None].clamp(min=1e-3) + 0.1).log()
         facts = torch.stack([along, along * across, across,
                              direction[..., 2:].expand_as(length), far,
@@ -230,16 +234,19 @@ class AttentionReader(nn.Module):
                                         config.encoder.width, config.grid)
 
     def forward(self, pictures: torch.Tensor, faces: torch.Tensor, boxes: torch.Tensor,
-                aspect: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+                aspect: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """See `PeopleEncoder` for what it takes.
 
         Returns:
             logits of a heatmap (B, P, FINER * G, FINER * G) and of the target being in the
-            picture (B, P), features of the faces (B, P, W).
+            picture (B, P), features of the faces (B, P, W), and logits (B, FINER * G, FINER * G)
+            of something that can be looked at being there.
         """
-        attention, heads, features = self.encoder(pictures, faces, boxes, aspect)
+        attention, heads, features, things = self.encoder(pictures, faces, boxes, aspect)
         cells, inside = self.decoder(attention, heads)
-        return cells, inside, features
+        grid = self.config.grid
+        things = F.pixel_shuffle(things.transpose(1, 2).unflatten(2, (grid, grid)), FINER)[:, 0]
+        return cells, inside, features, things
 
 
 class AttentionGaze:
@@ -271,7 +278,7 @@ class AttentionGaze:
         given = [torch.from_numpy(part)[None] for part in prepared(
             image, boxes, self.reader.config.side)]
         with torch.inference_mode():
-            cells, inside, features = self.reader(*given)
+            cells, inside, features, _ = self.reader(*given)
             maps = heatmaps(cells[0])
             faces = facings(*self.reader.encoder.face.bins(features[0]))
         return Gazes(maps.numpy(), inside[0].sigmoid().numpy(), self._ceiling), faces
@@ -362,6 +369,6 @@ def _grid(across: int) -> torch.Tensor:
 def _waves(places: torch.Tensor) -> torch.Tensor:
     """(..., 4 * _DIRECTIONS): sines and cosines of places (..., 2), two wavelengths."""
     turn = torch.arange(_DIRECTIONS, device=places.device) * (math.pi / _DIRECTIONS)
-    along = places @ torch.stack([turn.cos(), turn.sin()])
+    along = places[..., :1] * turn.cos() + places[..., 1:] * turn.sin()
     return torch.cat([wave(along * speed) for speed in (math.pi, 3 * math.pi)
                       for wave in (torch.sin, torch.cos)], dim=-1)

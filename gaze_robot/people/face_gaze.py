@@ -47,13 +47,14 @@ class Bins:
             self.count, dtype=like.dtype, device=like.device)
 
     def angle(self, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and standard deviation, radians, (B,) each, of (B, K) logits."""
-        share, centres = logits.softmax(dim=-1), self.centres(logits)
+        """Mean and standard deviation, radians, (B,) each, of (B, K) logits; in float32."""
+        share = logits.float().softmax(dim=-1)
+        centres = self.centres(share)
         if not self.circular:
-            mean = share @ centres
+            mean = (share * centres).sum(dim=-1)
             return mean, ((share * (centres - mean[:, None]) ** 2).sum(dim=-1) + 1e-8).sqrt()
-        x, y = share @ centres.cos(), share @ centres.sin()
-        length = torch.hypot(x, y).clamp(1e-6, 1 - 1e-6)
+        x, y = (share * centres.cos()).sum(dim=-1), (share * centres.sin()).sum(dim=-1)
+        length = (x ** 2 + y ** 2 + 1e-12).sqrt().clamp(max=1 - 1e-5)
         return torch.atan2(y, x), (-2 * length.log()).sqrt()    # Mardia 1972: circular deviation
 
     def index(self, angle_rad: torch.Tensor) -> torch.Tensor:

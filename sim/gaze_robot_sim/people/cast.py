@@ -21,7 +21,7 @@ from gaze_robot_sim.scenes.things import draw_thing, random_thing
 BUST_PX, WHOLE_PX = 104, 256
 """Heights of the pictures in the pool: heads are 58 and 40 pixels high."""
 
-_VIEW_PX = 288
+_VIEW_PX = 400
 _CHOICE = 3
 """Figures that come nearest to the gaze wanted, of which one is taken."""
 _POSES = 8
@@ -33,8 +33,8 @@ _ROOM_VIEWS = 4
 class CastConfig:
     """How much there is at a time."""
 
-    busts: int = 2400
-    wholes: int = 640
+    busts: int = 3200
+    wholes: int = 800
     things: int = 300
     views: int = 120
     """Of empty rooms."""
@@ -80,7 +80,7 @@ class Figures:
         down = float(np.clip(rng.normal(0.1, 0.38), -1.0, 1.0))
         eyes = None
         if rng.random() < 0.6:                   # eyes turn in the head as they like
-            eyes = (float(rng.uniform(-0.3, 0.3)), float(rng.uniform(-0.2, 0.2)))
+            eyes = (float(rng.uniform(-0.22, 0.22)), float(rng.uniform(-0.14, 0.14)))
         draw, height = (draw_person, WHOLE_PX) if self.whole else (draw_bust, BUST_PX)
         picture = draw(person, (right, down), height, eyes)
         return premultiplied(picture), turned(right, down)[:, 2] * (1, 1, -1)

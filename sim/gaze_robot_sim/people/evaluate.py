@@ -136,10 +136,11 @@ def judge_scenes(model: GazeModel, scenes: Sequence[Scene]) -> dict[str, Any]:
     Returns:
         auc and mean_l2 by VideoAttentionTarget's protocol, of who looks into the picture;
         gazefollow_auc; inout_ap; mutual_accuracy and joint_attention_accuracy over all pairs of
-        people of a picture (each looks at the other's head with more than even odds; they more
-        likely share a target than not), each the mean of the share of right answers among the pairs that do
-        and among those that do not, because most pairs do not; face_deg where the model tells
-        which way faces look; counts; ms, the median time for a picture.
+        people of a picture (said to be so where each looks at the other's head with more than even
+        odds, and where they rather share a target than not), each the mean of the shares of right
+        answers among the pairs that do and among those that do not, as most pairs do not;
+        face_deg where the model tells which way faces look; counts; ms, the median time for a
+        picture.
     """
     rows: list[dict[str, Any]] = []
     pairs: list[tuple[bool, bool, bool, bool]] = []

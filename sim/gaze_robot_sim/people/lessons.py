@@ -11,7 +11,7 @@ from gaze_robot.people.face_gaze import bins_loss, PITCH, YAW
 
 SIGMA = 3 / 64
 """Of the spot that a heatmap is to show, as in the published data sets' scripts."""
-_HEAT, _FACE, _INSIDE = 10.0, 0.4, 1.0
+_HEAT, _FACE, _INSIDE, _THINGS = 10.0, 0.4, 1.0, 3.0
 
 
 def goals(target: torch.Tensor, across: int) -> torch.Tensor:
@@ -34,11 +34,17 @@ def face_loss(reader: AttentionReader, batch: dict[str, torch.Tensor]
 def people_loss(reader: AttentionReader, batch: dict[str, torch.Tensor]
                 ) -> tuple[torch.Tensor, dict[str, float]]:
     """Loss of a batch, see `stream.collated`; and its parts, by name."""
-    cells, odds, features = reader(batch['pictures'], batch['faces'], batch['boxes'],
-                                   batch['aspect'])
-    zero = cells.sum() * 0
+    cells, odds, features, stands_out = reader(batch['pictures'], batch['faces'], batch['boxes'],
+                                               batch['aspect'])
+    zero = (cells.sum() + stands_out.sum()) * 0
     here = batch['target'].isfinite().all(dim=-1)
-    place = heat = inside = face = zero
+    place = heat = inside = face = things = zero
+    listed = batch['things'].isfinite().all(dim=-1)                     # (B, M)
+    if listed.any():
+        spots = goals(batch['things'].nan_to_num(-9.0).flatten(0, 1), stands_out.shape[-1])
+        shown = listed.any(dim=1)
+        things = F.binary_cross_entropy_with_logits(
+            stands_out[shown], spots.unflatten(0, listed.shape).amax(dim=1)[shown])
     if here.any():
         seen, goal = cells[here], goals(batch['target'][here], cells.shape[-1])
         heat = F.binary_cross_entropy_with_logits(seen, goal)
@@ -52,6 +58,6 @@ def people_loss(reader: AttentionReader, batch: dict[str, torch.Tensor]
         yaw, pitch = reader.encoder.face.bins(features[told])
         angle = batch['angle'][told]
         face = bins_loss(yaw, angle[:, 0], YAW) + bins_loss(pitch, angle[:, 1], PITCH)
-    loss = place + _HEAT * heat + _INSIDE * inside + _FACE * face
-    parts = {'place': place, 'heat': heat, 'inside': inside, 'face': face}
+    loss = place + _HEAT * heat + _INSIDE * inside + _FACE * face + _THINGS * things
+    parts = {'place': place, 'heat': heat, 'inside': inside, 'face': face, 'things': things}
     return loss, {name: float(value.detach()) for name, value in parts.items()}

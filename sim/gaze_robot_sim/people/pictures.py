@@ -96,7 +96,7 @@ def portrait(rng: np.random.Generator, cast: Cast) -> tuple[np.ndarray, Box, np.
     number = int(rng.integers(len(figures.pictures)))
     picture = figures.pictures[number]
     share, centre = (HEAD_HIGH, HEAD_CENTRE) if figures.whole else (BUST_HEAD_HIGH, BUST_CENTRE)
-    head = math.exp(rng.uniform(math.log(12), math.log(64)))
+    head = math.exp(rng.uniform(math.log(22), math.log(90)))
     side = round(1.6 * head)
     image = _ground(rng, cast, Lens(side, side, 1.0))
     haze = np.array(cv2.mean(image)[:3], np.float32)

@@ -28,6 +28,7 @@ _KEPT = 80
 from it."""
 
 _PEOPLE, _ODDS = (1, 2, 3, 4), (0.15, 0.3, 0.3, 0.25)
+_ROLL_RAD = 0.2
 _SHIFT, _SCALE = 0.06, 0.08
 """How far boxes are from the truth, as detectors' are: of their size, and of its logarithm."""
 
@@ -48,6 +49,9 @@ class Lesson:
 
     inside: np.ndarray
     """(P,) 1 where the target is in the picture, else 0; NaN where nobody said."""
+
+    things: np.ndarray | None = None
+    """(M, 2) middles of all that could be looked at, where they are known."""
 
 
 class PeopleStream(IterableDataset):
@@ -127,8 +131,9 @@ def made_up(rng: np.random.Generator, cast: Cast, people: int) -> Lesson:
     scene = make_scene(rng, cast, people)
     yaw, pitch = angle_of(scene.direction)
     target = np.where(scene.inside[:, None], scene.target, np.nan)
+    corners = np.array(scene.boxes).reshape(-1, 2, 2)
     return Lesson(scene.image, scene.heads, np.stack([yaw, pitch], axis=-1), target,
-                  scene.inside.astype(float))
+                  scene.inside.astype(float), corners.mean(axis=1))
 
 
 def turned_over(lesson: Lesson) -> Lesson:
@@ -136,7 +141,8 @@ def turned_over(lesson: Lesson) -> Lesson:
     return Lesson(np.ascontiguousarray(lesson.image[:, ::-1]),
                   [(1 - right, top, 1 - left, bottom) for left, top, right, bottom in
                    lesson.boxes], lesson.angle * (-1, 1), lesson.target * (-1, 1) + (1, 0),
-                  lesson.inside)
+                  lesson.inside,
+                  None if lesson.things is None else lesson.things * (-1, 1) + (1, 0))
 
 
 def shaken(rng: np.random.Generator, lesson: Lesson) -> Lesson:
@@ -149,12 +155,25 @@ def faces_alone(rng: np.random.Generator, cast: Cast, count: int) -> dict[str, n
     faces, angles = [], []
     for _ in range(count):
         image, box, direction = portrait(rng, cast)
+        image, direction = rolled(image, direction, float(rng.normal(0, _ROLL_RAD)))
         faces.append(cut_faces(image, [moved(rng, box)])[0])
         angles.append(np.stack(angle_of(direction)))
         if rng.random() < 0.5:
             faces[-1], angles[-1] = faces[-1][:, ::-1], angles[-1] * (-1, 1)
     cast.renew(rng)
     return {'faces': np.stack(faces), 'angle': np.stack(angles).astype(np.float32)}
+
+
+def rolled(image: np.ndarray, direction: np.ndarray, roll_rad: float
+           ) -> tuple[np.ndarray, np.ndarray]:
+    """A picture turned about its middle, clockwise, and the gaze (3,) of who is there."""
+    side = image.shape[0]
+    turn = cv2.getRotationMatrix2D((side / 2 - 0.5, side / 2 - 0.5), -math.degrees(roll_rad), 1.0)
+    c, s = math.cos(roll_rad), math.sin(roll_rad)
+    right, down, away = direction.tolist()
+    return (cv2.warpAffine(image, turn, (side, side), flags=cv2.INTER_LINEAR,
+                           borderMode=cv2.BORDER_REPLICATE),
+            np.array([c * right - s * down, s * right + c * down, away]))
 
 
 def moved(rng: np.random.Generator, box: Box) -> Box:
@@ -171,8 +190,13 @@ def moved(rng: np.random.Generator, box: Box) -> Box:
 def collated(lessons: Sequence[Lesson], side: int) -> dict[str, np.ndarray]:
     """Lessons with equally many heads as the network wants them: see `AttentionReader`."""
     names = ('pictures', 'faces', 'boxes', 'aspect')
+    most = max(0 if one.things is None else len(one.things) for one in lessons)
+    things = np.full((len(lessons), most, 2), np.nan, np.float32)
+    for row, one in zip(things, lessons):
+        if one.things is not None:
+            row[:len(one.things)] = one.things
     given = zip(*(prepared(one.image, one.boxes, side) for one in lessons))
     return {**{name: np.stack(parts) for name, parts in zip(names, given)},
-            'angle': np.stack([one.angle for one in lessons]).astype(np.float32),
+            'things': things, 'angle': np.stack([one.angle for one in lessons]).astype(np.float32),
             'target': np.stack([one.target for one in lessons]).astype(np.float32),
             'inside': np.stack([one.inside for one in lessons]).astype(np.float32)}

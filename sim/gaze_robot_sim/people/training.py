@@ -65,7 +65,7 @@ class TrainPeopleConfig:
     """Weights to begin with: 'attention' (those shipped) or a run of `train people`; empty: none.
     """
 
-    faces: int = 120_000
+    faces: int = 150_000
     """Of synthetic: faces alone to learn from first: which way they look."""
 
     pictures: int = 60_000
@@ -157,6 +157,9 @@ class PeopleTrainer:
         self.reader.train()
         with torch.autocast('cpu', dtype=torch.bfloat16):    # 1.4 times as quick
             loss, parts = (face_loss if alone else people_loss)(self.reader, batch)
+        if not math.isfinite(loss):
+            raise ConfigError(f'learning went wrong at step {self.step}: --resume goes back to '
+                              'the last checkpoint; take a smaller --learning-rate')
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.reader.parameters(), 1.0)
