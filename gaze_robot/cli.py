@@ -58,6 +58,10 @@ COMMANDS = {
         'learn a hand from demonstrations, and by how well it does, where to look',
         'gaze-robot train bcrl --seed 0 --out runs/bcrl',
         'gaze_robot_sim.training.bcrl', 'TrainBcrlConfig', 'train_bcrl'),
+    'train figures': Command(
+        "learn the simulator's drawn figures: heads, things, where they look",
+        'gaze-robot train figures --seed 0 --out runs/figures',
+        'gaze_robot_sim.training.figures', 'TrainFiguresConfig', 'train_figures'),
     'eval people': Command(
         'measure where people look, by the published protocols: synthetic or a data set',
         'gaze-robot eval people synthetic --n 500 --seed 1 --json people.json',
@@ -158,6 +162,10 @@ COMMANDS = {
         'measure what foveation saves: tokens and time beside a uniform view as sharp',
         'gaze-robot bench encoder --json encoder.json',
         'gaze_robot_sim.benchmark_encoder', 'BenchEncoderConfig', 'bench_encoder'),
+    'bench people': Command(
+        'measure what people cost: the robot step with three of them, twelve beside one',
+        'gaze-robot bench people --picture party.jpg --json people.json',
+        'gaze_robot_sim.benchmark_people', 'BenchPeopleConfig', 'bench_people'),
     'bench render': Command(
         'measure how fast eyes see on this machine, beside a plain renderer',
         'gaze-robot bench render --json bench.json',

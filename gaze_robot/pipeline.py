@@ -220,8 +220,7 @@ class GazePipeline:
         speed = np.array([[pose.pan_rad_s, pose.tilt_rad_s]])
         now = np.array([frame.stamp_s - (self._started_s or 0.0)])
         vector, peak = self._observer.observe(percept, valid, where, speed, now, _EYE)
-        sight = self._watch_people(frame, pose)
-        clock.lap('people')
+        sight = self._watch_people(frame, pose, clock)
         maps = self._priority.maps(percept, None if sight is None else sight.company, pose)
         found = self._search_target(peak, pose) if self._searches else None
         fixation, heat = None, self._priority.combine(maps) if maps else percept.heat[0]
@@ -283,11 +282,11 @@ class GazePipeline:
         return self._priority.outbid(maps, valid, pose, self._eye_limits, (
             self.config.sources_search, found.confidence), now_s)
 
-    def _watch_people(self, frame: Frame, pose: PanTiltState) -> PeopleSight | None:
+    def _watch_people(self, frame: Frame, pose: PanTiltState, clock: Clock) -> PeopleSight | None:
         """What people look at; None: not asked for."""
         if self.people is None:
             return None
-        return self.people(frame, pose if self.config.eye == 'head' else _STRAIGHT)
+        return self.people(frame, pose if self.config.eye == 'head' else _STRAIGHT, clock)
 
     @property
     def _lost(self) -> bool:

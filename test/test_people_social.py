@@ -14,6 +14,7 @@ from gaze_robot.people.social import (
     looks_at_heads,
     mutual_gaze,
     shared_target,
+    together,
 )
 
 SIDE = 64
@@ -158,3 +159,15 @@ def test_people_without_maps_of_one_size_are_refused() -> None:
         attention_map([somebody((0.5, 0.5)), small])
     with pytest.raises(ValueError, match='people'):
         attention_map([])
+
+
+def test_what_is_told_of_people_together() -> None:
+    left, right = (0.25, 0.4), (0.6, 0.45)
+    cup = (0.8, 0.8)
+    people = [somebody(right, 1, left), somebody(left, 2, right), somebody(cup, 3, (0.5, 0.2)),
+              somebody(cup, 4, (0.9, 0.2))]
+    told = together(people)
+    assert [pair['ids'] for pair in told['looking_at_each_other']] == [[1, 2]]
+    assert [group['ids'] for group in told['joint_attention']] == [[3, 4]]
+    assert np.hypot(*np.subtract(told['joint_attention'][0]['point'], cup)) < 0.03
+    assert together([]) == {'looking_at_each_other': [], 'joint_attention': []}

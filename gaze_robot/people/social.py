@@ -10,6 +10,7 @@ P people   S cells across a heatmap
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -56,6 +57,21 @@ class JointAttention:
 
     probability: float
     """Of these gazes having one target and not one each."""
+
+
+def together(people: Sequence[PersonGaze], least: float = 0.5) -> dict[str, Any]:
+    """Who looks at each other and what several look at, as JSON holds it.
+
+    Returns:
+        looking_at_each_other: ids and probability of pairs; joint_attention: ids, point (shares of
+        the picture) and probability of groups; those of at least that probability.
+    """
+    mutual = mutual_gaze(people) if people else np.zeros((0, 0))
+    pairs = [{'ids': [people[i].id, people[j].id], 'probability': float(mutual[i, j])}
+             for i, j in np.argwhere(np.triu(mutual) >= least).tolist()]
+    groups = [{'ids': list(group.ids), 'point': group.point, 'probability': group.probability}
+              for group in joint_attention(people) if group.probability >= least]
+    return {'looking_at_each_other': pairs, 'joint_attention': groups}
 
 
 def density(person: PersonGaze) -> np.ndarray:

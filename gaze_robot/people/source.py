@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 import math
 
 import numpy as np
@@ -12,7 +12,7 @@ from gaze_robot.gaze_target.company import Gazed
 from gaze_robot.geometry import angle_between, base_ray
 from gaze_robot.people.flow import FlowHeads
 from gaze_robot.people.given import GivenHeads
-from gaze_robot.people.heads import HeadFinder, make_finder
+from gaze_robot.people.heads import CascadeHeads, HeadFinder, make_finder
 from gaze_robot.people.records import Box, GazeModel, Gazes, Head, people_of
 from gaze_robot.people.social import gazed_object
 from gaze_robot.people.steady import SteadyGaze, SteadyGazes
@@ -26,6 +26,8 @@ SHIFTED_RAD = math.radians(6.0)
 
 _NEWS_S = 2.0
 """Time constant with which a gaze shift gets old: what somebody turns to is news."""
+_QUICK = 400, 1.2
+"""Width of pictures and step of sizes with which cascades search while the robot runs."""
 _OLD_NEWS, _FAR = 0.5, 0.5
 """What an old shift, and a head small beside the largest, leave of a claim at least."""
 
@@ -42,8 +44,6 @@ class PeopleSight:
 
     things: tuple[Box, ...] = ()
     """What might be looked at, shares of the picture."""
-
-    stages_ms: dict[str, float] = field(default_factory=dict)
 
 
 class PeopleSource:
@@ -71,9 +71,10 @@ class PeopleSource:
         """Where to put heads that somebody else finds; None: it finds them itself."""
         return self._finder if isinstance(self._finder, GivenHeads) else None
 
-    def __call__(self, frame: Frame, pose: PanTiltState) -> PeopleSight:
-        """Look at the next picture of a camera that has this pose."""
-        clock = Clock()
+    def __call__(self, frame: Frame, pose: PanTiltState, clock: Clock | None = None
+                 ) -> PeopleSight:
+        """Look at the next picture of a camera that has this pose; `clock` takes the stages."""
+        clock = Clock() if clock is None else clock
         if self._camera != frame.camera and hasattr(self._model, 'use_camera'):
             self._model.use_camera(frame.camera)
         self._camera = frame.camera
@@ -88,7 +89,7 @@ class PeopleSource:
         chosen = [self._choose(known, gazes, heads, frame, pose) for known in steady]
         company = self._claims(chosen, frame.stamp_s)
         clock.lap('together')
-        return PeopleSight(tuple(steady), company, gazes.things, clock.stages_ms)
+        return PeopleSight(tuple(steady), company, gazes.things)
 
     def _choose(self, known: SteadyGaze, gazes: Gazes, heads: Sequence[Head],
                 frame: Frame, pose: PanTiltState) -> GazeTarget:
@@ -133,9 +134,15 @@ def make_people_source(model: str, heads: str, background: bool = True) -> Peopl
     Raises:
         ConfigError, CheckpointError, MissingDependencyError: see `make_model` and `make_finder`.
     """
-    finder: HeadFinder = GivenHeads() if heads == 'topic' else make_finder(heads)
-    if heads not in ('topic', 'figures'):
-        finder = FlowHeads(finder, background=background)
+    finder: HeadFinder
+    if heads == 'topic':
+        finder = GivenHeads()
+    elif heads == 'figures':
+        finder = make_finder(heads)
+    else:
+        found = CascadeHeads(width=_QUICK[0], step=_QUICK[1]) if heads == 'cascade' else \
+            make_finder(heads)
+        finder = FlowHeads(found, background=background)
     return PeopleSource(make_model(model), finder)
 
 
