@@ -2,12 +2,18 @@
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from gaze_robot.errors import CheckpointError, ConfigError
-from gaze_robot.people.attention_read import AttentionGaze, AttentionReader, load_reader
+from gaze_robot.people.attention_read import (
+    AttentionGaze,
+    AttentionReader,
+    load_reader,
+    save_reader,
+)
 from gaze_robot.people.records import Gazes
 from gaze_robot_sim.people.cast import Cast, CastConfig
 from gaze_robot_sim.people.evaluate import (
@@ -130,6 +136,32 @@ def test_a_run_leaves_what_it_promises_and_goes_on(tmp_path):
         train_people(TrainPeopleConfig(out=str(out), resume=True, **BRIEF), SMALL)
     with torch.inference_mode():
         assert not AttentionGaze(reader).reader.training
+
+
+def test_a_data_set_is_learned_from_and_measured(tmp_path):
+    """VideoAttentionTarget's layout; begun with the weights of another run."""
+    data, first = tmp_path / 'vat', tmp_path / 'first'
+    rng = np.random.default_rng(0)
+    for split in ('train', 'test'):
+        track = data / 'annotations' / split / 'show' / split / 's00.txt'
+        track.parent.mkdir(parents=True)
+        lines = []
+        for number in range(6):
+            path = data / 'images/show' / split / f'{number}.jpg'
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), rng.integers(0, 255, (60, 90, 3), np.uint8))
+            lines.append(f'{number}.jpg,10,10,30,30,{60 if number % 2 else -1},{40 if number % 2 '
+                         'else -1}')
+        track.write_text('\n'.join(lines))
+    save_reader(first, AttentionReader(), {})
+    result = train_people(TrainPeopleConfig(out=str(tmp_path / 'run'), data=str(data),
+                                            start=str(first), **BRIEF), SMALL)
+    assert result['unseen']['mean_l2'] is not None
+    assert str(data) not in (tmp_path / 'run/policy/meta.json').read_text()
+    found = evaluate_people(EvalPeopleConfig(str(data), model=str(tmp_path / 'run')))
+    assert found['data_set'] == 'videoattentiontarget'
+    assert found['people'] == 6
+    assert found['mean_l2'] == pytest.approx(result['unseen']['mean_l2'], abs=0.05)
 
 
 @pytest.mark.parametrize('wrong', [{'pictures': 0}, {'faces': -1}, {'learning_rate': 0.0}])
