@@ -11,16 +11,13 @@ import torch
 from gaze_robot.checkpoint import META, WEIGHTS
 from gaze_robot.encoder import Block, EncoderConfig
 from gaze_robot.errors import CheckpointError, ConfigError, ImageError
+from gaze_robot.people.attention_net import _asking, AttentionReader, ReaderConfig, Towards
 from gaze_robot.people.attention_read import (
-    _asking,
     AttentionGaze,
-    AttentionReader,
     heatmaps,
     load_reader,
     prepared,
-    ReaderConfig,
     save_reader,
-    Towards,
 )
 from gaze_robot.people.records import Head
 

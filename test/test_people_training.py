@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from gaze_robot.errors import CheckpointError, ConfigError
+from gaze_robot.people.attention_net import AttentionReader
 from gaze_robot.people.attention_read import (
     AttentionGaze,
-    AttentionReader,
     load_reader,
     save_reader,
 )
@@ -150,8 +150,8 @@ def test_a_data_set_is_learned_from_and_measured(tmp_path):
             path = data / 'images/show' / split / f'{number}.jpg'
             path.parent.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(path), rng.integers(0, 255, (60, 90, 3), np.uint8))
-            lines.append(f'{number}.jpg,10,10,30,30,{60 if number % 2 else -1},{40 if number % 2 '
-                         'else -1}')
+            place = '60,40' if number % 2 else '-1,-1'
+            lines.append(f'{number}.jpg,10,10,30,30,{place}')
         track.write_text('\n'.join(lines))
     save_reader(first, AttentionReader(), {})
     result = train_people(TrainPeopleConfig(out=str(tmp_path / 'run'), data=str(data),

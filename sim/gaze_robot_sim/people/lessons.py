@@ -6,7 +6,7 @@ B pictures   P people   C cells across a heatmap
 import torch
 from torch.nn import functional as F
 
-from gaze_robot.people.attention_read import AttentionReader
+from gaze_robot.people.attention_net import AttentionReader
 from gaze_robot.people.face_gaze import bins_loss, PITCH, YAW
 
 SIGMA = 3 / 64

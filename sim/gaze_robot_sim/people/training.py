@@ -23,9 +23,9 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from gaze_robot.errors import CheckpointError, ConfigError
+from gaze_robot.people.attention_net import AttentionReader
 from gaze_robot.people.attention_read import (
     AttentionGaze,
-    AttentionReader,
     load_reader,
     save_reader,
 )
