@@ -62,10 +62,14 @@ COMMANDS = {
         'pretrain the foveated encoder on procedural pictures',
         'gaze-robot train encoder --seed 1 --out runs/encoder',
         'gaze_robot_sim.training.encoder', 'TrainEncoderConfig', 'train_encoder'),
+    'train heads': Command(
+        'add the search for heads to a policy; it learns from drawn figures only',
+        'gaze-robot train heads --policy runs/search --out runs/heads --seed 0',
+        'gaze_robot_sim.training.heads', 'TrainHeadsConfig', 'train_heads'),
     'train people': Command(
-        'add a head for people to a policy; it learns from drawn figures only',
-        'gaze-robot train people --policy runs/search --out runs/people --seed 0',
-        'gaze_robot_sim.training.people', 'TrainPeopleConfig', 'train_people'),
+        'learn where people look, from made-up pictures or a gaze-following data set',
+        'gaze-robot train people --seed 0 --out runs/people',
+        'gaze_robot_sim.people.training', 'TrainPeopleConfig', 'train_people'),
     'train bcrl': Command(
         'learn a hand from demonstrations, and by how well it does, where to look',
         'gaze-robot train bcrl --seed 0 --out runs/bcrl',
@@ -74,6 +78,10 @@ COMMANDS = {
         "learn the simulator's drawn figures: heads, things, where they look",
         'gaze-robot train figures --seed 0 --out runs/figures',
         'gaze_robot_sim.training.figures', 'TrainFiguresConfig', 'train_figures'),
+    'eval people': Command(
+        'measure where people look, by the published protocols: synthetic or a data set',
+        'gaze-robot eval people synthetic --n 500 --seed 1 --json people.json',
+        'gaze_robot_sim.people.evaluate', 'EvalPeopleConfig', 'evaluate_people'),
     'eval search': Command(
         'measure searching, beside a random policy and a raster scan',
         'gaze-robot eval search --worlds procedural --n 200 --seed 1 --json eval.json',

@@ -65,7 +65,7 @@ class GazeConfig(HeadConfig):
 
     sources_people: float = setting(0.0, name='sources.people', min=0.0, max=100.0)
     """Weight of people in where to look: of what they look at with `people.model`, else of their
-    heads, which needs weights with a head for them (`gaze-robot train people`)."""
+    heads, which needs weights with a head for them (`gaze-robot train heads`)."""
 
     sources_salience: float = setting(0.0, name='sources.salience', min=0.0, max=100.0)
     """Weight of what stands out in where to look."""
