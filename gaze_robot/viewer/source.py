@@ -1,0 +1,28 @@
+"""Whom a page shows: a robot now, or what was recorded of one."""
+
+from typing import Protocol
+
+from gaze_robot.viewer.board import Board, Robot
+
+
+class Source(Protocol):
+    """Someone who fills a board."""
+
+    title: str
+    """For people: the robot's name, or the recording's."""
+
+    live: bool
+    """Whether this is now; else times are a recording's."""
+
+    robot: Robot | None
+    """Who can be told what to do; None for a recording."""
+
+    @property
+    def board(self) -> Board:
+        """What is known; another one after a recording was moved through."""
+
+    def watched(self, browsers: int) -> None:
+        """Say how many browsers look; with none, nothing needs to be gathered."""
+
+    def close(self) -> None:
+        """Let go of everything; may be called twice."""
