@@ -16,7 +16,7 @@ from gaze_robot.viewer.drawing import (
     surrounding_picture,
 )
 
-KINDS = ('eye', 'camera', 'mosaic', 'map', 'panorama')
+KINDS = ('eye', 'camera', 'mosaic', 'map', 'panorama', 'exemplar')
 KEPT = 24
 
 
@@ -29,12 +29,12 @@ class Gallery:
         self._surrounding: tuple[int, np.ndarray] | None = None
 
     def picture(self, board: Board, kind: str, number: int) -> bytes | None:
-        """The JPEG of one of `KINDS`; None if that number is not, or no longer, there.
+        """The JPEG of one of `KINDS`; None while there is none at all.
 
-        'eye' (with drawings) and 'camera' (without) count pictures, 'mosaic' mosaics, 'panorama'
-        panoramas; of 'map' there is only the newest, whatever the number.
+        Of 'eye' (with drawings) and 'camera' (without) the last few are there, so that a click can
+        be understood; of the others only the newest, whatever the number.
         """
-        make = self._maker(board, kind, number)
+        make, number = self._maker(board, kind, number)
         if make is None:
             return None
         key = (kind, number, id(board))
@@ -45,20 +45,24 @@ class Gallery:
                     self._made.popitem(last=False)
             return self._made[key]
 
-    def _maker(self, board: Board, kind: str, number: int) -> Callable[[], bytes] | None:
-        shown = board.numbered(number)
+    def _maker(self, board: Board, kind: str, number: int
+               ) -> tuple[Callable[[], bytes] | None, int]:
+        """What makes a picture (None: nothing can), and its number."""
+        shown = board.numbered(number) or board.picture
         if kind == 'eye' and shown is not None:
-            return lambda: jpeg(seen(shown))
+            return lambda: jpeg(seen(shown)), shown.number
         if kind == 'camera' and shown is not None:
-            return lambda: jpeg(levelled(shown))
-        mosaic, panorama = board.mosaic, board.panorama
-        if kind == 'mosaic' and mosaic is not None and mosaic[0] == number:
-            return lambda: jpeg(mosaic_picture(mosaic[1], board.note), 90)
-        if kind == 'panorama' and panorama is not None and panorama[0] == number:
-            return lambda: panorama[1]
+            return lambda: jpeg(levelled(shown)), shown.number
+        mosaic, panorama, exemplar = board.mosaic, board.panorama, board.exemplar
+        if kind == 'exemplar' and exemplar is not None:
+            return lambda: jpeg(exemplar[1], 90), exemplar[0]
+        if kind == 'mosaic' and mosaic is not None:
+            return lambda: jpeg(mosaic_picture(mosaic[1], board.note), 90), mosaic[0]
+        if kind == 'panorama' and panorama is not None:
+            return lambda: panorama[1], panorama[0]
         if kind == 'map':
-            return lambda: jpeg(map_picture(board, self._around(board)))
-        return None
+            return lambda: jpeg(map_picture(board, self._around(board))), number
+        return None, number
 
     def _around(self, board: Board) -> np.ndarray:
         number, data = board.panorama or (0, None)

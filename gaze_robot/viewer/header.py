@@ -55,7 +55,7 @@ class Header:
         self._mode.show('no eye' if gone else mode_words(board.mode), 'error' if gone else '')
         sure = bool(board.on_target) and not gone
         self._target.show('on target' if sure else 'not on target', 'ok' if sure else '')
-        worst = (describe(board, live=source.live) or [None])[0]
+        worst = next(iter(describe(board, live=source.live)), None)
         if worst is None or worst.level == OK:
             self._health.show('all well', 'ok')
         else:

@@ -2,23 +2,21 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 from nicegui import ui
 
 from gaze_robot.config import ViewerConfig
 from gaze_robot.viewer.board import Board
 from gaze_robot.viewer.header import Header
+from gaze_robot.viewer.panel_controls import ControlsPanel
 from gaze_robot.viewer.panel_eye import EyePanel
+from gaze_robot.viewer.panel_plots import PlotsPanel
+from gaze_robot.viewer.panel_scene import MapPanel, MosaicPanel, ScenePanel
 from gaze_robot.viewer.panel_words import WordsPanel
 from gaze_robot.viewer.source import Source
 
 STATIC = Path(__file__).parent / 'static'
 SLOW_S = 0.5
-
-
-class Panel(Protocol):
-    """A part of the page; has `fast`, `slow` or both."""
 
 
 class Page:
@@ -39,7 +37,11 @@ class Page:
         source = self._source
         header = Header(source)
         with ui.element('main').classes('gaze-grid'):
-            panels = [header, EyePanel(source), WordsPanel(source)]
+            panels: list[object] = [header, EyePanel(source), ScenePanel(source, self._config)]
+            if source.robot is not None:
+                panels.append(controls := ControlsPanel(source, source.robot))
+                ui.timer(0.0, controls.read_weights, once=True)
+            panels += [WordsPanel(source), MosaicPanel(), MapPanel(source), PlotsPanel()]
         self._follow(panels)
 
     def _came(self, step: int) -> None:

@@ -138,6 +138,7 @@ class Picture:
         if number is not None:
             source = f'/picture/{self.kind}/{number}.jpg'
             if self.element.source != source:
+                self.element.props(remove='size')       # from now on, the picture's own
                 self.element.set_source(source)
 
 

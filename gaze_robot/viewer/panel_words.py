@@ -4,7 +4,7 @@ from nicegui import ui
 
 from gaze_robot.viewer.board import Board
 from gaze_robot.viewer.source import Source
-from gaze_robot.viewer.words import describe, Line
+from gaze_robot.viewer.words import describe, Line, reason
 
 REMARKS = 4
 
@@ -16,11 +16,13 @@ class WordsPanel:
         self._live = source.live
         self._lines: list[Line] = []
         with ui.element('section').classes('gaze-panel').props('aria-label="How it is"'):
-            ui.html('<h2>How it is</h2>', sanitize=False)
+            ui.html('<h2>Why, and how it is</h2>', sanitize=False)
+            self._why = ui.label('').classes('gaze-line')
             self._place = ui.column().classes('gap-1 w-full').props('role=log')
 
     def slow(self, board: Board) -> None:
         """Say it anew where something changed."""
+        self._why.set_text(reason(board))
         lines = describe(board, live=self._live)
         lines += [Line('warn', f'{remark.node}: {remark.text}')
                   for remark in board.remarks()[-REMARKS:]]

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 import time
 
+import numpy as np
+
+from gaze_robot.geometry import pan_tilt_from_direction
 from gaze_robot.viewer.board import Board, Status
 
 OK, WARN, ERROR = 'ok', 'warn', 'error'
@@ -12,6 +15,9 @@ SLOW_MS = 100.0
 MODES = {
     'idle': 'nothing to look for', 'search': 'searching', 'saccade': 'jumping to something',
     'pursue': 'following something', 'hold': 'holding something', 'stopped': 'resting'}
+REASONS = {
+    'search': 'this looks like what it was shown', 'look_at': 'somebody told it to look there',
+    'people': 'a person is there, or looks there', 'salience': 'this stands out'}
 TELL_NOTHING = '-'
 
 
@@ -26,6 +32,22 @@ class Line:
 def mode_words(mode: str | None) -> str:
     """What a mode means."""
     return 'unknown' if mode is None else f'{mode}: {MODES.get(mode, mode)}'
+
+
+def reason(board: Board) -> str:
+    """Why it moves as it does, from the last glance."""
+    note = board.note
+    if note is None:
+        return 'It tells nothing of what it does.'
+    doing = MODES.get(note.mode, note.mode).replace('something', 'it')
+    if note.target is None:
+        return f'It is {doing}.' if note.mode != 'idle' else 'It has nothing to look for.'
+    pan, tilt = np.degrees(pan_tilt_from_direction(np.array(note.target.direction)))
+    where = (f'{abs(pan):.0f} degrees {"left" if pan > 0 else "right"}, '
+             f'{abs(tilt):.0f} {"down" if tilt > 0 else "up"}')
+    why = REASONS.get(note.target.source, note.target.source)
+    seen = '' if note.target.in_view else ', which it remembers'
+    return f'It is {doing}: {why}, {where}{seen}; {note.target.confidence:.0%} sure.'
 
 
 def describe(board: Board, now_s: float | None = None, live: bool = True) -> list[Line]:
