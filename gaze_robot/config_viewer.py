@@ -24,6 +24,9 @@ class ViewerConfig(HeadConfig):
     picture_rate: float = setting(8.0, min=0.5, max=30.0)
     """Pictures per second sent to each browser at most, Hz; a slow one gets fewer."""
 
+    niceness: int = setting(10, min=0, max=19)
+    """How far the page steps back for the robot where both want the processor; 0: not at all."""
+
     image_transport: str = setting('raw', choices=('raw', 'compressed'))
     """Which image topic to watch: 'raw' (image_raw) or 'compressed' (image_raw/compressed)."""
 

@@ -22,9 +22,6 @@ from gaze_robot.nodes._viewer_robot import RosRobot
 from gaze_robot.optional import require
 from gaze_robot.viewer.board import Board
 
-NICENESS = 10
-"""The robot comes first: where both want the processor, it gets nine times as much."""
-
 LINGER_S = 5.0
 """How long a page that was reloaded may take to come back before the topics are let go."""
 
@@ -70,7 +67,6 @@ class ViewerNode(Node):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Serve the page until Ctrl-C, SIGTERM or shutdown."""
-    os.nice(NICENESS)
     prepare_log_folder()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # The page's server takes the signals; ROS is shut down after it.
@@ -79,6 +75,7 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         server = require('gaze_robot.viewer.server')
         node = ViewerNode()
+        os.nice(node.config.niceness)           # the robot comes first
         thread = threading.Thread(target=_spin, args=(node,), name='ros', daemon=True)
         thread.start()
         logger = node.get_logger()

@@ -41,7 +41,7 @@ class Header:
             if source.robot is not None:
                 self._stop = ui.button('Stop', icon='pan_tool', color='negative',
                                        on_click=self._press).classes('gaze-stop')
-                self._stop.props('aria-label="Stop the head" accesskey=s')
+                self._stop.props('accesskey=s')
 
     async def _press(self) -> None:
         robot = self._source.robot

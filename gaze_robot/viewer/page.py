@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from nicegui import ui
+from nicegui import app, ui
 
 from gaze_robot.config import ViewerConfig
 from gaze_robot.viewer.board import Board
@@ -26,8 +26,8 @@ class Page:
         self._source, self._config = source, config
         self._browsers = 0
 
-    async def build(self) -> None:
-        """One browser's page."""
+    async def build(self, scene: bool = True) -> None:
+        """One browser's page; `/?scene=false` leaves out what a slow machine cannot draw."""
         ui.add_css((STATIC / 'viewer.css').read_text(encoding='utf-8'))
         ui.add_body_html(f'<script>{(STATIC / "viewer.js").read_text(encoding="utf-8")}</script>')
         client = ui.context.client
@@ -37,7 +37,9 @@ class Page:
         source = self._source
         header = Header(source)
         with ui.element('main').classes('gaze-grid'):
-            panels: list[object] = [header, EyePanel(source), ScenePanel(source, self._config)]
+            panels: list[object] = [header, EyePanel(source, app.storage.tab)]
+            if scene:
+                panels.append(ScenePanel(source, self._config))
             if source.robot is not None:
                 panels.append(controls := ControlsPanel(source, source.robot))
                 ui.timer(0.0, controls.read_weights, once=True)

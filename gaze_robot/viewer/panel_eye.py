@@ -1,6 +1,6 @@
 """The camera's picture with everything the eye makes of it; pointing into it tells the robot."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from nicegui import events, ui
@@ -145,7 +145,10 @@ class Picture:
 class EyePanel:
     """Picture, legend, and whether to draw into it."""
 
-    def __init__(self, source: Source, drawn: bool = True) -> None:
+    def __init__(self, source: Source, kept: MutableMapping[str, Any]) -> None:
+        """`kept` outlives a reload of the page."""
+        self._kept = kept
+        drawn = bool(kept.get('drawn', True))
         with ui.element('section').classes('gaze-panel').props('aria-label="What the eye sees"'):
             ui.html('<h2>What the eye sees</h2>', sanitize=False)
             self.picture = Picture('eye' if drawn else 'camera', _newest, 'picture of the camera')
@@ -163,6 +166,7 @@ class EyePanel:
                          'Keyboard: arrow keys, Enter to look, E to search.').classes('gaze-hint')
 
     def _switch(self, event: events.ValueChangeEventArguments) -> None:
+        self._kept['drawn'] = event.value
         self.picture.kind = 'eye' if event.value else 'camera'
 
     def fast(self, board: Board) -> None:

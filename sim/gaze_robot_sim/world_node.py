@@ -30,7 +30,6 @@ from gaze_robot_sim.scenes.movers import OverlaidWorld
 from gaze_robot_sim.search_game import Search, SearchGame
 from gaze_robot_sim.virtual_camera import Rig, Shot, VirtualCamera
 
-
 SHOWN_WIDTH = 2048
 """Of the panorama for people, pixels."""
 
