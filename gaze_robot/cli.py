@@ -38,6 +38,10 @@ COMMANDS = {
         'run the whole loop in one process: a world or a camera, the eye, the head',
         'gaze-robot bringup --world procedural --duration 30 --report report.json',
         'gaze_robot.bringup', 'BringupConfig', 'run_bringup'),
+    'view': Command(
+        'open a page to watch and steer a robot that runs, or to look at a recording',
+        'gaze-robot view --port 8080',
+        'gaze_robot.viewer.command', 'ViewConfig', 'view'),
     'train search': Command(
         'learn to search; writes a folder that bringup --policy takes',
         'gaze-robot train search --seed 1 --out runs/search',

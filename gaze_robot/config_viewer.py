@@ -21,6 +21,9 @@ class ViewerConfig(HeadConfig):
     token: str = ''
     """Secret that a browser must know to see the page; empty: it asks for none."""
 
+    open: bool = False
+    """Whether to open the page in this machine's browser, where there is a screen."""
+
     picture_rate: float = setting(8.0, min=0.5, max=30.0)
     """Pictures per second sent to each browser at most, Hz; a slow one gets fewer."""
 

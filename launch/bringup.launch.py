@@ -64,7 +64,8 @@ ARGUMENTS = [
      ['', 'head', 'picture']),
     ('enable_at_start', '', 'Power the motors and obey commands from the start; empty: yes in '
      'simulation, no on hardware.', FROM_FILE),
-    ('viewer', 'false', 'The page to watch: this version has none, true only says so.', YES_NO),
+    ('viewer', 'false', 'A page in the browser to watch and steer by, on port 8080 of this '
+     'machine.', YES_NO),
 ]
 
 
@@ -121,9 +122,6 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     rate = float(argument['rate']) if argument['rate'] else None
 
     actions: list[LaunchDescriptionEntity] = []
-    if argument['viewer'] == 'true':
-        actions.append(LogInfo(msg='viewer:=true: this version has no viewer; watch '
-                               'gaze/debug_image with rqt_image_view'))
     if eye == 'head':
         actions.append(_node(argument, 'pan_tilt', autostart=True, parameters={
             'backend': argument['backend'] or None, 'port': argument['port'] or None,
@@ -141,6 +139,9 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     elif camera != 'none':
         actions.append(_node(argument, 'camera', remappings=_camera_topics(argument), parameters={
             'source': argument['source'] or '0', 'rate': rate}))
+    if argument['viewer'] == 'true':
+        actions.append(_node(argument, 'viewer', remappings=_camera_topics(argument), parameters={
+            'image_transport': argument['image_transport'] or None}))
     return actions
 
 

@@ -73,16 +73,17 @@ def main(args: Sequence[str] | None = None) -> int:
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     node: ViewerNode | None = None
     try:
+        address = require('gaze_robot.viewer.address')
         server = require('gaze_robot.viewer.server')
         node = ViewerNode()
         os.nice(node.config.niceness)           # the robot comes first
         thread = threading.Thread(target=_spin, args=(node,), name='ros', daemon=True)
         thread.start()
         logger = node.get_logger()
-        warning = server.exposure_warning(node.config)
+        warning = address.exposure_warning(node.config)
         if warning:
             logger.warning(warning)
-        server.serve(node, node.config, lambda address: logger.info(f'page: {address}'))
+        server.serve(node, node.config, lambda at: logger.info(f'page: {at}'))
     except KeyboardInterrupt:
         pass
     except GazeRobotError as error:

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, MutableMapping
 import hmac
 from http.cookies import CookieError, SimpleCookie
-import secrets
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,11 +18,6 @@ ASK = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>gaze_robot
 <h1>gaze_robot</h1><p>This page moves a robot. It asks for the token that it was started with.</p>
 <form><label>Token <input name="token" type="password" autofocus></label>
 <button>Open</button></form></body></html>"""
-
-
-def offered_token() -> str:
-    """A token nobody can guess."""
-    return secrets.token_hex(12)
 
 
 class Gate:
