@@ -32,6 +32,10 @@ class DemoError(GazeRobotError):
     """A demonstration cannot be used: broken, altered, or what it holds does not fit together."""
 
 
+class BagError(GazeRobotError):
+    """A recording cannot be written, read or played."""
+
+
 class CheckpointError(GazeRobotError):
     """Weights or their metadata are missing, altered, or do not fit the model."""
 

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+import itertools
 import threading
 from typing import Protocol
 
@@ -20,6 +21,14 @@ TRAIL = 200
 
 SILENT_S = 1.5
 """A node that tells something every second is missed after this long."""
+
+
+_NUMBERS = itertools.count(1)
+
+
+def fresh_number() -> int:
+    """A number that nothing in this process has had: browsers tell pictures apart by it."""
+    return next(_NUMBERS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +110,9 @@ class Board:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._number = 0
+        self.serial = fresh_number()
+        """No two boards of a process have the same."""
+
         self._pictures: deque[Shown] = deque(maxlen=KEPT_PICTURES)
         self._series: dict[str, deque[tuple[float, ...]]] = {
             name: deque() for name in ('pose', 'command', 'error', 'truth')}
@@ -109,13 +120,13 @@ class Board:
         self._trail: deque[tuple[float, float, float]] = deque(maxlen=TRAIL)
         self._remarks: deque[Remark] = deque(maxlen=20)
         self.mosaic: tuple[int, np.ndarray] | None = None
-        """(how many so far, (side * levels, side, 3) uint8): what the network received."""
+        """(its number, (side * levels, side, 3) uint8): what the network received."""
 
         self.panorama: tuple[int, bytes] | None = None
-        """(how many so far, JPEG): the simulated surrounding."""
+        """(its number, JPEG): the simulated surrounding."""
 
         self.exemplar: tuple[int, np.ndarray] | None = None
-        """(how many so far, (h, w, 3) uint8): what was last shown to the eye."""
+        """(its number, (h, w, 3) uint8): what was last shown to the eye."""
 
         self.mode: str | None = None
         self.on_target: bool | None = None
@@ -162,14 +173,18 @@ class Board:
             return next((shown for shown in self._pictures if shown.number == number), None)
 
     def see(self, image: np.ndarray, stamp_s: float, note: GlanceNote | None) -> None:
-        """Show a picture from now on."""
-        with self._lock:
-            self._number += 1
-            self._pictures.append(Shown(self._number, stamp_s, image, note))
+        """Show a picture from now on, and keep what its glance adds."""
+        self.put(image, stamp_s, note)
         if note is not None:
-            self._follow(note)
+            self.follow(note)
 
-    def _follow(self, note: GlanceNote) -> None:
+    def put(self, image: np.ndarray, stamp_s: float, note: GlanceNote | None) -> None:
+        """Show a picture from now on; `note` of its glance, if there was one."""
+        with self._lock:
+            self._pictures.append(Shown(fresh_number(), stamp_s, image, note))
+
+    def follow(self, note: GlanceNote) -> None:
+        """Keep what a glance adds to the histories and to the trail."""
         gaze = direction_from_pan_tilt(np.array(note.pan_rad), np.array(note.tilt_rad))
         with self._lock:
             self._trail.append((float(gaze[0]), float(gaze[1]), float(gaze[2])))

@@ -37,7 +37,7 @@ class Gallery:
         make, number = self._maker(board, kind, number)
         if make is None:
             return None
-        key = (kind, number, id(board))
+        key = (kind, number, board.serial)
         with self._lock:                    # two browsers that want the same wait for one making
             if key not in self._made:
                 self._made[key] = make()
