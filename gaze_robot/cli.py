@@ -42,6 +42,10 @@ COMMANDS = {
         'open a page to watch and steer a robot that runs, or to look at a recording',
         'gaze-robot view --port 8080',
         'gaze_robot.viewer.command', 'ViewConfig', 'view'),
+    'runs': Command(
+        'list training runs: how far they are, what came of them, their films',
+        'gaze-robot runs --folder runs',
+        'gaze_robot.viewer.runs', 'RunsConfig', 'list_runs'),
     'train search': Command(
         'learn to search; writes a folder that bringup --policy takes',
         'gaze-robot train search --seed 1 --out runs/search',

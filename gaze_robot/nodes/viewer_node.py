@@ -33,7 +33,7 @@ class ViewerNode(Node):
     nothing while no browser is there. Out: gaze/look_at, gaze/exemplar, gaze/prompt.
     """
 
-    live = True
+    key, live = 'now', True
 
     def __init__(self, **options: Any) -> None:
         super().__init__('viewer', **options)

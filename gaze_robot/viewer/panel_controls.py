@@ -32,7 +32,7 @@ class ControlsPanel:
                           on_click=lambda: tell(robot.home()))
                 self._power = ui.switch('Head obeys', on_change=self._powered)
             self._build_aim()
-            self._build_search()
+            self._build_search(source)
             self._build_sources()
             self._record = ui.button('Record', icon='fiber_manual_record', color='grey-8',
                                      on_click=self._press_record)
@@ -43,9 +43,10 @@ class ControlsPanel:
             self._down = ui.number('Down, degrees', value=0, min=-90, max=90).classes('w-28')
             ui.button('Look there', icon='my_location', on_click=self._aim)
 
-    def _build_search(self) -> None:
+    def _build_search(self, source: Source) -> None:
         with ui.row().classes('items-center gap-2 w-full no-wrap'):
-            self._exemplar = Picture('exemplar', _newest_exemplar, 'what it looks for')
+            self._exemplar = Picture(source, 'exemplar', _newest_exemplar,
+                                     'what it looks for')
             self._exemplar.element.style('width: 72px; flex: none; cursor: default')
             with ui.column().classes('gap-0 grow'):
                 ui.label('It looks for this').classes('gaze-hint')

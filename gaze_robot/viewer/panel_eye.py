@@ -112,15 +112,17 @@ class Pointing:
 class Picture:
     """An image on the page that is replaced as often as the browser keeps up."""
 
-    def __init__(self, kind: str, number: Callable[[Board], int | None], label: str) -> None:
+    def __init__(self, source: Source, kind: str, number: Callable[[Board], int | None],
+                 label: str) -> None:
         """Make it where the page is being built.
 
         Args:
+            source: whose picture it is.
             kind: one of `gallery.KINDS`.
             number: of the newest picture of that kind; None while there is none.
             label: for who cannot see it.
         """
-        self.kind, self._number = kind, number
+        self.kind, self._key, self._number = kind, source.key, number
         self.element = ui.interactive_image('', size=(4, 3), sanitize=False).classes(
             'gaze-picture').props(f'tabindex=0 role=img aria-label="{label}"')
 
@@ -136,7 +138,7 @@ class Picture:
         """Show the newest."""
         number = self._number(board)
         if number is not None:
-            source = f'/picture/{self.kind}/{number}.jpg'
+            source = f'/picture/{self._key}/{self.kind}/{number}.jpg'
             if self.element.source != source:
                 self.element.props(remove='size')       # from now on, the picture's own
                 self.element.set_source(source)
@@ -151,7 +153,8 @@ class EyePanel:
         drawn = bool(kept.get('drawn', True))
         with ui.element('section').classes('gaze-panel').props('aria-label="What the eye sees"'):
             ui.html('<h2>What the eye sees</h2>', sanitize=False)
-            self.picture = Picture('eye' if drawn else 'camera', _newest, 'picture of the camera')
+            self.picture = Picture(source, 'eye' if drawn else 'camera', _newest,
+                                   'picture of the camera')
             if source.robot is not None:
                 pointing = Pointing(source)
                 self.picture.on_pointing(pointing.look, pointing.exemplar)

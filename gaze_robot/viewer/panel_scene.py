@@ -105,7 +105,7 @@ class ScenePanel:
 
     def _paint(self, number: int) -> None:
         """Put the surrounding onto the sphere."""
-        url = f'/picture/panorama/{number}.jpg'
+        url = f'/picture/{self._source.key}/panorama/{number}.jpg'
         if self._sphere is None:
             self._grid.visible(False)
             with self._scene:
@@ -143,7 +143,8 @@ class MapPanel:
         self._count = 0
         with ui.element('section').classes('gaze-panel').props('aria-label="Map"'):
             ui.html('<h2>All around, flat</h2>', sanitize=False)
-            self._picture = Picture('map', lambda board: self._count, 'map of the surrounding')
+            self._picture = Picture(source, 'map', lambda board: self._count,
+                                    'map of the surrounding')
             self._picture.element.style('aspect-ratio: 2')
             if source.robot is not None:
                 self._picture.on_pointing(Pointing(source).look_on_map)
@@ -159,10 +160,11 @@ class MapPanel:
 class MosaicPanel:
     """What the network receives."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: Source) -> None:
+        """Make it where the page is being built."""
         with ui.element('section').classes('gaze-panel').props('aria-label="Mosaic"'):
             ui.html('<h2>What the network receives</h2>', sanitize=False)
-            self._picture = Picture('mosaic', _newest, 'the foveated view')
+            self._picture = Picture(source, 'mosaic', _newest, 'the foveated view')
             ui.label('Above as an eye has it, sharp in the middle; below its levels, sharpest '
                      'first.').classes('gaze-hint')
 

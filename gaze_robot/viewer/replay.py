@@ -2,8 +2,8 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-import threading
 from typing import Any, Protocol
 
 import cv2
@@ -11,7 +11,8 @@ import numpy as np
 
 from gaze_robot.errors import BagError, CommandError, ImageError
 from gaze_robot.optional import require
-from gaze_robot.viewer.board import Board, KEPT_S
+from gaze_robot.viewer.board import Board, fresh_number, KEPT_S
+from gaze_robot.viewer.source import Source
 from gaze_robot.viewer.telling import (
     HISTORIES,
     note_of,
@@ -31,26 +32,16 @@ _FILM_HZ = 10.0
 """Of a film that does not say."""
 
 
-class Recording(Protocol):
-    """What was recorded, at a time that can be chosen; a `viewer.source.Source`."""
+class Recording(Source, Protocol):
+    """What was recorded, at a time that can be chosen."""
 
-    title: str
-    live: bool
-    robot: None
+    first_s: float
+    """When there is something to see, seconds from the beginning."""
+
     duration_s: float
-
-    @property
-    def board(self) -> Board:
-        """As it was at the time chosen last."""
 
     def seek(self, at_s: float) -> None:
         """Choose a time, seconds from the beginning."""
-
-    def watched(self, browsers: int) -> None:
-        """Nothing has to be gathered."""
-
-    def close(self) -> None:
-        """Let go of the files."""
 
 
 def open_recording(path: str | Path) -> Recording:
@@ -79,10 +70,11 @@ class _Still:
     robot = None
 
     def __init__(self, path: Path) -> None:
+        self.key = f'r{fresh_number()}'
         self.title = path.name
-        self.duration_s = 0.0
+        self.first_s = self.duration_s = 0.0
         self._board = Board()
-        self._lock = threading.Lock()
+        self._closed = False
 
     @property
     def board(self) -> Board:
@@ -92,6 +84,10 @@ class _Still:
     def watched(self, browsers: int) -> None:
         """Nothing has to be gathered."""
 
+    def close(self) -> None:
+        """Let go of the files; there is none by now, unless a subclass knows better."""
+        self._closed = True
+
 
 class BagRecording(_Still):
     """A bag of the robot's topics, MCAP or sqlite3."""
@@ -99,6 +95,15 @@ class BagRecording(_Still):
     def __init__(self, path: Path) -> None:
         """Read all but the pictures, of which only the times."""
         super().__init__(path)
+        # A sqlite3 file belongs to the thread that opened it; callers may come from any.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix='bag')
+        try:
+            self._thread.submit(self._open, path).result()
+        except BaseException:
+            self._thread.shutdown()
+            raise
+
+    def _open(self, path: Path) -> None:
         highlevel, typesys = require('rosbags.highlevel'), require('rosbags.typesys')
         try:
             self._reader: Any = highlevel.AnyReader(
@@ -113,13 +118,18 @@ class BagRecording(_Still):
         self._pictures: tuple[list[float], list[tuple[int, float]]] = ([], [])
         self._image: Any = None
         self._read()
-        self.seek(0.0)
+        begun = [times[0] for times, _ in self._told.values() if times]
+        # The first second tells what is rare, too: how they are, what is looked for.
+        self.first_s = min(self.duration_s, 1.0 + min([*self._pictures[0][:1], *begun],
+                                                      default=0.0))
+        self._seek(self.first_s)
 
     def close(self) -> None:
         """Close the files."""
-        with self._lock:
-            if self._reader.isopen:
-                self._reader.close()
+        if not self._closed:
+            self._closed = True
+            self._thread.submit(self._reader.close).result()
+            self._thread.shutdown()
 
     def _read(self) -> None:
         namespace = self._namespace()
@@ -154,6 +164,10 @@ class BagRecording(_Still):
 
     def seek(self, at_s: float) -> None:
         """Choose a time; the board then knows what a viewer would have known."""
+        if not self._closed:
+            self._thread.submit(self._seek, at_s).result()
+
+    def _seek(self, at_s: float) -> None:
         board = Board()
         teller = Teller(board)
         for kind, (times, messages) in self._told.items():
@@ -194,14 +208,13 @@ class BagRecording(_Still):
         found = next((row for row in recent if stamp_s is not None
                       and abs(self._pictures[1][row][1] - stamp_s) < _SAME_S), last)
         at_ns, stamped_s = self._pictures[1][found]
-        with self._lock:
-            for connection, _, data in self._reader.messages(
-                    [self._image], start=at_ns, stop=at_ns + 1):
-                try:
-                    message = self._reader.deserialize(data, connection.msgtype)
-                    return picture_of(message).copy(), seconds_of(message.header.stamp)
-                except ImageError:
-                    return None
+        for connection, _, data in self._reader.messages(
+                [self._image], start=at_ns, stop=at_ns + 1):
+            message = self._reader.deserialize(data, connection.msgtype)
+            try:
+                return picture_of(message).copy(), seconds_of(message.header.stamp)
+            except ImageError:              # of an encoding nobody knows: there is no picture
+                return None
         return None
 
 
@@ -217,9 +230,6 @@ class FilmRecording(_Still):
         self._period_s = 1.0 / rate_hz
         self.duration_s = (len(self._frames) - 1) * self._period_s
         self.seek(0.0)
-
-    def close(self) -> None:
-        """Everything is in memory."""
 
     def seek(self, at_s: float) -> None:
         """Choose a time."""

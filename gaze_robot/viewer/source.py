@@ -8,14 +8,21 @@ from gaze_robot.viewer.board import Board, Robot
 class Source(Protocol):
     """Someone who fills a board."""
 
-    title: str
-    """For people: the robot's name, or the recording's."""
+    @property
+    def key(self) -> str:
+        """Of its pictures' addresses; letters and digits, no two of a process the same."""
 
-    live: bool
-    """Whether this is now; else times are a recording's."""
+    @property
+    def title(self) -> str:
+        """For people: the robot's name, or the recording's."""
 
-    robot: Robot | None
-    """Who can be told what to do; None for a recording."""
+    @property
+    def live(self) -> bool:
+        """Whether this is now; else times are a recording's."""
+
+    @property
+    def robot(self) -> Robot | None:
+        """Who can be told what to do; None for a recording."""
 
     @property
     def board(self) -> Board:
