@@ -150,6 +150,10 @@ COMMANDS = {
         'measure how the head moves: pursuit, saccades, old pictures, jitter of its loop',
         'gaze-robot bench control --json control.json --picture control.png',
         'gaze_robot_sim.benchmark_control', 'BenchControlConfig', 'bench_control'),
+    'bench viewer': Command(
+        'measure what browsers that look on cost a robot: image to command, with and without',
+        'gaze-robot bench viewer --json viewer.json',
+        'gaze_robot.viewer.benchmark', 'BenchViewerConfig', 'bench_viewer'),
     'bench bcrl': Command(
         'train BC-RL without each of its parts, several seeds each: an ablation table',
         'gaze-robot bench bcrl --out runs/ablation --json ablation.json',

@@ -17,6 +17,8 @@ from std_srvs.srv import SetBool, Trigger
 from gaze_robot.config import ViewerConfig
 from gaze_robot.errors import CommandError
 from gaze_robot.nodes import _messages, _qos
+from gaze_robot.nodes._viewer_record import RecordButton
+from gaze_robot.viewer.board import Board
 
 ANSWER_S = 2.0
 SOURCES = ('search', 'people', 'salience')
@@ -25,8 +27,9 @@ SOURCES = ('search', 'people', 'salience')
 class RosRobot:
     """`viewer.board.Robot` over ROS; called in the event loop, answered by the executor."""
 
-    def __init__(self, node: Node, config: ViewerConfig) -> None:
+    def __init__(self, node: Node, config: ViewerConfig, board: Board) -> None:
         self._node = node
+        self._button = RecordButton(node, config, board)
         self._frame = config.frame_prefix + config.fixed_frame
         self._look_at = node.create_publisher(PointStamped, 'gaze/look_at', _qos.COMMAND)
         self._exemplar = node.create_publisher(Image, 'gaze/exemplar', _qos.LATCHED)
@@ -94,6 +97,14 @@ class RosRobot:
         if refused:
             raise CommandError(refused[0] or f'the weight of {source} cannot be changed')
         return f'{source} weighs {weight:g}'
+
+    async def record(self, start: bool) -> str:
+        """Start or stop recording."""
+        return await self._button.press(start)
+
+    def close(self) -> None:
+        """End what runs by itself."""
+        self._button.close()
 
     async def _switch(self, client: Client, on: bool) -> None:
         await self._call(client, SetBool.Request(data=on))

@@ -40,7 +40,7 @@ class ViewerNode(Node):
         self.config = declare_config(self, ViewerConfig)
         self.title = self.get_namespace().strip('/')
         self.board = Board()
-        self.robot = RosRobot(self, self.config)
+        self.robot = RosRobot(self, self.config, self.board)
         self._feed = Feed(self, self.config, self.board)
         self._browsers = 0
         self._alone_since_s: float | None = None
@@ -51,8 +51,9 @@ class ViewerNode(Node):
         self._browsers = browsers
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening, and recording."""
         self._browsers = 0
+        self.robot.close()
 
     def _follow(self) -> None:
         now_s = self.get_clock().now().nanoseconds * 1e-9

@@ -78,7 +78,7 @@ class Browser:
         self._opened = ''
         names = [NOW, RECORDINGS, TRAINING] if source.live else [source.title, TRAINING]
         kept = app.storage.tab.get('tab')
-        self._tabs = ui.tabs(on_change=self._turn).props('dense')
+        self._tabs = ui.tabs().props('dense')
         with self._tabs:
             made = {name: ui.tab(name) for name in names}
         self._tabs.set_value(made[kept if kept in names else names[0]])
@@ -92,6 +92,7 @@ class Browser:
         with self._places[TRAINING]:
             RunsPanel(lambda: find_runs(page.config.runs))
         self._turn()
+        self._tabs.on_value_change(self._turn)
         ui.timer(1.0 / page.config.picture_rate, lambda: self._update('fast'))
         ui.timer(SLOW_S, lambda: self._update('slow'))
 

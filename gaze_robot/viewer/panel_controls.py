@@ -22,6 +22,7 @@ class ControlsPanel:
     def __init__(self, source: Source, robot: Robot) -> None:
         self._robot, self._pointing = robot, Pointing(source)
         self._followed: set[str] = set()
+        self._board_recording = False
         with ui.element('section').classes('gaze-panel').props('aria-label="Tell it"'):
             ui.html('<h2>Tell it</h2>', sanitize=False)
             with ui.row().classes('items-center gap-2'):
@@ -93,7 +94,7 @@ class ControlsPanel:
         await tell(self._robot.power(bool(event.value)))
 
     async def _press_record(self) -> None:
-        await tell(self._robot.record(self._record.text == 'Record'))
+        await tell(self._robot.record(not self._board_recording))
 
     def slow(self, board: Board) -> None:
         """Follow what others changed."""
@@ -103,7 +104,9 @@ class ControlsPanel:
         if self._power.value != on:
             self._followed.add('power')
             self._power.set_value(on)
-        self._record.set_text('Stop recording' if board.recording else 'Record')
+        self._board_recording = bool(board.recording)
+        self._record.set_text('End recording' if board.recording else 'Record')
+        self._record.props(f'color={"negative" if board.recording else "grey-8"}')
         note = board.note
         self._words.set_enabled(note is not None and note.takes_words)
 

@@ -15,8 +15,7 @@ class RunsPanel:
         """Make it where the page is being built."""
         self._find = find
         with ui.row().classes('items-center gap-3 w-full'):
-            self._choice = ui.select([], label='Run', on_change=self._chosen).classes(
-                'w-80').props('aria-label="run"')
+            self._choice = ui.select([], label='Run', on_change=self._chosen).classes('w-80')
             ui.button('Look again', icon='refresh', color='grey-8', on_click=self.refresh)
         self._place = ui.element('div').classes('gaze-grid')
         self.refresh()
@@ -61,6 +60,7 @@ def _curve(run: Run, name: str) -> None:
         'grid': {'left': 56, 'right': 12, 'top': 12, 'bottom': 40},
         'tooltip': {'trigger': 'axis'},
         'xAxis': {'type': 'value', 'name': 'steps', 'nameLocation': 'middle', 'nameGap': 24,
+                  'splitNumber': 4, 'splitLine': {'show': False},
                   'axisLabel': {'color': '#b9c0cb'}},
         'yAxis': {'type': 'value', 'scale': True, 'axisLabel': {'color': '#b9c0cb'},
                   'splitLine': {'lineStyle': {'color': '#2c333d'}}},

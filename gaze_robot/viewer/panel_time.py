@@ -136,8 +136,7 @@ class RecordingsPanel:
         self._recording: Recording | None = None
         self._panels: list[object] = []
         with ui.row().classes('items-center gap-3 w-full'):
-            self._choice = ui.select([], label='Recording', on_change=self._chosen).classes(
-                'w-80').props('aria-label="recording"')
+            self._choice = ui.select([], label='Recording', on_change=self._chosen).classes('w-80')
             ui.button('Look again', icon='refresh', color='grey-8', on_click=self.refresh)
         self._place = ui.element('div').classes('gaze-grid')
         self.refresh()
