@@ -54,6 +54,14 @@ COMMANDS = {
         'run the simulated robot for long, with faults of every kind: what leaks, what stays ill',
         'gaze-robot soak --minutes 30 --out soak.json',
         'gaze_robot.soak', 'SoakConfig', 'soak'),
+    'view': Command(
+        'open a page to watch and steer a robot that runs, or to look at a recording',
+        'gaze-robot view --port 8080',
+        'gaze_robot.viewer.command', 'ViewConfig', 'view'),
+    'runs': Command(
+        'list training runs: how far they are, what came of them, their films',
+        'gaze-robot runs --folder runs',
+        'gaze_robot.viewer.runs', 'RunsConfig', 'list_runs'),
     'train search': Command(
         'learn to search; writes a folder that bringup --policy takes',
         'gaze-robot train search --seed 1 --out runs/search',
@@ -174,6 +182,10 @@ COMMANDS = {
         'measure how the head moves: pursuit, saccades, old pictures, jitter of its loop',
         'gaze-robot bench control --json control.json --picture control.png',
         'gaze_robot_sim.benchmark_control', 'BenchControlConfig', 'bench_control'),
+    'bench viewer': Command(
+        'measure what browsers that look on cost a robot: image to command, with and without',
+        'gaze-robot bench viewer --json viewer.json',
+        'gaze_robot.viewer.benchmark', 'BenchViewerConfig', 'bench_viewer'),
     'bench bcrl': Command(
         'train BC-RL without each of its parts, several seeds each: an ablation table',
         'gaze-robot bench bcrl --out runs/ablation --json ablation.json',

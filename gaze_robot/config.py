@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from gaze_robot.config_head import HeadConfig as HeadConfig
 from gaze_robot.config_head import PanTiltConfig as PanTiltConfig
 from gaze_robot.config_head import setting
+from gaze_robot.config_viewer import ViewerConfig as ViewerConfig
 from gaze_robot.errors import ConfigError
 from gaze_robot.schema import check_ranges as check_ranges
 from gaze_robot.schema import from_mapping as from_mapping

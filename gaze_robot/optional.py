@@ -14,6 +14,7 @@ _BACKBONES = "pip install -e '.[backbones]'"
 _DEMOS = "pip install -e '.[demos]'"
 _RUNTIMES = "pip install -e '.[runtimes]'"
 _BAGS = "pip install -e '.[bags]'"
+_VIEWER = "pip install -e '.[viewer]'"
 _PEOPLE = "pip install -e '.[people]'"
 
 INSTALL = {
@@ -25,6 +26,7 @@ INSTALL = {
     'h5py': _DEMOS,
     'huggingface_hub': _BACKBONES,
     'matplotlib': _SIM,
+    'nicegui': _VIEWER,
     'norfair': _PEOPLE,
     'numpy': 'pip install numpy, or with apt: python3-numpy',
     'onnx': _RUNTIMES,

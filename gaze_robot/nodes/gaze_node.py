@@ -43,7 +43,7 @@ class GazeNode(ManagedNode):
     ~/prompt, ~/heads where vision_msgs is there.
     Out: joint_trajectory, ~/fixation, ~/target, ~/gaze_targets, ~/mode, ~/on_target, /diagnostics;
     of a policy with a hand ~/action; while somebody listens ~/fovea/*, ~/salience,
-    ~/debug_image, ~/markers.
+    ~/debug_image, ~/markers, ~/glance, ~/mosaic.
     Services: ~/enable ~/reset.
     """
 
@@ -252,6 +252,7 @@ class GazeNode(ManagedNode):
         self.stats.processed.tick(now)
         if self._outputs.publish(glance, now):
             self.stats.command(self.now_s(), glance.picture.stamp_s)
+        self._outputs.show(glance, now)
         self.stats.glance(glance.stages_ms, glance.confidence)
         self._watch.lens = glance.lens
         for remark in glance.remarks:

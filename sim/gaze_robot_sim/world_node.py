@@ -6,10 +6,11 @@ import math
 import sys
 from typing import Any
 
+import cv2
 from geometry_msgs.msg import PointStamped
 import numpy as np
 from rclpy.node import Node
-from sensor_msgs.msg import CameraInfo, Image, JointState
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_msgs.msg import Float64, Header
 
 from gaze_robot.calibration.board import Board
@@ -23,6 +24,7 @@ from gaze_robot.nodes._lifecycle import run
 from gaze_robot.nodes._params import declare_config
 from gaze_robot_sim.dynamics import EyeDynamics
 from gaze_robot_sim.follow_game import FollowGame, Visit
+from gaze_robot_sim.render import Panorama
 from gaze_robot_sim.scenes import open_world
 from gaze_robot_sim.scenes.base import World
 from gaze_robot_sim.scenes.board import StandingBoard
@@ -30,12 +32,16 @@ from gaze_robot_sim.scenes.movers import OverlaidWorld
 from gaze_robot_sim.search_game import Search, SearchGame
 from gaze_robot_sim.virtual_camera import Rig, Shot, VirtualCamera
 
+SHOWN_WIDTH = 2048
+"""Of the panorama for people, pixels."""
+
 
 class WorldNode(Node):
     """A world seen by the virtual pan-tilt camera; parameters are `WorldConfig`.
 
     In: joint_states. Out: image_raw, camera_info, gaze/exemplar (what to look for),
-    ~/target (where it truly is, base frame), ~/gaze_error (radians between gaze and target).
+    ~/target (where it truly is, base frame), ~/gaze_error (radians between gaze and target),
+    and while somebody listens ~/panorama/compressed, the surrounding when it changes.
     With `game` follow, a figure shows by its gaze alone what to look at.
     """
 
@@ -69,7 +75,11 @@ class WorldNode(Node):
         self._error_pub = self.create_publisher(Float64, '~/gaze_error', _qos.COMMAND)
         self.create_subscription(JointState, 'joint_states', self._on_joints,
                                  **_qos.overridable(_qos.JOINT_STATES_IN))
+        self._panorama_pub = self.create_publisher(CompressedImage, '~/panorama/compressed',
+                                                   _qos.LATCHED)
+        self._shown: Panorama | None = None
         self._timer = self.create_timer(1.0 / config.rate, self._on_frame)
+        self.create_timer(1.0, self._show_panorama)
         self.get_logger().info(f'world {self.world.name}: {config.width}x{config.height} at '
                                f'{config.rate:g} Hz, {config.reliability}')
 
@@ -120,6 +130,18 @@ class WorldNode(Node):
         except WorldError as error:
             self.get_logger().error(f'showing the last good picture: {error}',
                                     throttle_duration_sec=10.0)
+
+    def _show_panorama(self) -> None:
+        if self._panorama_pub.get_subscription_count() and self._shown is not self.panorama:
+            self._shown = self.panorama
+            self._pool.submit(self._publish_panorama, self.panorama)
+
+    def _publish_panorama(self, panorama: Panorama) -> None:
+        size = (min(SHOWN_WIDTH, panorama.width), min(SHOWN_WIDTH, panorama.width) // 2)
+        small = cv2.resize(panorama.image, size, interpolation=cv2.INTER_AREA)
+        header = Header(stamp=_messages.stamp(self._now_s()),
+                        frame_id=f'{self.config.frame_prefix}base_link')
+        self._panorama_pub.publish(_messages.jpeg_message(small, header))
 
     def _play(self, shot: Shot, now: float) -> None:
         """Judge the gaze; when a search has ended, have the next one chosen in the background."""
