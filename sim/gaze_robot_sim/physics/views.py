@@ -22,8 +22,8 @@ _FACE = 256
 _CAMERA = (90.0, 0.75)
 """Horizontal field of view of the eye's camera, degrees, and height over width: what lies outside
 is grey, as it is for every other eye of the simulator."""
-_FINEST_DEG = 0.3
-"""Pixels that samples are the means of are at least this large."""
+_LARGE_DEG, _DRAWN = 0.6, 128
+"""Samples from this width on are means of more pixels, up to so many pixels across a level."""
 
 
 class Painter:
@@ -74,12 +74,12 @@ class Painter:
     def levels(self, pattern: FoveationPattern) -> list[np.ndarray]:
         """What the eye samples now: one (window, window, 3) uint8 RGB per level, sharpest first.
 
-        A sample is the mean over 4 pixels at least, more where samples are large.
+        A sample is the mean over 4 pixels at least, over 16 where samples are large.
         """
         found = []
         for fov, window, inside in zip(pattern.fov_deg, pattern.window,
                                        pattern.inside_camera(*_CAMERA)):
-            times = 2 if fov / window < 4 * _FINEST_DEG or 4 * window > LARGEST else 4
+            times = 2 if fov / window < _LARGE_DEG or 4 * window > _DRAWN else 4
             fine = self.picture('head/eye', times * window, times * window, fov)
             level = cv2.resize(fine, (window, window), interpolation=cv2.INTER_AREA)
             level[~inside] = FILL

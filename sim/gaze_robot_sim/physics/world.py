@@ -22,6 +22,7 @@ from gaze_robot_sim.physics.tasks import Goal, HOVER, OPEN, Task, task_of
 SUBSTEPS = 16
 """Of physics in a step of the hand."""
 _SPONGE = (0.012, 0.014, 0.05)
+_ENDLESS = 2000 * np.pi
 _JITTER_M = 0.008
 """By how much the eye's place differs from episode to episode."""
 _ODD = tuple(int(getattr(mujoco.mjtWarning, f'mjWARN_{name}'))
@@ -264,6 +265,11 @@ class PhysicsWorld:
     def joints(self) -> np.ndarray:
         """(J,) where the arm is, in the order of `joint_names`."""
         return self.data.actuator_length[self.actuators].copy()
+
+    @property
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """(J,) least and greatest commands; 1000 times around where a joint has no limits."""
+        return np.maximum(self._low, -_ENDLESS), np.minimum(self._high, _ENDLESS)
 
     @property
     def tip(self) -> np.ndarray:
