@@ -22,11 +22,11 @@ endif
 ifdef ROS_DISTRO
 VENV_FLAGS := --system-site-packages
 CONSTRAINTS := constraints-ros.txt
-EXTRAS := sim,demos,runtimes,backbones,people,hardware,test
+EXTRAS := sim,physics,demos,runtimes,backbones,people,hardware,test
 else
 VENV_FLAGS :=
 CONSTRAINTS := constraints.txt
-EXTRAS := ros,sim,demos,runtimes,backbones,people,hardware,test
+EXTRAS := ros,sim,physics,demos,runtimes,backbones,people,hardware,test
 endif
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)

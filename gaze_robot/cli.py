@@ -54,6 +54,10 @@ COMMANDS = {
         'learn a hand from demonstrations, and by how well it does, where to look',
         'gaze-robot train bcrl --seed 0 --out runs/bcrl',
         'gaze_robot_sim.training.bcrl', 'TrainBcrlConfig', 'train_bcrl'),
+    'train workspace': Command(
+        'learn a hand in the physics workspace, through one way to see it',
+        'gaze-robot train workspace --task press --condition oracle --out runs/press',
+        'gaze_robot_sim.physics.hands', 'TrainWorkspaceConfig', 'train_workspace'),
     'eval search': Command(
         'measure searching, beside a random policy and a raster scan',
         'gaze-robot eval search --worlds procedural --n 200 --seed 1 --json eval.json',
@@ -62,6 +66,10 @@ COMMANDS = {
         'measure a hand and its eye beside other gazes and other eyes',
         'gaze-robot eval bcrl --seed 1 --json bcrl.json --picture bcrl.png',
         'gaze_robot_sim.evaluate_bcrl', 'EvalBcrlConfig', 'evaluate_bcrl'),
+    'eval workspace': Command(
+        'let hands work in physics: an eye against fixed, wrist and outside cameras',
+        'gaze-robot eval workspace --task press --policies runs/press --json press.json',
+        'gaze_robot_sim.physics.evaluate', 'EvalWorkspaceConfig', 'evaluate_workspace'),
     'eval track': Command(
         'measure tracking: a player that knows the truth, a random one; no learned policy yet',
         'gaze-robot eval track --worlds procedural --n 100 --seed 1 --json track.json',
@@ -146,6 +154,10 @@ COMMANDS = {
         'train BC-RL without each of its parts, several seeds each: an ablation table',
         'gaze-robot bench bcrl --out runs/ablation --json ablation.json',
         'gaze_robot_sim.ablate_bcrl', 'AblateBcrlConfig', 'ablate_bcrl'),
+    'bench workspace': Command(
+        'measure how fast the physics workspaces step and are drawn',
+        'gaze-robot bench workspace --json workspace.json',
+        'gaze_robot_sim.physics.benchmark', 'BenchWorkspaceConfig', 'bench_workspace'),
     'bench encoder': Command(
         'measure what foveation saves: tokens and time beside a uniform view as sharp',
         'gaze-robot bench encoder --json encoder.json',

@@ -13,6 +13,7 @@ _HARDWARE = "pip install -e '.[hardware]'"
 _BACKBONES = "pip install -e '.[backbones]'"
 _DEMOS = "pip install -e '.[demos]'"
 _RUNTIMES = "pip install -e '.[runtimes]'"
+_PHYSICS = "pip install -e '.[physics]'"
 _PEOPLE = "pip install -e '.[people]'"
 
 INSTALL = {
@@ -25,6 +26,8 @@ INSTALL = {
     'huggingface_hub': _BACKBONES,
     'matplotlib': _SIM,
     'norfair': _PEOPLE,
+    'mink': _PHYSICS,
+    'mujoco': _PHYSICS,
     'numpy': 'pip install numpy, or with apt: python3-numpy',
     'onnx': _RUNTIMES,
     'onnxruntime': _RUNTIMES,

@@ -22,7 +22,7 @@ from gaze_robot_sim.render import Panorama
 from gaze_robot_sim.scenes.base import SearchTarget
 from gaze_robot_sim.scenes.overlay import Sprite
 
-NUDGE_RAD = 0.03
+NUDGE_RAD = 0.01
 """How much the expert is pushed while it demonstrates."""
 _TRIES = 20
 """Episodes in a row that the expert may spoil before it is an error."""

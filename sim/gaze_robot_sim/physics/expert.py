@@ -33,9 +33,9 @@ class Expert:
         tip = np.array(cylindrical(world.tip))
         away = np.array([goal.azimuth, goal.radius, goal.z]) - tip
         pace = np.clip(away * _EAGER_HZ, -FASTEST, FASTEST)
-        ahead = tip + pace * _AHEAD_S
+        azimuth, radius, z = (tip + pace * _AHEAD_S).tolist()
         joints = dict(zip(world.joint_names, world.joints()))
-        angles = world.reach.solve(Goal(*ahead, goal.opening), joints)
+        angles = world.reach.solve(Goal(azimuth, radius, z, goal.opening), joints)
         return world.command(angles, goal.opening)
 
 

@@ -13,10 +13,10 @@ from gaze_robot_sim.physics import textures
 
 REACH_RAD = math.radians(100.0)
 """Things lie this far to the left and right at most; the table ends 10 degrees further."""
-NEAR, FAR = 0.46, 0.56
+NEAR, FAR = 0.49, 0.54
 """Radii within which they lie."""
 GROUND, TOUCHED = 1, 3
-"""Collision bits of everything but the arm, whose parts are 2 and 1: they never meet each other."""
+"""Collision bits of all but the arm, whose parts are 2 and 1: they never meet each other."""
 
 THING = 0.024
 """Half the width of things to grasp."""
@@ -112,8 +112,8 @@ class Furniture:
         kind, size = (_BOX, [THING] * 3) if shape == 'cube' else (_CYLINDER, [THING, THING, 0])
         body.add_geom(name=name, type=kind, size=size, material=self._surface(name, colour),
                       mass=THING_MASS * self.rng.uniform(0.6, 1.7), contype=GROUND,
-                      conaffinity=TOUCHED, condim=4,
-                      friction=[self.rng.uniform(0.8, 1.4), 0.02, 0.001], solref=[0.008, 1])
+                      conaffinity=TOUCHED, condim=6,      # else cylinders wobble for ever
+                      friction=[self.rng.uniform(0.8, 1.4), 0.02, 0.004], solref=[0.008, 1])
         return name
 
     def bucket(self, name: str, colour: str, azimuth: float, radius: float) -> str:
@@ -136,7 +136,7 @@ class Furniture:
         return name
 
     def button(self, name: str, colour: str, shape: str, azimuth: float, radius: float) -> str:
-        """A cap on a spring, round or square; its joint, called like it, goes to 0 when pressed."""
+        """A cap on a spring, round or square; its joint, called like it, is negative when down."""
         base = self._standing(f'{name}_base', azimuth, radius)
         self._solid(base, _CYLINDER, [BUTTON + 0.012, 0.006, 0], [0, 0, 0.006], '')
         body = base.add_body(name=name, pos=[0, 0, BUTTON_TOP - 0.008], gravcomp=1.0)
@@ -163,8 +163,8 @@ class Furniture:
             spot = [(row - 1) * 0.026, (column - 1) * 0.026, 0.0018]
             spot[:2] = (np.array(spot[:2]) + self.rng.uniform(-0.005, 0.005, 2)).tolist()
             specks.append(f'{name}_speck{number}')
-            body.add_geom(name=specks[-1], type=_CYLINDER, pos=spot, contype=0, conaffinity=0,
-                          size=[self.rng.uniform(0.006, 0.009), 0.0005, 0],
+            body.add_geom(name=specks[-1], type=_BOX, pos=spot, contype=0, conaffinity=0,
+                          size=[*self.rng.uniform(0.005, 0.009, 2), 0.0005],
                           rgba=[*self.rng.uniform(0.02, 0.15, 3), 1])
         return specks
 

@@ -56,7 +56,7 @@ class TrainWorkspaceConfig:
     episodes: int = 400
     """Of the expert."""
 
-    nudge: float = 0.03
+    nudge: float = 0.01
     """How much the expert is pushed while it shows what to do, radians."""
 
     updates: int = 8000
@@ -88,8 +88,8 @@ class TrainWorkspaceConfig:
                               f'{self.condition!r}')
         if min(self.episodes, self.updates, self.batch, self.chunk) < 1 or min(
                 self.seed, self.nudge, self.joint_noise, self.layers) < 0:
-            raise ConfigError('episodes, updates, batch and chunk are at least 1, and seed, nudge, '
-                              f'joint_noise and layers not negative, got {self}')
+            raise ConfigError('episodes, updates, batch and chunk are at least 1; seed, nudge, '
+                              f'joint_noise and layers are not negative; got {self}')
 
 
 def train_workspace(config: TrainWorkspaceConfig) -> dict[str, Any]:

@@ -25,6 +25,8 @@ _WORDS = (*COLOURS, 'round', 'square', 'cube', 'cylinder')
 TASK_NUMBERS = 1 + 2 * len(_WORDS)
 """Of a task's embedding."""
 
+_GRASP, _PLACE, _FUNNEL = 0.014, 0.022, 0.05
+"""How far beside a thing, or a place, the hand may go down, and over what distance it does."""
 _CALM_M_S = 0.05
 _NEAR = math.radians(22.0)
 """Between neighbours on the table."""
@@ -151,7 +153,7 @@ class Press(Task):
         """Above it, then down."""
         azimuth, radius, _ = cylindrical(world.position('button0'))
         down = 0.02 if not _depth(world, 'button0') > 0.8 else HOVER
-        return _approach(world, azimuth, radius, down, 0.11, 0.0)
+        return _approach(world, azimuth, radius, (down, 0.11), _PLACE, 0.0)
 
     def aim(self, world: State) -> np.ndarray:
         """The button."""
@@ -172,7 +174,7 @@ class Wipe(Task):
     sponge = True
     _SHAPES = ('round', 'square')
     _LOW = 0.018
-    _SPONGE = (0.014, 0.05)
+    _SPONGE = (0.014, 0.07)
     """Half of it, along and across the sweep."""
 
     def __init__(self, rng: np.random.Generator) -> None:
@@ -206,10 +208,10 @@ class Wipe(Task):
         along = tip[0] - azimuth
         if self.clean(world, 0) == 1.0:
             return Goal(tip[0], tip[1], HOVER, 0.0)
-        low = tip[2] < self._LOW + 0.012 and abs(tip[1] - radius) < 0.03
+        low = tip[2] < self._LOW + 0.014 and abs(tip[1] - radius) < 0.04
         if low and -reach - 0.05 < along < reach - 0.01:
             return Goal(azimuth + reach + 0.04, radius, self._LOW, 0.0)
-        return _approach(world, azimuth - reach, radius, self._LOW, 0.10, 0.0)
+        return _approach(world, azimuth - reach, radius, (self._LOW, 0.10), _PLACE, 0.0)
 
     def aim(self, world: State) -> np.ndarray:
         """The patch."""
@@ -266,10 +268,10 @@ class _PickAndPlace(Task):
             return Goal(tip[0], tip[1], tip[2] if held else HOVER + 0.05, OPEN)
         if not held:
             azimuth, radius, z = cylindrical(world.position('thing'))
-            near = _apart(tip, azimuth, radius) < 0.016 and tip[2] < z + 0.014
-            return _approach(world, azimuth, radius, z, HOVER, 0.0 if near else OPEN)
+            near = _apart(tip, azimuth, radius) < _GRASP + 0.008 and tip[2] < z + 0.014
+            return _approach(world, azimuth, radius, (z, HOVER), _GRASP, 0.0 if near else OPEN)
         azimuth, radius, z = self.target(world)
-        return _approach(world, azimuth, radius, z, self.carry, 0.0)
+        return _approach(world, azimuth, radius, (z, self.carry), _PLACE, 0.0)
 
     def aim(self, world: State) -> np.ndarray:
         """The thing; once it is held, where it belongs."""
@@ -332,7 +334,7 @@ class Bucket(_PickAndPlace):
         """As ever, but the thing is let go above the bucket."""
         goal, tip = super().goal(world), cylindrical(world.tip)
         azimuth, radius, z = self.target(world)
-        over = _apart(tip, azimuth, radius) < 0.016 and tip[2] < z + 0.014
+        over = _apart(tip, azimuth, radius) < _PLACE + 0.008 and tip[2] < z + 0.014
         return Goal(azimuth, radius, z, OPEN) if over and world.holds('thing') else goal
 
     def placed(self, world: State) -> bool:
@@ -394,7 +396,8 @@ class Shelf(_PickAndPlace):
 
 class Read(Bucket):
     """Put the cube in the left or the right bucket, as the mark on the sign says: stripes across
-    mean left. Only a fovea resolves them."""
+    mean left. Only a fovea resolves them.
+    """
 
     name = 'read'
     _DECIDED = math.radians(40.0)
@@ -444,13 +447,18 @@ def _apart(tip: tuple[float, float, float], azimuth: float, radius: float) -> fl
     return math.dist(furniture.place(tip[0], tip[1]), furniture.place(azimuth, radius))
 
 
-def _approach(world: State, azimuth: float, radius: float, low: float, high: float,
-              opening: float) -> Goal:
-    """High, until above the place; then down through a funnel."""
-    tip = cylindrical(world.tip)
+def _approach(world: State, azimuth: float, radius: float, heights: tuple[float, float],
+              slack: float, opening: float) -> Goal:
+    """High, until above the place; then down, through a funnel.
+
+    Args:
+        heights: of the place, and of the way there.
+        slack: how far beside the place it may go down all the way.
+    """
+    tip, (low, high) = cylindrical(world.tip), heights
     away = _apart(tip, azimuth, radius)
-    z = low + min(max((away - 0.008) / 0.05, 0.0), 1.0) * (high - low)
-    if away > 0.09 and tip[2] < high - 0.05:              # out of where it is, first
+    z = low + min(max((away - slack) / _FUNNEL, 0.0), 1.0) * (high - low)
+    if away > slack + _FUNNEL + 0.03 and tip[2] < high - 0.05:      # out of where it is, first
         return Goal(tip[0], tip[1], high, opening)
     return Goal(azimuth, radius, z, opening)
 

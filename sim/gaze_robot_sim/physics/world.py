@@ -3,6 +3,7 @@
 J joints of the arm, the gripper last
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import mujoco
@@ -21,7 +22,7 @@ from gaze_robot_sim.physics.tasks import Goal, HOVER, OPEN, Task, task_of
 
 SUBSTEPS = 16
 """Of physics in a step of the hand."""
-_SPONGE = (0.012, 0.014, 0.05)
+_SPONGE = (0.012, 0.014, 0.07)
 _ENDLESS = 2000 * np.pi
 _JITTER_M = 0.008
 """By how much the eye's place differs from episode to episode."""
@@ -319,9 +320,9 @@ FACES = ([0, -1, 0, 0, 0, 1], [1, 0, 0, 0, 0, 1], [0, 1, 0, 0, 0, 1], [-1, 0, 0,
 """Right and up of cameras that look to the front, left, back, right, top and bottom."""
 
 
-def _orient(camera: 'mujoco.MjsCamera', axes: list[float]) -> None:
+def _orient(camera: 'mujoco.MjsCamera', axes: Sequence[float]) -> None:
     camera.alt.type = mujoco.mjtOrientation.mjORIENTATION_XYAXES
-    camera.alt.xyaxes = axes
+    camera.alt.xyaxes = list(axes)
 
 
 def _add_sponge(arm: mujoco.MjSpec, tip: str) -> None:
