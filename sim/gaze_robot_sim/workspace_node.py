@@ -112,7 +112,8 @@ class WorkspaceNode(Node):
             self._tell()
             return
         world.step(self._plan.at(now), self._pose)
-        self._publish(now)
+        if world.outcome != 'diverged':                       # then nothing is anywhere
+            self._publish(now)
         if world.outcome and self._over_s == math.inf:
             self._over_s = now + _SHOWN_S
             self.outcomes.append(world.outcome)

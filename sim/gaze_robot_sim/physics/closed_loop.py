@@ -84,11 +84,12 @@ class HandAtWork:
             intent = self._looking.step(levels, joints, gaze, world.task.embedding)
             chunk = self._ensemble.add(world.time_s, joints + intent.actions)
             world.step(chunk[0], self._turn(world, gaze, intent.move_rad))
-            track.add()
+            if world.outcome != 'diverged':                   # then nothing is anywhere
+                track.add()
         found.outcome, found.time_s, found.collisions = (
             world.outcome, world.time_s, world.collisions)
         found.regrasps = max(0, world.grasps - 1)
-        if self.condition.turns:
+        if self.condition.turns and track.rows:
             track.judge(found)
         return found
 
@@ -103,7 +104,7 @@ class _GazeTrack:
 
     def __init__(self, world: PhysicsWorld) -> None:
         self._world = world
-        self._rows: list[tuple[float, float, float, int]] = []
+        self.rows: list[tuple[float, float, float, int]] = []
 
     def add(self) -> None:
         """Take note of a step."""
@@ -113,11 +114,11 @@ class _GazeTrack:
                                      if task.needs_gripper else ())]
         errors = [float(angle_between(gaze, point - world.eye)) for point in points]
         first, second = errors[1:] if len(errors) > 1 else (errors[0], errors[0])
-        self._rows.append((errors[0], first, second, task.stage(world)))
+        self.rows.append((errors[0], first, second, task.stage(world)))
 
     def judge(self, found: Episode) -> None:
         """Fill in the figures of the eye."""
-        error, thing, place, stage = np.array(self._rows).T
+        error, thing, place, stage = np.array(self.rows).T
         found.on_aim = float((error < _ON_RAD).mean())
         found.gaze_error_deg = float(np.degrees(np.median(error)))
         over = np.flatnonzero(stage)

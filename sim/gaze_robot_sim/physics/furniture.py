@@ -93,15 +93,18 @@ class Furniture:
         self._light()
 
     def _light(self) -> None:
-        rng = self.rng
-        light = self.spec.worldbody.add_light(
-            pos=[*rng.uniform(-1.0, 1.0, 2), rng.uniform(1.6, 2.6)], castshadow=False)
-        light.dir = (-np.array(light.pos) * [1, 1, 1] + rng.uniform(-0.3, 0.3, 3)).tolist()
-        light.diffuse = (rng.uniform(0.35, 0.65) * rng.uniform(0.85, 1.15, 3)).tolist()
-        light.specular = [0.1, 0.1, 0.1]
-        self.spec.visual.headlight.ambient = (rng.uniform(0.35, 0.5) * np.ones(3)).tolist()
-        self.spec.visual.headlight.diffuse = (rng.uniform(0.15, 0.3) * np.ones(3)).tolist()
-        self.spec.visual.headlight.specular = [0.0, 0.0, 0.0]
+        """A lamp above, a weaker one from anywhere; none on cameras, whose pictures must agree."""
+        rng, headlight = self.rng, self.spec.visual.headlight
+        for strength, height in ((rng.uniform(0.35, 0.6), rng.uniform(1.6, 2.6)),
+                                 (rng.uniform(0.1, 0.3), rng.uniform(0.6, 1.6))):
+            light = self.spec.worldbody.add_light(
+                pos=[*rng.uniform(-1.2, 1.2, 2), height], castshadow=False,
+                type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL)
+            light.dir = (rng.uniform(-0.3, 0.3, 3) - light.pos).tolist()
+            light.diffuse = (strength * rng.uniform(0.85, 1.15, 3)).tolist()
+            light.specular = [0.1, 0.1, 0.1]
+        headlight.ambient = [float(rng.uniform(0.4, 0.6))] * 3
+        headlight.diffuse = headlight.specular = [0.0, 0.0, 0.0]
 
     def thing(self, name: str, colour: str, shape: str, azimuth: float, radius: float) -> str:
         """A loose cube or cylinder; its faces look away from the middle, more or less."""

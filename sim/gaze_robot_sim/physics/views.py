@@ -4,6 +4,10 @@ One thread draws: the one that drew first. OpenGL knows no other way without a c
 """
 
 import functools
+import importlib
+import os
+from typing import Any
+import warnings
 
 import cv2
 import mujoco
@@ -120,16 +124,20 @@ class Painter:
 
 
 @functools.lru_cache(maxsize=1)
-def _context() -> 'mujoco.GLContext':
+def _context() -> Any:
     """The process's OpenGL, current in the thread that asks first."""
+    # Not mujoco.GLContext: that was chosen when MuJoCo was imported, perhaps by somebody else.
+    kind = os.environ.get('MUJOCO_GL', 'glfw').lower()
     try:
-        context = mujoco.GLContext(LARGEST, LARGEST)
-    except (AttributeError, ImportError, RuntimeError, TypeError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter('error')               # GLFW warns, and fails later
+            context = importlib.import_module(f'mujoco.{kind}').GLContext(LARGEST, LARGEST)
+            context.make_current()
+    except (AttributeError, ImportError, RuntimeError, TypeError, OSError, Warning) as error:
         raise MissingDependencyError(
-            f'MuJoCo cannot draw here ({error}). Get OpenGL with apt: libegl1 libegl-mesa0 '
-            'libgl1-mesa-dri, or libosmesa6; MUJOCO_GL=egl or osmesa chooses', name='OpenGL'
-            ) from error
-    context.make_current()
+            f'MuJoCo cannot draw here ({" ".join(str(error).split())}). Get OpenGL with apt: '
+            'libegl1 libegl-mesa0 libgl1-mesa-dri, or libosmesa6; MUJOCO_GL=egl or osmesa chooses',
+            name='OpenGL') from error
     return context
 
 

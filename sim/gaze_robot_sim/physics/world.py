@@ -208,12 +208,12 @@ class PhysicsWorld:
         Raises:
             CommandError: numbers that are not finite, or of another count.
         """
+        if self.outcome:
+            return self.outcome
         action = np.asarray(action, float)
         if action.shape != self.actuators.shape or not np.isfinite(action).all():
             raise CommandError(f'this arm takes {len(self.actuators)} finite numbers '
                                f'({", ".join(self.joint_names)}), got {action}')
-        if self.outcome:
-            return self.outcome
         goal = np.clip(action, self._low, self._high)
         before = self.data.ctrl[self.actuators].copy()
         self.motion.step(self.motion.pose if gaze is None else np.asarray(gaze, float)[None])
