@@ -29,7 +29,8 @@ setup(
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']) + find_packages(where='sim'),
     package_dir={'gaze_robot_sim': 'sim/gaze_robot_sim'},
     package_data={PACKAGE: ['py.typed', 'weights/*', 'weights/*/*', 'weights/*/*/*/*',
-                            'viewer/static/*']},
+                            'viewer/static/*'],
+                  'gaze_robot_sim': ['physics/models/*.xml']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (f'share/{PACKAGE}', ['package.xml']),
@@ -65,6 +66,8 @@ setup(
         'viewer': ['nicegui>=3.2,<4', 'fastapi', 'uvicorn'],
         # Demonstrations of LeRobot (parquet) and EyeRobot (HDF5).
         'demos': ['pyarrow>=14', 'h5py>=3.10'],
+        # Workspaces with an arm, and its inverse kinematics.
+        'physics': ['mujoco>=3.3', 'mink>=1.0', 'daqp>=0.7'],
         # Real heads on serial ports; ONVIF cameras need nothing.
         'hardware': ['dynamixel-sdk>=3.7', 'pyserial>=3.5'],
         # Never beside a ROS installation: there rclpy comes from the installation.

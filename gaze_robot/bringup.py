@@ -228,7 +228,10 @@ def parts(config: BringupConfig) -> 'list[Part]':
         made.append(Part('gaze_robot.nodes.pan_tilt_node', 'PanTiltNode', values['pan_tilt']))
     if config.camera == 'sim':
         require('gaze_robot_sim')
-        made.append(Part('gaze_robot_sim.world_node', 'WorldNode', values['world']))
+        physics = str(values['world'].get('world', '')).startswith('workspace:')
+        made.append(Part('gaze_robot_sim.workspace_node', 'WorkspaceNode', values['world'])
+                    if physics else
+                    Part('gaze_robot_sim.world_node', 'WorldNode', values['world']))
     elif config.camera != 'none':
         made.append(Part('gaze_robot.nodes.camera_node', 'CameraNode', values['camera']))
     return made

@@ -90,6 +90,10 @@ COMMANDS = {
         'measure where people look, by the published protocols: synthetic or a data set',
         'gaze-robot eval people synthetic --n 500 --seed 1 --json people.json',
         'gaze_robot_sim.people.evaluate', 'EvalPeopleConfig', 'evaluate_people'),
+    'train workspace': Command(
+        'learn a hand in the physics workspace, through one way to see it',
+        'gaze-robot train workspace --task press --condition oracle --out runs/press',
+        'gaze_robot_sim.physics.hands', 'TrainWorkspaceConfig', 'train_workspace'),
     'eval search': Command(
         'measure searching, beside a random policy and a raster scan',
         'gaze-robot eval search --worlds procedural --n 200 --seed 1 --json eval.json',
@@ -98,6 +102,10 @@ COMMANDS = {
         'measure a hand and its eye beside other gazes and other eyes',
         'gaze-robot eval bcrl --seed 1 --json bcrl.json --picture bcrl.png',
         'gaze_robot_sim.evaluate_bcrl', 'EvalBcrlConfig', 'evaluate_bcrl'),
+    'eval workspace': Command(
+        'let hands work in physics: an eye against fixed, wrist and outside cameras',
+        'gaze-robot eval workspace --task press --policies runs/press --json press.json',
+        'gaze_robot_sim.physics.evaluate', 'EvalWorkspaceConfig', 'evaluate_workspace'),
     'eval track': Command(
         'measure tracking: a player that knows the truth, a random one; no learned policy yet',
         'gaze-robot eval track --worlds procedural --n 100 --seed 1 --json track.json',
@@ -190,6 +198,10 @@ COMMANDS = {
         'train BC-RL without each of its parts, several seeds each: an ablation table',
         'gaze-robot bench bcrl --out runs/ablation --json ablation.json',
         'gaze_robot_sim.ablate_bcrl', 'AblateBcrlConfig', 'ablate_bcrl'),
+    'bench workspace': Command(
+        'measure how fast the physics workspaces step and are drawn',
+        'gaze-robot bench workspace --json workspace.json',
+        'gaze_robot_sim.physics.benchmark', 'BenchWorkspaceConfig', 'bench_workspace'),
     'bench encoder': Command(
         'measure what foveation saves: tokens and time beside a uniform view as sharp',
         'gaze-robot bench encoder --json encoder.json',

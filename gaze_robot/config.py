@@ -171,7 +171,8 @@ class WorldConfig(HeadConfig):
     """Settings of world_node: the simulator as a camera."""
 
     world: str = 'procedural'
-    """'procedural', or a panorama picture, a folder of them, or a 360-degree video."""
+    """'procedural', or a panorama picture, a folder of them, or a 360-degree video; with an arm:
+    workspace:press, workspace:bucket, workspace:wipe, workspace:shelf or workspace:read."""
 
     width: int = setting(640, min=16, max=7680)
     """Picture width, pixels."""

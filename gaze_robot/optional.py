@@ -15,6 +15,7 @@ _DEMOS = "pip install -e '.[demos]'"
 _RUNTIMES = "pip install -e '.[runtimes]'"
 _BAGS = "pip install -e '.[bags]'"
 _VIEWER = "pip install -e '.[viewer]'"
+_PHYSICS = "pip install -e '.[physics]'"
 _PEOPLE = "pip install -e '.[people]'"
 
 INSTALL = {
@@ -28,6 +29,8 @@ INSTALL = {
     'matplotlib': _SIM,
     'nicegui': _VIEWER,
     'norfair': _PEOPLE,
+    'mink': _PHYSICS,
+    'mujoco': _PHYSICS,
     'numpy': 'pip install numpy, or with apt: python3-numpy',
     'onnx': _RUNTIMES,
     'onnxruntime': _RUNTIMES,

@@ -21,7 +21,8 @@ from gaze_robot.errors import ConfigError, WorldError
 from gaze_robot.exemplars import at_camera_scale
 from gaze_robot.nodes import _messages, _qos
 from gaze_robot.nodes._lifecycle import run
-from gaze_robot.nodes._params import declare_config
+from gaze_robot.nodes._params import declare_config, given_parameters
+from gaze_robot.optional import require
 from gaze_robot_sim.dynamics import EyeDynamics
 from gaze_robot_sim.follow_game import FollowGame, Visit
 from gaze_robot_sim.render import Panorama
@@ -34,6 +35,8 @@ from gaze_robot_sim.virtual_camera import Rig, Shot, VirtualCamera
 
 SHOWN_WIDTH = 2048
 """Of the panorama for people, pixels."""
+PREFIX = 'workspace:'
+"""Of worlds in physics, which are a node of their own."""
 
 
 class WorldNode(Node):
@@ -201,9 +204,20 @@ def _rig(config: WorldConfig) -> Rig:
     return Rig(config.geometry, config.true_zero, config.true_direction, board)
 
 
+def _make() -> Node:
+    """The node that the parameter `world` asks for."""
+    asking = Node('world')
+    wanted = str(given_parameters(asking).get('world', ''))
+    asking.destroy_node()
+    if wanted.startswith(PREFIX):
+        node: Node = require('gaze_robot_sim.workspace_node').WorkspaceNode()
+        return node
+    return WorldNode()
+
+
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until it is stopped."""
-    return run(WorldNode, args)
+    return run(_make, args)
 
 
 if __name__ == '__main__':
