@@ -40,6 +40,14 @@ class DemoError(GazeRobotError):
     """A demonstration cannot be used: broken, altered, or what it holds does not fit together."""
 
 
+class BagError(GazeRobotError):
+    """A recording cannot be written, read or played."""
+
+
+class SoakError(GazeRobotError):
+    """A long run with faults found something wrong; its report says what."""
+
+
 class CheckpointError(GazeRobotError):
     """Weights or their metadata are missing, altered, or do not fit the model."""
 

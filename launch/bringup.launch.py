@@ -74,7 +74,8 @@ ARGUMENTS = [
     ('enclaves', '', 'With SROS 2: where the keys of the nodes are, such as /gaze_robot; see '
      'docs/security.md.', None),
     ('rviz', 'false', 'Open RViz with config/gaze_robot.rviz.', YES_NO),
-    ('viewer', 'false', 'The page to watch: this version has none, true only says so.', YES_NO),
+    ('viewer', 'false', 'A page in the browser to watch and steer by, on port 8080 of this '
+     'machine.', YES_NO),
 ]
 
 
@@ -131,9 +132,6 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     rate = float(argument['rate']) if argument['rate'] else None
 
     actions: list[LaunchDescriptionEntity] = []
-    if argument['viewer'] == 'true':
-        actions.append(LogInfo(msg='viewer:=true: this version has no viewer; watch '
-                               'gaze/debug_image with rqt_image_view'))
     if argument['pan_tilt'] == 'true' or (eye == 'head' and argument['pan_tilt'] != 'false'):
         actions.append(_node(argument, 'pan_tilt', autostart=True, parameters={
             'backend': argument['backend'] or None, 'port': argument['port'] or None,
@@ -151,6 +149,9 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     elif camera != 'none':
         actions.append(_node(argument, 'camera', remappings=_camera_topics(argument), parameters={
             'source': argument['source'] or '0', 'rate': rate}))
+    if argument['viewer'] == 'true':
+        actions.append(_node(argument, 'viewer', remappings=_camera_topics(argument), parameters={
+            'image_transport': argument['image_transport'] or None}))
     return actions + ([_rviz(argument)] if argument['rviz'] == 'true' else [])
 
 

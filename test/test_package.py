@@ -72,7 +72,7 @@ def test_executables_exist_and_can_be_called(setup_arguments: dict) -> None:
     entries = setup_arguments['entry_points']['console_scripts']
     scripts = dict(entry.split(' = ') for entry in entries)
     assert set(scripts) == {
-        'gaze-robot', 'gaze_node', 'pan_tilt_node', 'camera_node', 'world_node'}
+        'gaze-robot', 'gaze_node', 'pan_tilt_node', 'camera_node', 'viewer_node', 'world_node'}
     for target in scripts.values():
         module, function = target.split(':')
         base = ROOT / 'sim' if module.startswith('gaze_robot_sim') else ROOT

@@ -46,7 +46,8 @@ def transition(function: Callable[[Any], None]) -> _Transition:
             self.failure = str(error)
             result = TransitionCallbackReturn.FAILURE
         except Exception as error:  # noqa: BLE001  rclpy would drop the reason
-            self.get_logger().error(f'cannot {verb}: {error!r}\n{traceback.format_exc()}')
+            if self.context.ok():       # else: a signal came in the middle of it
+                self.get_logger().error(f'cannot {verb}: {error!r}\n{traceback.format_exc()}')
             result = TransitionCallbackReturn.ERROR
         succeeded = result == TransitionCallbackReturn.SUCCESS
         if (verb == 'configure' and not succeeded) or verb in ('cleanup', 'shutdown'):

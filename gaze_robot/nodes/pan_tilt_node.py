@@ -19,11 +19,14 @@ from gaze_robot.errors import CommandError, ConfigError, GazeRobotError
 from gaze_robot.nodes import _messages, _qos
 from gaze_robot.nodes._actions import head_actions
 from gaze_robot.nodes._controller import driver_maker
+from gaze_robot.nodes._eye_signs import others_named
 from gaze_robot.nodes._head import Head, RefusedError
+from gaze_robot.nodes._head_signs import head_counters, head_signs
 from gaze_robot.nodes._lifecycle import ManagedNode, run, transition
 from gaze_robot.nodes._params import declare_config
 from gaze_robot.nodes._realtime import ask_for_realtime
 from gaze_robot.nodes._tf import frame_publisher, FramePublisher
+from gaze_robot.signs import KEY, LEVELS, summary, Window
 
 LIVE = ('command_timeout',)
 """Parameters that take effect while the head is connected."""
@@ -55,6 +58,7 @@ class PanTiltNode(ManagedNode):
         self._head: Head | None = None
         self._frames: FramePublisher | None = None
         self._fault = ''
+        self._window = Window()
         self._close_link = _nothing
         self._actions = head_actions(self, self._ahead_s, time.monotonic)
 
@@ -205,10 +209,14 @@ class PanTiltNode(ManagedNode):
     def _publish_diagnostics(self) -> None:
         if self._head is None or self._config is None:
             return
-        message, values = self._head.report()
-        level = DiagnosticStatus.OK if message == 'ok' else DiagnosticStatus.WARN
+        twins = others_named(self.get_name(), self.get_namespace(),
+                             self.get_node_names_and_namespaces())
+        risen = self._window.rises(time.monotonic(), head_counters(self._head))
+        signs = head_signs(self._head, self.state, risen, twins)
+        level, message = summary(signs, 'ok')
+        values = {KEY: ', '.join(sign.code for sign in signs), **self._head.report()[1]}
         status = DiagnosticStatus(
-            level=DiagnosticStatus.ERROR if self._head.fault else level, message=message,
+            level=bytes([LEVELS.index(level)]), message=message,
             name=f'{self.get_fully_qualified_name()}: head', hardware_id=self._config.backend,
             values=[KeyValue(key=key, value=value) for key, value in values.items()])
         self._diagnostics_pub.publish(DiagnosticArray(
