@@ -236,3 +236,8 @@ class WorldConfig(HeadConfig):
 
     frame_prefix: str = ''
     """Put before every frame name."""
+
+
+NODES: dict[str, type] = {'gaze': GazeConfig, 'pan_tilt': PanTiltConfig, 'world': WorldConfig,
+                          'camera': CameraConfig, 'viewer': ViewerConfig}
+"""Every node by its name, and its parameters."""
