@@ -21,7 +21,8 @@ HEAD = """\
 """
 OPTIONAL = {
     'gaze': {'publish': {'~/action', '~/detections'}, 'subscribe': {'image_raw/compressed'}},
-    'pan_tilt': {'publish': {'/tf', '/tf_static', 'joint_states'}}}
+    'pan_tilt': {'publish': {'/tf', '/tf_static', 'joint_states'}},
+    'viewer': {'subscribe': {'image_raw/compressed'}}}
 """What a node has only with some parameter or message package."""
 
 ACTIONS = {'pan_tilt': ('~/follow_joint_trajectory', '~/point_head')}
