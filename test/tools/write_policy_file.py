@@ -43,7 +43,8 @@ def make_nodes():
     from gaze_robot_sim.world_node import WorldNode
     picture = Path(tempfile.mkdtemp()) / 'grey.png'
     cv2.imwrite(str(picture), np.full((32, 32, 3), 90, np.uint8))
-    nodes = {'gaze': GazeNode(), 'pan_tilt': PanTiltNode(),
+    nodes = {'gaze': GazeNode(parameter_overrides=[Parameter('model.runtime', value='torch')]),
+             'pan_tilt': PanTiltNode(),
              'world': WorldNode(parameter_overrides=[Parameter('rate', value=1.0)]),
              'camera': CameraNode(parameter_overrides=[Parameter('source', value=str(picture))]),
              'viewer': ViewerNode()}
