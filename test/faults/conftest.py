@@ -34,10 +34,10 @@ def robot(checkpoint) -> Iterator[Any]:
     from fault_robot import Robot
     robot = Robot(checkpoint)
     try:
-        robot.gaze('max_image_age:=0.5', 'on_target_lost:=search')
+        robot.gaze('max_image_age:=2.0', 'on_target_lost:=search')
         robot.head()
         robot.camera()
-        robot.witness.healthy(60.0)
+        robot.witness.healthy(120.0)
         yield robot
     finally:
         robot.close()

@@ -176,7 +176,7 @@ def test_four_k(robot, row):
 @pytest.mark.fault('camera: uncalibrated', 'hfov_deg is used instead; told')
 def test_no_camera_info(make_robot, row):
     robot = make_robot()
-    robot.gaze('max_image_age:=0.5')
+    robot.gaze('max_image_age:=2.0')
     robot.head()
     told_s = robot.witness.shows('no image', seconds=60.0)
     robot.camera(info=False)
