@@ -45,6 +45,12 @@ class Desk:
         self.other_joints: tuple[str, ...] = ()
         """What the last joint state held, if not the head's joints."""
 
+    def adapt(self, config: GazeConfig) -> None:
+        """Go by other settings of `LIVE_GAZE` from now on."""
+        if config != self.config:
+            self.config = config
+            self._intake.adapt(config.max_image_age, config.processing_rate)
+
     def info(self, message: CameraInfo) -> None:
         """Keep the newest camera_info."""
         self._info = message
@@ -72,6 +78,8 @@ class Desk:
             now_s: on the clock of the stamps.
             draw: asked, for a picture that will be used, whether to make its debug picture.
         """
+        if _messages.too_large(message):
+            return 'too large'
         stamp_s = self._stamp(message, now_s)
         reason = self._intake.refuse(stamp_s, now_s)
         if reason is not None:

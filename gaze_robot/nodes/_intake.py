@@ -48,6 +48,10 @@ class Intake:
         self._newest_s = -math.inf
         self._throttle = Throttle(rate_hz)
 
+    def adapt(self, max_age_s: float, rate_hz: float) -> None:
+        """Other limits from now on; what was the newest picture stays it."""
+        self.max_age_s, self._throttle = max_age_s, Throttle(rate_hz)
+
     def refuse(self, stamp_s: float, now_s: float) -> str | None:
         """Why a picture taken at `stamp_s` is not used now, or None to use it.
 

@@ -17,6 +17,7 @@ from trajectory_msgs.msg import JointTrajectory
 from gaze_robot.config import PanTiltConfig
 from gaze_robot.errors import CommandError, ConfigError, GazeRobotError
 from gaze_robot.nodes import _messages, _qos
+from gaze_robot.nodes._actions import head_actions
 from gaze_robot.nodes._controller import driver_maker
 from gaze_robot.nodes._eye_signs import others_named
 from gaze_robot.nodes._head import Head, RefusedError
@@ -35,7 +36,9 @@ class PanTiltNode(ManagedNode):
     """Moves one head.
 
     In: joint_trajectory. Out: joint_states, ~/stopped, /diagnostics, and /tf where tf2_msgs
-    imports. Services: ~/runstop ~/torque_enable ~/stop ~/home ~/reset ~/set_zero.
+    imports. Services: ~/runstop ~/torque_enable ~/stop ~/home ~/reset ~/set_zero. Actions where
+    control_msgs imports: ~/point_head ~/follow_joint_trajectory; while a goal of theirs runs, it
+    alone has the head.
     Inactive, it publishes joint states and diagnostics and refuses to move.
 
     A trajectory that would end more than 10 s from now (`_head.LONGEST_S`) is refused: whoever
@@ -57,6 +60,7 @@ class PanTiltNode(ManagedNode):
         self._fault = ''
         self._window = Window()
         self._close_link = _nothing
+        self._actions = head_actions(self, self._ahead_s, time.monotonic)
 
     @transition
     def on_configure(self) -> None:
@@ -67,8 +71,9 @@ class PanTiltNode(ManagedNode):
         self._config, self._head = config, head
         # A controller's own broadcaster says where the joints are, and its robot's tf.
         ours = config.backend != 'trajectory'
+        states = JointState, 'joint_states'
         self._states_pub = self.create_publisher(
-            JointState, 'joint_states', _qos.JOINT_STATES_OUT) if ours else None
+            *states, **_qos.overridable(_qos.JOINT_STATES_OUT)) if ours else None
         self._stopped_pub = self.create_publisher(Bool, '~/stopped', _qos.LATCHED)
         self._diagnostics_pub = self.create_publisher(
             DiagnosticArray, '/diagnostics', _qos.DIAGNOSTICS)
@@ -76,8 +81,10 @@ class PanTiltNode(ManagedNode):
         self._frames = frame_publisher(
             self, config.frame_prefix, config.geometry) if tf else None
         self.create_subscription(JointTrajectory, 'joint_trajectory', self._on_trajectory,
-                                 _qos.COMMAND)
+                                 **_qos.overridable(_qos.COMMAND))
         self._create_services(head)
+        if self._actions is not None:
+            self._actions.attach(head, config, self._require_active)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0 / config.rate, self._tick, clock=steady)
         self.create_timer(1.0, self._publish_diagnostics, clock=steady)
@@ -86,7 +93,8 @@ class PanTiltNode(ManagedNode):
         self.get_logger().info(
             f'{config.backend} head, joints {list(config.joints)}, {config.rate:g} Hz, torque '
             f'{"on" if head.enabled else "off: call ~/torque_enable"}, '
-            f'tf {"published" if self._frames else tf_off}')
+            f'tf {"published" if self._frames else tf_off}, actions '
+            f'{"served" if self._actions is not None else "not served (no control_msgs)"}')
 
     @transition
     def on_activate(self) -> None:
@@ -95,6 +103,8 @@ class PanTiltNode(ManagedNode):
     @transition
     def on_deactivate(self) -> None:
         """Hold still."""
+        if self._actions is not None:
+            self._actions.abort('the node was deactivated')
         if self._head is not None:
             self._head.stop()
 
@@ -108,11 +118,19 @@ class PanTiltNode(ManagedNode):
 
     def close(self) -> None:
         """Stop the head and release its link."""
+        if self._actions is not None:
+            self._actions.close()
         if self._head is not None:
             self._head.close()
             self._head = None
         self._close_link()
         self._close_link = _nothing
+
+    def destroy_node(self) -> None:
+        """Close the action servers, too; rclpy leaves them."""
+        if self._actions is not None:
+            self._actions.destroy()
+        super().destroy_node()
 
     def _create_services(self, head: Head) -> None:
         def run_stop(engage: bool) -> str:
@@ -140,6 +158,9 @@ class PanTiltNode(ManagedNode):
             return
         try:
             self._require_active()
+            if self._actions is not None and self._actions.busy:
+                raise RefusedError('goal', 'an action goal has the head; it alone moves it until '
+                                   'it ends or is cancelled')
             points = _messages.commands_from_trajectory(message, self._config.joints)
             stamp_s = _messages.seconds(message.header.stamp)
             self._head.accept(points, stamp_s - self._ahead_s() if stamp_s else None)
@@ -155,6 +176,8 @@ class PanTiltNode(ManagedNode):
         if self._head is None or self._config is None:
             return
         pose = self._head.tick()
+        if self._actions is not None:
+            self._actions.tick()
         if self._head.fault != self._fault:
             self._fault = self._head.fault
             if self._fault:
