@@ -122,10 +122,9 @@ class WorldNode(Node):
         self._play(shot, now)
 
     def _begin_again(self, now: float) -> None:
-        """The clock was set back: what moves, and the search, begin anew at the new time."""
+        """The clock was set back: what moves begins anew, and with another task."""
         self._start_s, self._retry_s = now, -math.inf
-        if self.game.target is not None:
-            self.game.begin(Search(self.game.scene, self.game.target), now)
+        self.game.target = None
 
     def _refresh_panorama(self, t_s: float) -> None:
         try:
