@@ -122,9 +122,9 @@ class WorldNode(Node):
         self._play(shot, now)
 
     def _begin_again(self, now: float) -> None:
-        """The clock was set back: what moves begins anew, and with another task."""
+        """The clock was set back: what moves, and the search, begin anew at the new time."""
         self._start_s, self._retry_s = now, -math.inf
-        self.game.target = None
+        self.game.begin_again(now)
 
     def _refresh_panorama(self, t_s: float) -> None:
         try:
