@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 
+import cv2
 from lifecycle_msgs.srv import ChangeState, GetState
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.ros
@@ -54,18 +56,20 @@ def test_kill(trio, row, key):
 
 
 MODULES = {'gaze': 'gaze_robot.nodes.gaze_node', 'pan_tilt': 'gaze_robot.nodes.pan_tilt_node',
-           'world': 'gaze_robot_sim.world_node', 'camera': 'gaze_robot.nodes.camera_node'}
+           'world': 'gaze_robot_sim.world_node', 'camera': 'gaze_robot.nodes.camera_node',
+           'viewer': 'gaze_robot.nodes.viewer_node'}
 
 
 @pytest.mark.fault('SIGINT, SIGTERM of {key}', 'ends with code 0 and without a traceback')
 @pytest.mark.parametrize('key', list(MODULES))
 def test_signals(make_robot, row, tmp_path, key):
-    import cv2
-    import numpy as np
+    if key == 'viewer':
+        pytest.importorskip('nicegui', reason='the extra viewer')
     picture = tmp_path / 'picture.png'
     cv2.imwrite(str(picture), np.zeros((48, 64, 3), np.uint8))
     parameters = {'gaze': [f'model.path:={make_robot().checkpoint}', 'model.runtime:=torch'],
-                  'camera': [f'source:={picture}']}.get(key, [])
+                  'camera': [f'source:={picture}'],
+                  'viewer': ['port:=8317', f'recordings:={tmp_path}']}.get(key, [])
     took_s = []
     robots = {how: make_robot() for how in (signal.SIGINT, signal.SIGTERM)}
     for robot in robots.values():
@@ -169,7 +173,7 @@ def recorder(robot, out, prefix=(), **options):
         stderr=subprocess.PIPE)
 
 
-@pytest.mark.fault('disk full while recording', 'the recorder ends with one line and code 1; what '
+@pytest.mark.fault('disk full while recording', 'the recorder ends with one line and code 2; what '
                    'was recorded before can be read; the robot goes on')
 def test_disk_full(trio, row, tmp_path):
     pytest.importorskip('rosbags', reason='the extra bags')
@@ -184,7 +188,7 @@ def test_disk_full(trio, row, tmp_path):
                        reserve_mib=0)
     assert trio.witness.spin(60.0, lambda: process.poll() is not None)
     said = process.communicate()[1]
-    assert process.returncode == 1
+    assert process.returncode == 2
     assert 'Traceback' not in said
     assert 'kept' in said
     with open_bag(kept) as bag:
