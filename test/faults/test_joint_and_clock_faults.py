@@ -94,8 +94,8 @@ def test_wild_commands(robot, row):
 @pytest.mark.fault('parameter out of range while running', 'refused with the range as reason; '
                    'the node goes on as before')
 def test_parameter_out_of_range(robot, row):
-    for node, name, value in (('gaze', 'hfov_deg', 400.0), ('pan_tilt', 'command_timeout', -1.0),
-                              ('pan_tilt', 'command_timeout', 'soon')):
+    for node, name, value in (('gaze', 'hfov_deg', 400.0), ('pan_tilt', 'command_timeout', 'soon'),
+                              ('pan_tilt', 'command_timeout', -1.0)):
         answer = robot.witness.call(SetParameters, f'{node}/set_parameters', parameters=[
             Parameter(name, value=value).to_parameter_msg()]).results[0]
         assert not answer.successful

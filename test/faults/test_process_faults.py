@@ -86,7 +86,7 @@ def test_signals(make_robot, row, tmp_path, key):
     row(f'code 0 after {took_s[0]:.1f} and {took_s[1]:.1f} s')
 
 
-@pytest.mark.fault('two nodes named gaze', 'both tell; the head stays inside its limits; well '
+@pytest.mark.fault('two nodes named gaze', 'told; the head stays inside its limits; well '
                    'when one is gone')
 def test_same_name(trio, row):
     first = trio.processes['gaze']
@@ -194,7 +194,7 @@ def test_disk_full(trio, row, tmp_path):
     with open_bag(kept) as bag:
         count = sum(1 for _ in bag.entries())
         assert count > 20
-    row(f'12 MiB filled; {count} messages can be read; {said.strip().splitlines()[-1][:60]}...')
+    row(f'12 MiB filled; {count} messages can be read; the robot went on')
 
 
 @pytest.mark.fault('SIGKILL of the recorder', 'all but the last 1 MiB (MCAP) or second (sqlite3) '
