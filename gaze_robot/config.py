@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from gaze_robot.config_head import HeadConfig as HeadConfig
 from gaze_robot.config_head import PanTiltConfig as PanTiltConfig
 from gaze_robot.config_head import setting
+from gaze_robot.config_viewer import ViewerConfig as ViewerConfig
 from gaze_robot.errors import ConfigError
 from gaze_robot.schema import check_ranges as check_ranges
 from gaze_robot.schema import from_mapping as from_mapping
@@ -65,7 +66,7 @@ class GazeConfig(HeadConfig):
 
     sources_people: float = setting(0.0, name='sources.people', min=0.0, max=100.0)
     """Weight of people in where to look: of what they look at with `people.model`, else of their
-    heads, which needs weights with a head for them (`gaze-robot train people`)."""
+    heads, which needs weights with a head for them (`gaze-robot train heads`)."""
 
     sources_salience: float = setting(0.0, name='sources.salience', min=0.0, max=100.0)
     """Weight of what stands out in where to look."""
@@ -120,6 +121,13 @@ class GazeConfig(HeadConfig):
     """'head': the head turns; 'picture': nothing turns, the fixation moves inside the picture."""
 
 
+LIVE_GAZE = (
+    'processing_rate', 'control_rate', 'debug_rate', 'max_image_age', 'target_timeout',
+    'on_target_lost', 'confidence_threshold', 'dead_time', 'sources_search', 'sources_people',
+    'sources_salience')
+"""Fields of GazeConfig that take effect while the node runs."""
+
+
 @dataclass(frozen=True)
 class CameraConfig:
     """Settings of camera_node: a USB camera, video, picture or folder as a standard camera."""
@@ -163,7 +171,8 @@ class WorldConfig(HeadConfig):
     """Settings of world_node: the simulator as a camera."""
 
     world: str = 'procedural'
-    """'procedural', or a panorama picture, a folder of them, or a 360-degree video."""
+    """'procedural', or a panorama picture, a folder of them, or a 360-degree video; with an arm:
+    workspace:press, workspace:bucket, workspace:wipe, workspace:shelf or workspace:read."""
 
     width: int = setting(640, min=16, max=7680)
     """Picture width, pixels."""

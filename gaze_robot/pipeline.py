@@ -129,6 +129,21 @@ class GazePipeline:
             raise CommandError('these weights have no text encoder: show a picture of the thing '
                                'on ~/exemplar instead')
 
+    def check_change(self, config: GazeConfig) -> None:
+        """Raise ConfigError if `adapt` could not: a source off since the start cannot be fed."""
+        missing = priority.source_weights(config).keys() - self.policy.perception.sources
+        if missing:
+            names = ' and '.join(f'sources.{name}' for name in sorted(missing))
+            raise ConfigError(f'{names} cannot be turned on while the eye runs: deactivate and '
+                              'clean up the node first, or start with it above 0')
+
+    def adapt(self, config: GazeConfig) -> None:
+        """Go by other settings of `LIVE_GAZE` from now on; those of `check_change` alone."""
+        weights = priority.source_weights(config)
+        if weights != priority.source_weights(self.config):
+            self._priority = priority.Priority(self.pattern, weights)
+        self.config = config
+
     def warm_up(self) -> None:
         """Run once on grey, so that the first real picture is not the slow one."""
         camera = CameraModel.from_hfov(64, 48, math.pi / 2)

@@ -23,6 +23,7 @@ from gaze_robot.nodes._messages import (
     trajectory_from_chunk,
     trajectory_from_command,
 )
+from gaze_robot.nodes._notes import Notes
 from gaze_robot.nodes._trajectory import brought_forward, least_time_s
 from gaze_robot.optional import available, require
 from gaze_robot.types import GazeResult, PanTiltCommand
@@ -36,7 +37,8 @@ class GazeOutputs:
         self.config = config
         self._fixed_frame = config.frame_prefix + config.fixed_frame
         publisher = node.create_publisher
-        self._trajectory = publisher(JointTrajectory, 'joint_trajectory', _qos.COMMAND)
+        self._trajectory = publisher(JointTrajectory, 'joint_trajectory',
+                                     **_qos.overridable(_qos.COMMAND))
         self._action = publisher(JointTrajectory, '~/action', _qos.COMMAND) if hand else None
         self._fixation = publisher(PointStamped, '~/fixation', _qos.COMMAND)
         self._target = publisher(PointStamped, '~/target', _qos.COMMAND)
@@ -52,10 +54,16 @@ class GazeOutputs:
         self._fovea_info = publisher(CameraInfo, '~/fovea/camera_info', _qos.IMAGE)
         self._debug = publisher(Image, '~/debug_image', _qos.IMAGE)
         self._debug_jpeg = publisher(CompressedImage, '~/debug_image/compressed', _qos.IMAGE)
+        self._notes = Notes(node, config, takes_words=hand)
         self._fill = {name: ImageFiller() for name in ('salience', 'fovea', 'debug')}
         self._commands = Throttle(config.control_rate)
         self._debugs = Throttle(config.debug_rate)
         self._last_state: tuple[str, bool] | None = None
+
+    def adapt(self, config: GazeConfig) -> None:
+        """Go by other settings of `LIVE_GAZE` from now on."""
+        self.config = config
+        self._commands, self._debugs = Throttle(config.control_rate), Throttle(config.debug_rate)
 
     def wants_debug(self, now_s: float) -> bool:
         """Whether the next frame's debug picture is due and somebody would see it."""
@@ -74,7 +82,7 @@ class GazeOutputs:
         self._last_state = None
 
     def publish(self, glance: Glance, now_s: float) -> bool:
-        """Publish everything one glance led to; returns whether a command was among it."""
+        """Publish what one glance decided; returns whether a command was among it."""
         result, header = glance.result, glance.picture.header
         fixed = Header(stamp=header.stamp, frame_id=self._fixed_frame)
         commanded = self.config.eye == 'picture'        # there, the fixation is the command
@@ -95,11 +103,17 @@ class GazeOutputs:
             self._detections.publish(detections(
                 require('vision_msgs.msg'), result.people, header, glance.frame.camera))
         self.state(result.mode, result.on_target)
+        return commanded
+
+    def show(self, glance: Glance, now_s: float) -> None:
+        """Publish what people watch, once the command is out."""
+        result, header = glance.result, glance.picture.header
         if _heard(self._markers):
+            fixed = Header(stamp=header.stamp, frame_id=self._fixed_frame)
             self._markers.publish(markers(result.fixation, header, result.target, fixed,
                                           glance.frame.camera))
         self._pictures(glance, header)
-        return commanded
+        self._notes.publish(glance, header, now_s)
 
     def _pictures(self, glance: Glance, header: Header) -> None:
         camera = glance.frame.camera

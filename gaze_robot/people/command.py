@@ -36,8 +36,13 @@ class PeopleConfig:
     """A picture or a video."""
 
     model: str = 'coarse'
-    """'coarse' (geometry alone, no download), a gaze model of `weights list`, or a path: .pt
-    (Gaze-LLE) or .onnx (the interface of gazelle-dinov3)."""
+    """'coarse' (geometry alone, no download), 'attention' (a small network that has seen made-up
+    people only), a gaze model of `weights list`, or a path: .pt (Gaze-LLE), .onnx (the interface
+    of gazelle-dinov3), or a run of `train people`."""
+
+    face: str = ''
+    """How to tell which way faces look, for 'coarse': empty: as the head finder does; 'attention':
+    the small network's own way; the path of L2CS-Net's weights."""
 
     heads: str = 'cascade'
     """How heads are found: 'cascade' (OpenCV's own), 'figures' (the simulator's), the path of a
@@ -90,7 +95,7 @@ def run_people(config: PeopleConfig) -> dict[str, Any]:
     image = None if video else read_picture(path)
     rate = video_rate(path) if video else 0.0
     watcher = make_watcher(config.model, config.heads, video, config.every,
-                           math.radians(config.hfov_deg), config.threads, config.seed)
+                           math.radians(config.hfov_deg), config.threads, config.seed, config.face)
     about: dict[str, Any] = {'picture': config.picture, 'model': config.model,
                              'heads': config.heads}
     if image is not None:
