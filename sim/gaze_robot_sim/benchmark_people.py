@@ -53,6 +53,9 @@ class BenchPeopleConfig:
     """A photograph of people, to time OpenCV's cascades on as well; the drawn figures of the
     simulator are not what these were made for."""
 
+    model: str = 'figures'
+    """How gazes of drawn figures are judged: 'figures', 'attention' or another gaze model."""
+
     pictures: int = 150
     """Camera pictures per path."""
 
@@ -82,7 +85,7 @@ def bench_people(config: BenchPeopleConfig) -> dict[str, Any]:
     torch.set_num_threads(1)                                          # both as gaze_node
     cv2.setNumThreads(1)
     try:
-        paths = {'figures': timed_path(figures(config.seed), 'figures', 'figures', config)}
+        paths = {'figures': timed_path(figures(config.seed), config.model, 'figures', config)}
         if config.picture:
             paths['cascade'] = timed_path(photograph(Path(config.picture)), 'coarse', 'cascade',
                                           config)
