@@ -5,8 +5,8 @@ picture already says where its owner looks, so that almost no decoder is needed.
 for a small encoder: the picture is cut into patches, each head comes as one token more, made from
 a closer look at its face, and all of them go through the blocks together, once, however many heads
 there are. The rows of attention from a head to the patches, one per block and attention head, are
-read by a few small convolutions. In the last block the attention from a head is shifted towards patches that lie the
-way its face looks, and towards those that show something that can be looked at.
+read by a few small convolutions. In the last block the attention from a head is shifted towards
+patches that lie the way its face looks, and towards those that show something to look at.
 
 B pictures   P heads in each   N patches, rows first   G patches across   W width   R registers
 """
