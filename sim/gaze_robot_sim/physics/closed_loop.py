@@ -83,8 +83,8 @@ class HandAtWork:
             gaze = world.reported_gaze() if self.condition.turns else np.zeros(2)
             intent = self._looking.step(levels, joints, gaze, world.task.embedding)
             chunk = self._ensemble.add(world.time_s, joints + intent.actions)
-            world.step(chunk[0], self._turn(world, gaze, intent.move_rad))
-            if world.outcome != 'diverged':                   # then nothing is anywhere
+            moved = self._turn(world, gaze, intent.move_rad)
+            if world.step(chunk[0], moved) != 'diverged':     # then nothing is anywhere
                 track.add()
         found.outcome, found.time_s, found.collisions = (
             world.outcome, world.time_s, world.collisions)
