@@ -9,14 +9,14 @@ import pytest
 pytest.importorskip('mujoco', reason='needs mujoco')
 pytest.importorskip('mink', reason='needs mink')
 
-from gaze_robot.camera import CameraModel  # noqa: E402
-from gaze_robot.foveation import FILL, FoveationPattern, Foveator  # noqa: E402
-from gaze_robot.geometry import panorama_pixel  # noqa: E402
-from gaze_robot_sim.bcrl.batch import PATTERN  # noqa: E402
-from gaze_robot_sim.physics.conditions import condition_of, CONDITIONS, PATCH  # noqa: E402
-from gaze_robot_sim.physics.views import can_draw, Painter  # noqa: E402
-from gaze_robot_sim.physics.world import PhysicsConfig, PhysicsWorld  # noqa: E402
-from gaze_robot_sim.render import Panorama  # noqa: E402
+from gaze_robot.camera import CameraModel
+from gaze_robot.foveation import FILL, FoveationPattern, Foveator
+from gaze_robot.geometry import panorama_pixel
+from gaze_robot_sim.bcrl.batch import PATTERN
+from gaze_robot_sim.physics.conditions import condition_of, CONDITIONS, PATCH
+from gaze_robot_sim.physics.views import can_draw, Painter
+from gaze_robot_sim.physics.world import PhysicsConfig, PhysicsWorld
+from gaze_robot_sim.render import Panorama
 
 if can_draw():
     pytest.skip(can_draw(), allow_module_level=True)

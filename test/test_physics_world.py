@@ -6,10 +6,10 @@ import pytest
 pytest.importorskip('mujoco', reason='needs mujoco')
 pytest.importorskip('mink', reason='needs mink')
 
-from gaze_robot.errors import CommandError, ConfigError  # noqa: E402
-from gaze_robot_sim.physics.expert import Expert, succeeds  # noqa: E402
-from gaze_robot_sim.physics.tasks import Goal, KINDS  # noqa: E402
-from gaze_robot_sim.physics.world import PhysicsConfig, PhysicsWorld  # noqa: E402
+from gaze_robot.errors import CommandError, ConfigError
+from gaze_robot_sim.physics.expert import Expert, succeeds
+from gaze_robot_sim.physics.tasks import Goal, KINDS
+from gaze_robot_sim.physics.world import PhysicsConfig, PhysicsWorld
 
 
 def lived(task='bucket', seed=0, index=0, steps=40):
@@ -135,8 +135,10 @@ def test_unknown_tasks_and_impossible_settings_are_refused():
 
 def test_collisions_are_counted_once_each():
     world = PhysicsWorld('press', 0, 3)
+    free = max(np.linspace(-1.5, 1.5, 40), key=lambda azimuth: min(
+        abs(azimuth - place) for place in world.task.places))     # no button near
     for touches in (1, 2):
-        move(world, world.tip, 0.15, 30)
+        move(world, (0.5 * np.cos(free), 0.5 * np.sin(free)), 0.15, 40)
         assert world.collisions == touches - 1
-        move(world, world.tip, -0.03, 30)                         # both fingers, into the table
+        move(world, world.tip, -0.03, 20)                         # both fingers, into the table
         assert world.collisions == touches

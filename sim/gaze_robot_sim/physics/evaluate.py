@@ -25,7 +25,7 @@ from gaze_robot_sim.physics.conditions import condition_of, CONDITIONS
 from gaze_robot_sim.physics.expert import succeeds
 from gaze_robot_sim.physics.tasks import KINDS
 from gaze_robot_sim.physics.views import Painter
-from gaze_robot_sim.physics.world import PhysicsWorld
+from gaze_robot_sim.physics.world import PhysicsConfig, PhysicsWorld
 
 EXAM = 1 << 40
 """Added to seeds of episodes; those of training are smaller."""
@@ -57,6 +57,9 @@ class EvalWorkspaceConfig:
     expert_n: int = 200
     """Episodes of the expert."""
 
+    time_limit_s: float = 0.0
+    """After this long an episode has failed; 0: the task's own, 8 to 15 s."""
+
     jobs: int = 1
     """Processes that measure at the same time."""
 
@@ -73,6 +76,7 @@ class EvalWorkspaceConfig:
             raise ConfigError('n, seeds and jobs are at least 1, seed and expert_n not negative, '
                               f'got {self.n}, {self.seeds}, {self.jobs}, {self.seed} and '
                               f'{self.expert_n}')
+        PhysicsConfig(time_limit_s=self.time_limit_s)
         if self.picture and not self.picture.endswith('.png'):
             raise ConfigError(f'picture ends in .png, got {self.picture}')
 
@@ -96,7 +100,7 @@ def evaluate_workspace(config: EvalWorkspaceConfig) -> dict[str, Any]:
     with _workers(config.jobs) as run:
         expert = run(functools.partial(_expert, config.task),
                      [(EXAM + config.seed, index) for index in range(config.expert_n)], 'expert')
-        found = {name: run(functools.partial(_measure, config.task, name, str(path)), sets, name)
+        found = {name: run(functools.partial(_measure, config, name, str(path)), sets, name)
                  for name, path in paths.items()}
     if config.videos:
         for name, path in paths.items():
@@ -154,11 +158,12 @@ def _ready(task: str, name: str, path: str) -> HandAtWork:
     return _open(task, name, path)
 
 
-def _measure(task: str, name: str, path: str, which: tuple[int, int]) -> Episode:
-    world = PhysicsWorld(task, *which)
+def _measure(config: EvalWorkspaceConfig, name: str, path: str, which: tuple[int, int]
+             ) -> Episode:
+    world = PhysicsWorld(config.task, *which, PhysicsConfig(time_limit_s=config.time_limit_s))
     painter = Painter(world)
     try:
-        return _ready(task, name, path).live(world, painter)
+        return _ready(config.task, name, path).live(world, painter)
     finally:
         painter.close()
 
@@ -184,7 +189,8 @@ def _workers(jobs: int) -> Iterator[Any]:
 
 def film(config: EvalWorkspaceConfig, name: str, path: str) -> None:
     """Film a condition's first episode: the table from the side, and what the hand is shown."""
-    world = PhysicsWorld(config.task, EXAM + config.seed, 0)
+    world = PhysicsWorld(config.task, EXAM + config.seed, 0,
+                         PhysicsConfig(time_limit_s=config.time_limit_s))
     painter = Painter(world)
     out = Path(config.videos) / f'{config.task}_{name}.webm'
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -27,11 +27,11 @@ from gaze_robot_sim.physics.expert import Expert, Nudges
 from gaze_robot_sim.physics.parts import GRIPPER
 from gaze_robot_sim.physics.tasks import KINDS
 from gaze_robot_sim.physics.views import Painter
-from gaze_robot_sim.physics.world import LIMITS, PhysicsConfig, PhysicsWorld
+from gaze_robot_sim.physics.world import LIMITS, PhysicsConfig, PhysicsWorld, SHOWN
 from gaze_robot_sim.training.origin import origin
 
 Scripted = Literal['oracle', 'wide', 'exo', 'wrist', 'exo_wrist']
-_LOST_RAD = 0.04
+_LOST_RAD = 0.02
 """Standard deviation of an oracle's gaze about what matters: hands should bear it."""
 
 
@@ -178,7 +178,7 @@ def show(task: str, seed: int, index: int, condition: Condition, nudge: float,
     Raises:
         WorldError: the arm cannot do it.
     """
-    world = PhysicsWorld(task, seed, index, config)
+    world = PhysicsWorld(task, seed, index, config or SHOWN)
     rng = np.random.default_rng([seed, index, 1])
     expert, nudges = Expert(world), Nudges(rng, world, nudge)
     painter = Painter(world)

@@ -77,6 +77,9 @@ class Task:
     """Whether the hand holds one instead of its fingers being of use."""
 
     needs_gripper: ClassVar[bool] = False
+    lowest: ClassVar[float] = 0.045
+    """How low the tip may begin where nothing stands in its way, metres."""
+
     instruction: str
     """In words."""
 
@@ -242,6 +245,7 @@ class _PickAndPlace(Task):
     """Take a thing somewhere."""
 
     needs_gripper = True
+    lowest = 0.14
     time_limit_s = 15.0
     carry = HOVER
 

@@ -71,6 +71,7 @@ class Painter:
         model.cam_fovy[number] = own
         out = np.empty((height, width, 3), np.uint8)
         where = mujoco.MjrRect(0, 0, width, height)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._drawing)
         mujoco.mjr_render(where, self._scene, self._drawing)
         mujoco.mjr_readPixels(out, None, where, self._drawing)
         return out[::-1]

@@ -18,7 +18,7 @@ from gaze_robot_sim.physics import parts
 from gaze_robot_sim.physics.furniture import Furniture, GROUND
 from gaze_robot_sim.physics.parts import ArmConfig, GRIPPER, HeadConfig
 from gaze_robot_sim.physics.reach import Reach, reach_of
-from gaze_robot_sim.physics.tasks import Goal, HOVER, OPEN, Task, task_of
+from gaze_robot_sim.physics.tasks import cylindrical, Goal, HOVER, OPEN, Task, task_of
 
 SUBSTEPS = 16
 """Of physics in a step of the hand."""
@@ -54,14 +54,23 @@ class PhysicsConfig:
     dynamics: str = 'off'
     """Of the eye: 'off', 'head', 'typical' or 'random', see `EyeDynamics`."""
 
+    scattered: float = 0.0
+    """Share of the episodes in which the hand begins low, somewhere near where it has to go, as
+    it would after a mistake: for demonstrations of what to do then."""
+
     arm: ArmConfig = field(default_factory=ArmConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
 
     def __post_init__(self) -> None:
-        if not (5 <= self.rate_hz <= 200 and 0 <= self.time_limit_s <= 600):
-            raise ConfigError('rate_hz is 5 to 200 and time_limit_s 0 to 600, got '
-                              f'{self.rate_hz} and {self.time_limit_s}')
+        if not (5 <= self.rate_hz <= 200 and 0 <= self.time_limit_s <= 600
+                and 0 <= self.scattered <= 1):
+            raise ConfigError('rate_hz is 5 to 200, time_limit_s 0 to 600 and scattered 0 to 1, '
+                              f'got {self.rate_hz}, {self.time_limit_s} and {self.scattered}')
         EyeDynamics.named(self.dynamics)
+
+
+SHOWN = PhysicsConfig(scattered=0.5)
+"""How demonstrations differ from what is measured: many begin where things have gone wrong."""
 
 
 class PhysicsWorld:
@@ -163,6 +172,11 @@ class PhysicsWorld:
         data, opening = self.data, OPEN if self.task.needs_gripper else 0.0
         start = Goal(rng.uniform(-1.2, 1.2), rng.uniform(0.44, 0.54), HOVER
                      + rng.uniform(0.03, 0.1), opening)
+        if self.config.scattered and rng.random() < self.config.scattered:
+            mujoco.mj_forward(self.model, data)
+            towards = cylindrical(self.task.aim(self))[0] + rng.normal(0.0, 0.25)
+            start = Goal(min(max(towards, -1.9), 1.9), start.radius, rng.uniform(
+                self.task.lowest, HOVER), opening)
         angles = self.reach.solve(start, None)
         for name, angle in angles.items():
             data.joint(f'arm/{name}').qpos[0] = angle
