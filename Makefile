@@ -22,11 +22,11 @@ endif
 ifdef ROS_DISTRO
 VENV_FLAGS := --system-site-packages
 CONSTRAINTS := constraints-ros.txt
-EXTRAS := sim,physics,demos,runtimes,backbones,people,hardware,test
+EXTRAS := sim,physics,bags,demos,runtimes,backbones,people,hardware,viewer,test
 else
 VENV_FLAGS :=
 CONSTRAINTS := constraints.txt
-EXTRAS := ros,sim,physics,demos,runtimes,backbones,people,hardware,test
+EXTRAS := ros,sim,physics,bags,demos,runtimes,backbones,people,hardware,viewer,test
 endif
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
@@ -49,9 +49,9 @@ $(STAMP): setup.py pyproject.toml $(CONSTRAINTS)
 	$(PIP) -e '.[$(EXTRAS)]'
 	@touch $@
 
-demo: $(STAMP)		## the eye searches a room for 30 s; report and moving picture in demo/
+demo: $(STAMP)		## the eye searches a room for 30 s; report, moving picture and a page to watch
 	@mkdir -p demo
-	$(BIN)/gaze-robot bringup --world procedural --duration 30 --report demo/report.json --picture demo/eye.gif $(ARGS)
+	$(BIN)/gaze-robot bringup --world procedural --duration 30 --report demo/report.json --picture demo/eye.gif --viewer $(ARGS)
 
 test: $(STAMP)		## every test that needs no device
 	$(BIN)/python -m pytest -m 'not hardware' $(ARGS)

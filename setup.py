@@ -28,13 +28,14 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']) + find_packages(where='sim'),
     package_dir={'gaze_robot_sim': 'sim/gaze_robot_sim'},
-    package_data={PACKAGE: ['py.typed', 'weights/*', 'weights/*/*', 'weights/*/*/*/*'],
+    package_data={PACKAGE: ['py.typed', 'weights/*', 'weights/*/*', 'weights/*/*/*/*',
+                            'viewer/static/*'],
                   'gaze_robot_sim': ['physics/models/*.xml']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (f'share/{PACKAGE}', ['package.xml']),
         (f'share/{PACKAGE}/launch', sorted(glob('launch/*.launch.py'))),
-        (f'share/{PACKAGE}/config', sorted(glob('config/*.yaml') + glob('config/*.xml'))),
+        (f'share/{PACKAGE}/config', sorted(glob('config/*'))),
     ],
     # Lower bounds are what Ubuntu 24.04 packages, so that a ROS installation is left as it is;
     # the tested versions are in constraints.txt. Headless: no libGL or X11 on a bare machine.
@@ -59,6 +60,10 @@ setup(
         'backbones': ['torch>=2.8', 'transformers>=5.20', 'huggingface_hub>=1.31'],
         # Following people's heads from picture to picture.
         'people': ['norfair-enough>=2.4'],
+        # Recordings of topics, MCAP and sqlite3.
+        'bags': ['rosbags>=0.11'],
+        # The page to watch and steer by.
+        'viewer': ['nicegui>=3.2,<4', 'fastapi', 'uvicorn'],
         # Demonstrations of LeRobot (parquet) and EyeRobot (HDF5).
         'demos': ['pyarrow>=14', 'h5py>=3.10'],
         # Workspaces with an arm, and its inverse kinematics.
@@ -68,7 +73,7 @@ setup(
         # Never beside a ROS installation: there rclpy comes from the installation.
         'ros': ['ros-jazzy-rclpy[fastrtps]', 'ros-jazzy-common-interfaces'],
         # Without an extra named test that has pytest, colcon test runs nothing and passes.
-        'test': ['pytest>=7.4', 'hypothesis', 'ruff', 'mypy', 'types-PyYAML'],
+        'test': ['pytest>=7.4', 'hypothesis', 'ruff', 'mypy', 'types-PyYAML', 'playwright>=1.45'],
     },
     zip_safe=False,
     cmdclass={'develop': Develop},
@@ -77,6 +82,7 @@ setup(
         'gaze_node = gaze_robot.nodes.gaze_node:main',
         'pan_tilt_node = gaze_robot.nodes.pan_tilt_node:main',
         'camera_node = gaze_robot.nodes.camera_node:main',
+        'viewer_node = gaze_robot.nodes.viewer_node:main',
         'world_node = gaze_robot_sim.world_node:main',
     ]},
 )

@@ -4,7 +4,7 @@ The same nodes with the same parameters as the launch file, in one executor, for
 the end a report and a film of what the eye saw.
 """
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 import json
 import math
@@ -20,18 +20,23 @@ from gaze_robot.config import (
     load_yaml,
     PanTiltConfig,
     parameter_names,
+    ViewerConfig,
     WorldConfig,
 )
 from gaze_robot.errors import ConfigError
 from gaze_robot.film import check_path
 from gaze_robot.optional import require
+from gaze_robot.viewer.beside import viewer_beside
 
 if TYPE_CHECKING:
     from gaze_robot.nodes._composed import Part
     from gaze_robot.nodes._recorder import Recorder
 
+FOLLOWING = {'sources.people': 1.0, 'people.model': 'figures', 'people.heads': 'figures'}
+"""What lets a robot follow the gazes of the simulator's figures."""
+
 SCHEMAS = {'gaze': GazeConfig, 'pan_tilt': PanTiltConfig, 'world': WorldConfig,
-           'camera': CameraConfig}
+           'camera': CameraConfig, 'viewer': ViewerConfig}
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,10 @@ class BringupConfig:
 
     source: str = ''
     """With camera usb: its number or device; with camera file: video, picture or folder."""
+
+    game: Literal['search', 'follow'] | None = None
+    """With camera sim: find what pictures show, or look where a figure looks; follow also lets the
+    robot judge gazes (sources.people 1, people.model and people.heads figures)."""
 
     exemplar: str | None = None
     """Picture of what to look for, or 'auto': a distinctive patch of the first frame, the default
@@ -92,6 +101,12 @@ class BringupConfig:
     """People and things that move in front of the simulated world; 0 without a number here or in
     the file."""
 
+    viewer: bool = False
+    """Show a page in the browser while it runs: what the eye sees, where it looks, and a stop."""
+
+    viewer_port: int | None = None
+    """Port of that page; 8080, or the next free one, without one here or in the file."""
+
     def __post_init__(self) -> None:
         if not math.isfinite(self.duration) or self.duration < 0:
             raise ConfigError(f'duration is 0 or more seconds, got {self.duration}')
@@ -127,7 +142,10 @@ def run_bringup(config: BringupConfig) -> dict[str, Any]:
     composed: Any = require('gaze_robot.nodes._composed')
     world = WorldConfig(**{key: value for key, value in parameters(config)['world'].items()
                            if key in ('world', 'seed')})
-    with composed.Composed(parts(config)) as run:
+    with ExitStack() as stack:
+        address = stack.enter_context(viewer_beside(
+            parameters(config)['viewer'], _remap(config))) if config.viewer else None
+        run = stack.enter_context(composed.Composed(parts(config)))
         recorder = require('gaze_robot.nodes._recorder').Recorder(
             run, film=bool(config.picture_path))
         with _Progress(config.duration) as progress:
@@ -135,6 +153,7 @@ def run_bringup(config: BringupConfig) -> dict[str, Any]:
         recorder.look_around()
         run.drain()
     report = {**recorder.report(), 'duration_s': round(elapsed_s, 2), 'camera': config.camera,
+              **({'page': address} if address else {}),
               'world': world.world if config.camera == 'sim' else None, 'seed': world.seed}
     if config.picture_path and recorder.film.frames:
         report['picture'] = recorder.film.save(config.picture_path)
@@ -163,8 +182,11 @@ def parameters(config: BringupConfig) -> dict[str, dict[str, Any]]:
                  'eye': None if config.eye == 'auto' else config.eye,
                  'image_transport': config.image_transport},
         'pan_tilt': {'backend': config.backend, 'port': config.port},
-        'world': {'world': config.world, 'seed': config.seed, 'movers': config.movers},
+        'world': {'world': config.world, 'seed': config.seed, 'movers': config.movers,
+                  'game': config.game},
         'camera': {'source': config.source or None},
+        'viewer': {'port': config.viewer_port, 'open': True,
+                   'image_transport': config.image_transport},
     }
     for name in SCHEMAS:
         chosen = {key: value for key, value in given[name].items() if value is not None}
@@ -188,16 +210,19 @@ def _derive(config: BringupConfig, merged: dict[str, dict[str, Any]]) -> None:
         gaze['eye'] = 'picture' if still else 'head'
     if config.exemplar is None and config.camera in ('usb', 'file') and not gaze.get('exemplar'):
         gaze['exemplar'] = 'auto'
+    if config.game == 'follow':
+        merged['gaze'] = gaze = {**FOLLOWING, **gaze}
     if gaze['eye'] == 'head':               # one head: who is not told otherwise knows its limits
         known = {key: head[key] for key in parameter_names(HeadConfig) if key in head}
-        merged['gaze'], merged['world'] = {**known, **gaze}, {**known, **merged['world']}
+        for name in ('gaze', 'world', 'viewer'):
+            merged[name] = {**known, **merged[name]}
 
 
 def parts(config: BringupConfig) -> 'list[Part]':
     """The nodes of a run, in the order they start: who listens before who speaks."""
     from gaze_robot.nodes._composed import Part
     values = parameters(config)
-    remap = {} if config.image_topic == 'image_raw' else _remap(config)
+    remap = _remap(config)
     made = [Part('gaze_robot.nodes.gaze_node', 'GazeNode', values['gaze'], remap)]
     if values['gaze']['eye'] == 'head':
         made.append(Part('gaze_robot.nodes.pan_tilt_node', 'PanTiltNode', values['pan_tilt']))
@@ -214,6 +239,8 @@ def parts(config: BringupConfig) -> 'list[Part]':
 
 def _remap(config: BringupConfig) -> dict[str, str]:
     """A camera's pictures and its camera_info, which stands beside them by convention."""
+    if config.image_topic == 'image_raw':
+        return {}
     image = config.image_topic.removesuffix('/compressed')
     beside, slash, _ = image.rpartition('/')
     return {'image_raw': image, 'image_raw/compressed': f'{image}/compressed',

@@ -120,6 +120,17 @@ def mosaic(levels: Sequence[np.ndarray], side: int) -> np.ndarray:
     return np.concatenate([tile(level, side, level_colour(i)) for i, level in enumerate(levels)])
 
 
+def stacked_levels(levels: Sequence[np.ndarray]) -> np.ndarray:
+    """The samples of all levels as one column without frames, sharpest on top.
+
+    Returns:
+        (side * levels, side, 3) uint8, side that of the largest level; smaller ones are repeated.
+    """
+    side = max(level.shape[0] for level in levels)
+    return np.concatenate([cv2.resize(level, (side, side), interpolation=cv2.INTER_NEAREST)
+                           for level in levels])
+
+
 def level_colour(level: int) -> tuple[int, int, int]:
     """A level's colour in every picture; beyond the third they come again."""
     return LEVEL_COLOURS[level % len(LEVEL_COLOURS)]

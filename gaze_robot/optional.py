@@ -13,6 +13,8 @@ _HARDWARE = "pip install -e '.[hardware]'"
 _BACKBONES = "pip install -e '.[backbones]'"
 _DEMOS = "pip install -e '.[demos]'"
 _RUNTIMES = "pip install -e '.[runtimes]'"
+_BAGS = "pip install -e '.[bags]'"
+_VIEWER = "pip install -e '.[viewer]'"
 _PHYSICS = "pip install -e '.[physics]'"
 _PEOPLE = "pip install -e '.[people]'"
 
@@ -25,6 +27,7 @@ INSTALL = {
     'h5py': _DEMOS,
     'huggingface_hub': _BACKBONES,
     'matplotlib': _SIM,
+    'nicegui': _VIEWER,
     'norfair': _PEOPLE,
     'mink': _PHYSICS,
     'mujoco': _PHYSICS,
@@ -36,6 +39,7 @@ INSTALL = {
     'pyarrow': _DEMOS,
     'pygame': _SIM,
     'rclpy': _ROS,
+    'rosbags': _BAGS,
     'rich': 'pip install rich',
     'safetensors': 'pip install safetensors',
     'scipy': _PEOPLE,

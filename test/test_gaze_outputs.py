@@ -42,6 +42,7 @@ def test_a_command_is_due_when_a_usual_head_can_be_there(node, goal, due_s):
     while not got and time.monotonic() < end_s:
         now_s += 1.0
         outputs.publish(glance, now_s)
+        outputs.show(glance, now_s)
         rclpy.spin_once(node, timeout_sec=0.1)
     (point,) = got[0].points
     assert point.time_from_start.sec + 1e-9 * point.time_from_start.nanosec == pytest.approx(

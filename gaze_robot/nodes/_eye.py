@@ -6,7 +6,6 @@ import math
 import time
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 
 from gaze_robot.camera import CameraModel
@@ -17,13 +16,11 @@ from gaze_robot.exemplars import distinctive_patch, exemplar_from_picture, load_
 from gaze_robot.foveation import FoveationPattern, Foveator
 from gaze_robot.geometry import direction_from_pan_tilt, optical_ray
 from gaze_robot.head_geometry import rotation_about
+from gaze_robot.levelling import turned_level
 from gaze_robot.nodes._intake import choose_lens, Lens
 from gaze_robot.types import Exemplar, FoveatedView, Frame, GazeResult, PanTiltState
 
 INFO_PATIENCE_S = 1.0
-
-_LEVEL_RAD = math.radians(0.2)
-"""Moves what is 45 degrees off the axis by 0.2 degrees at most, and costs a resampling."""
 
 
 class Reasons(Protocol):
@@ -53,6 +50,12 @@ class Pipeline(Protocol):
 
     def reset(self) -> None:
         """Forget past glances."""
+
+    def check_change(self, config: GazeConfig) -> None:
+        """Raise ConfigError if `adapt` could not; any thread may ask."""
+
+    def adapt(self, config: GazeConfig) -> None:
+        """Go by other settings from now on."""
 
     def explain(self, view: FoveatedView, method: str) -> Reasons | None:
         """Where in a view the search's best place comes from; None while nothing is looked for."""
@@ -107,6 +110,8 @@ class Glance:
 
     stages_ms: dict[str, float]
     debug: np.ndarray | None = None
+    lens: str = ''
+    """Why its lens is a guess; '' when it is not."""
 
     @property
     def confidence(self) -> float | None:
@@ -142,6 +147,11 @@ class Eye:
         elif config.exemplar:
             self.look_for_picture(load_exemplar_picture(config.exemplar))
 
+    def adapt(self, config: GazeConfig) -> None:
+        """Go by other settings of `LIVE_GAZE` from now on."""
+        self.config = config
+        self.pipeline.adapt(config)
+
     def look_for_picture(self, image: np.ndarray) -> None:
         """Search for what this (h, w, 3) uint8 RGB picture shows, from the next frame on."""
         self._wanted = lambda frame: exemplar_from_picture(image, frame.camera,
@@ -172,7 +182,8 @@ class Eye:
     def _step(self, picture: Picture, image: np.ndarray, lens: Lens, start: float) -> Glance:
         image = turned_level(image, lens.camera, picture.roll_rad)
         frame = Frame(image, picture.stamp_s, lens.camera)
-        remarks = (self._lens_remark(picture, lens), self._begin_search(frame), self._refused)
+        lens_remark = self._lens_remark(picture, lens)
+        remarks = (lens_remark, self._begin_search(frame), self._refused)
         self._refused = ''
         decoded = time.perf_counter()
         result = self.pipeline.step(frame, picture.pose, picture.joints)
@@ -187,7 +198,8 @@ class Eye:
         if picture.roll_rad:
             result = replace(result, fixation=rotation_about('z', -picture.roll_rad)
                              @ result.fixation)
-        return Glance(picture, frame, result, boxes, tuple(filter(None, remarks)), stages, debug)
+        return Glance(picture, frame, result, boxes, tuple(filter(None, remarks)), stages, debug,
+                      lens_remark)
 
     def _draw(self, frame: Frame, result: GazeResult, boxes: tuple[Box, ...]) -> np.ndarray:
         """The debug picture, with its reasons if they are asked for."""
@@ -231,21 +243,6 @@ class Eye:
     def _distinctive(frame: Frame) -> Exemplar:
         patch, _ = distinctive_patch(frame.image)
         return exemplar_from_picture(patch, frame.camera)
-
-
-def turned_level(image: np.ndarray, camera: CameraModel, roll_rad: float) -> np.ndarray:
-    """A picture as if its camera were not rolled; the same one where that is within `_LEVEL_RAD`.
-
-    About the principal point, as if the lens were round; what was outside repeats the edge.
-    """
-    if abs(roll_rad) <= _LEVEL_RAD:
-        return image
-    scale = np.diag([camera.fx, camera.fy])
-    turn = scale @ rotation_about('z', roll_rad)[:2, :2] @ np.linalg.inv(scale)
-    centre = np.array([camera.cx - 0.5, camera.cy - 0.5])       # cv2 counts centres from 0
-    matrix = np.column_stack([turn, centre - turn @ centre])
-    return cv2.warpAffine(image, matrix, (camera.width, camera.height),
-                          borderMode=cv2.BORDER_REPLICATE)
 
 
 def camera_pose(result: GazeResult, config: GazeConfig) -> PanTiltState:

@@ -12,6 +12,7 @@ from gaze_robot.config import GazeConfig
 from gaze_robot.control.latency import ahead
 from gaze_robot.draw import crop_box, priority_map
 from gaze_robot.nodes import _qos
+from gaze_robot.nodes._detections import detections
 from gaze_robot.nodes._eye import Glance
 from gaze_robot.nodes._gaze_messages import cloud_from_targets, fovea_info, markers
 from gaze_robot.nodes._intake import Throttle
@@ -22,7 +23,9 @@ from gaze_robot.nodes._messages import (
     trajectory_from_chunk,
     trajectory_from_command,
 )
+from gaze_robot.nodes._notes import Notes
 from gaze_robot.nodes._trajectory import brought_forward, least_time_s
+from gaze_robot.optional import available, require
 from gaze_robot.types import GazeResult, PanTiltCommand
 
 
@@ -34,10 +37,14 @@ class GazeOutputs:
         self.config = config
         self._fixed_frame = config.frame_prefix + config.fixed_frame
         publisher = node.create_publisher
-        self._trajectory = publisher(JointTrajectory, 'joint_trajectory', _qos.COMMAND)
+        self._trajectory = publisher(JointTrajectory, 'joint_trajectory',
+                                     **_qos.overridable(_qos.COMMAND))
         self._action = publisher(JointTrajectory, '~/action', _qos.COMMAND) if hand else None
         self._fixation = publisher(PointStamped, '~/fixation', _qos.COMMAND)
         self._target = publisher(PointStamped, '~/target', _qos.COMMAND)
+        self._detections = publisher(
+            require('vision_msgs.msg').Detection2DArray, '~/detections', _qos.COMMAND
+        ) if available('vision_msgs') else None
         self._targets = publisher(PointCloud2, '~/gaze_targets', _qos.COMMAND)
         self._markers = publisher(MarkerArray, '~/markers', _qos.COMMAND)
         self._mode = publisher(String, '~/mode', _qos.LATCHED)
@@ -47,10 +54,16 @@ class GazeOutputs:
         self._fovea_info = publisher(CameraInfo, '~/fovea/camera_info', _qos.IMAGE)
         self._debug = publisher(Image, '~/debug_image', _qos.IMAGE)
         self._debug_jpeg = publisher(CompressedImage, '~/debug_image/compressed', _qos.IMAGE)
+        self._notes = Notes(node, config, takes_words=hand)
         self._fill = {name: ImageFiller() for name in ('salience', 'fovea', 'debug')}
         self._commands = Throttle(config.control_rate)
         self._debugs = Throttle(config.debug_rate)
         self._last_state: tuple[str, bool] | None = None
+
+    def adapt(self, config: GazeConfig) -> None:
+        """Go by other settings of `LIVE_GAZE` from now on."""
+        self.config = config
+        self._commands, self._debugs = Throttle(config.control_rate), Throttle(config.debug_rate)
 
     def wants_debug(self, now_s: float) -> bool:
         """Whether the next frame's debug picture is due and somebody would see it."""
@@ -69,7 +82,7 @@ class GazeOutputs:
         self._last_state = None
 
     def publish(self, glance: Glance, now_s: float) -> bool:
-        """Publish everything one glance led to; returns whether a command was among it."""
+        """Publish what one glance decided; returns whether a command was among it."""
         result, header = glance.result, glance.picture.header
         fixed = Header(stamp=header.stamp, frame_id=self._fixed_frame)
         commanded = self.config.eye == 'picture'        # there, the fixation is the command
@@ -86,12 +99,21 @@ class GazeOutputs:
         if result.target is not None:
             self._target.publish(point_from_ray(result.target.direction, fixed))
         self._targets.publish(cloud_from_targets(targets, fixed))
+        if self._detections is not None and self.config.people_model:
+            self._detections.publish(detections(
+                require('vision_msgs.msg'), result.people, header, glance.frame.camera))
         self.state(result.mode, result.on_target)
+        return commanded
+
+    def show(self, glance: Glance, now_s: float) -> None:
+        """Publish what people watch, once the command is out."""
+        result, header = glance.result, glance.picture.header
         if _heard(self._markers):
+            fixed = Header(stamp=header.stamp, frame_id=self._fixed_frame)
             self._markers.publish(markers(result.fixation, header, result.target, fixed,
                                           glance.frame.camera))
         self._pictures(glance, header)
-        return commanded
+        self._notes.publish(glance, header, now_s)
 
     def _pictures(self, glance: Glance, header: Header) -> None:
         camera = glance.frame.camera

@@ -5,10 +5,17 @@ import textwrap
 
 import yaml
 
-from gaze_robot.config import CameraConfig, GazeConfig, PanTiltConfig, parameters, WorldConfig
+from gaze_robot.config import (
+    CameraConfig,
+    GazeConfig,
+    PanTiltConfig,
+    parameters,
+    ViewerConfig,
+    WorldConfig,
+)
 
 NODES = {'gaze': GazeConfig, 'pan_tilt': PanTiltConfig, 'world': WorldConfig,
-         'camera': CameraConfig}
+         'camera': CameraConfig, 'viewer': ViewerConfig}
 TARGET = Path(__file__).resolve().parents[2] / 'config' / 'gaze_robot.yaml'
 HEAD = """\
 # Every parameter of every node with its default: copy this file, keep what you change, and give
