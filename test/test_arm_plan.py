@@ -46,7 +46,7 @@ def test_no_points_mean_hold(plan):
     np.testing.assert_allclose(plan.at(2.0), [2.0, 2.0])
 
 
-@pytest.mark.parametrize(('names', 'times', 'rows', 'says'), [
+@pytest.mark.parametrize('names, times, rows, says', [
     (['elbow'], [1.0], [[0.0]], 'this arm has elbow, wrist'),
     (['elbow', 'elbow'], [1.0], [[0.0, 0.0]], 'this arm has'),
     (['elbow', 'wrist'], [1.0], [[0.0]], '2 positions'),

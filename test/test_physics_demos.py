@@ -11,7 +11,8 @@ from gaze_robot.geometry import direction_from_pan_tilt, panorama_pixel
 from gaze_robot_sim.demos.commands import record, RecordConfig
 from gaze_robot_sim.demos.store import open_demos
 from gaze_robot_sim.physics.demos import PhysicsPlays
-from gaze_robot_sim.physics.tasks import KINDS, TASK_NUMBERS, task_of
+from gaze_robot_sim.physics.task import TASK_NUMBERS
+from gaze_robot_sim.physics.tasks import KINDS, task_of
 from gaze_robot_sim.physics.views import can_draw
 
 if can_draw():

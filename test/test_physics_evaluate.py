@@ -70,8 +70,8 @@ def test_the_command_writes_every_key_of_the_table(runs, tmp_path):
     path, picture = tmp_path / 'press.json', tmp_path / 'press.png'
     assert cli.main([
         'eval', 'workspace', '--task', 'press', '--policies', str(runs), '--n', '1', '--seeds',
-        '1', '--expert-n', '3', '--time-limit-s', '1', '--picture', str(picture), '--videos', str(tmp_path / 'films'),
-        '--json', str(path)]) == 0
+        '1', '--expert-n', '3', '--time-limit-s', '1', '--picture', str(picture), '--videos',
+        str(tmp_path / 'films'), '--json', str(path)]) == 0
     result = json.loads(path.read_text())
     assert set(result['conditions']) == set(CONDITIONS) == {
         'learned', 'oracle', 'wide', 'exo', 'wrist', 'exo_wrist'}
@@ -98,8 +98,9 @@ def test_several_processes_find_the_same(runs):
 
 
 def test_figures_by_hand():
-    episodes = [Episode('success', 2.0, 0, 0, 0.5, 4.0, True), Episode('success', 4.0, 1, 2, 1.0,
-                6.0, False), Episode('timeout', 8.0), Episode('dropped', 3.0, switched=True)]
+    episodes = [Episode('success', 2.0, 0, 0, 0.5, 4.0, True),
+                Episode('success', 4.0, 1, 2, 1.0, 6.0, False),
+                Episode('timeout', 8.0), Episode('dropped', 3.0, switched=True)]
     row = evaluate.figures(episodes)
     assert (row['success_rate'], row['median_time_s'], row['collisions']) == (0.5, 3.0, 0.5)
     assert row['outcomes'] == {'success': 2, 'timeout': 1, 'dropped': 1}

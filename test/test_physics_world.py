@@ -8,7 +8,8 @@ pytest.importorskip('mink', reason='needs mink')
 
 from gaze_robot.errors import CommandError, ConfigError
 from gaze_robot_sim.physics.expert import Expert, succeeds
-from gaze_robot_sim.physics.tasks import Goal, KINDS
+from gaze_robot_sim.physics.task import Goal
+from gaze_robot_sim.physics.tasks import KINDS
 from gaze_robot_sim.physics.world import PhysicsConfig, PhysicsWorld
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from gaze_robot.errors import WorldError
 from gaze_robot_sim.physics.parts import GRIPPER
-from gaze_robot_sim.physics.tasks import cylindrical, Goal
+from gaze_robot_sim.physics.task import cylindrical, Goal
 from gaze_robot_sim.physics.world import PhysicsWorld
 
 FASTEST = np.array([1.2, 0.3, 0.3])

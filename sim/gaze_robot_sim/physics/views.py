@@ -17,8 +17,9 @@ from gaze_robot.camera import CameraModel
 from gaze_robot.errors import MissingDependencyError
 from gaze_robot.foveation import FILL, FoveationPattern
 from gaze_robot.geometry import direction_from_pan_tilt, panorama_direction
+from gaze_robot_sim.physics.build import FACE_DEG, FACES, LARGEST
 from gaze_robot_sim.physics.parts import HEAD_GROUP
-from gaze_robot_sim.physics.world import FACE_DEG, FACES, LARGEST, PhysicsWorld
+from gaze_robot_sim.physics.world import PhysicsWorld
 
 PANORAMA_WIDTH = 1024
 _FACE = 256
