@@ -54,7 +54,8 @@ def test_training_says_what_it_was_for(runs):
 
 
 def test_a_hand_learns_what_the_expert_does():
-    shown = [show('press', 1, index, condition_of('oracle'), 0.0) for index in range(2)]
+    shown = [show('press', 1, index, condition_of('oracle'), 0.0, PhysicsConfig())
+             for index in range(2)]
     scale = scale_of(shown, 30)
     assert all(one.succeeded for one in shown)
     for one in shown:
@@ -63,7 +64,7 @@ def test_a_hand_learns_what_the_expert_does():
         np.testing.assert_allclose(relative[step, 0], one.actions[step] - one.joints[step])
         np.testing.assert_allclose(relative[step, 1], one.actions[step + 1] - one.joints[step])
         assert real[step].sum() == min(30, len(one.joints) - step)
-    assert (scale.action_spread[:3] > 0.02).all()
+    assert (scale.action_spread[:-1] > 0).all()
 
 
 def test_the_command_writes_every_key_of_the_table(runs, tmp_path):
