@@ -114,6 +114,11 @@ class FollowGame:
         self._began_s, self._told = now_s, False
         self._look(now_s)
 
+    def begin_again(self, now_s: float) -> None:
+        """The clock was set: the visit starts anew at the new time."""
+        if self._visit is not None:
+            self.begin(self._visit, now_s)
+
     def watch(self, gaze: np.ndarray, now_s: float) -> str | None:
         """Judge the gaze and let the figure live; after the last look of a visit, no target."""
         if self._visit is None or self.target is None:

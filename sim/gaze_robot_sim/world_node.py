@@ -124,8 +124,7 @@ class WorldNode(Node):
     def _begin_again(self, now: float) -> None:
         """The clock was set back: what moves, and the search, begin anew at the new time."""
         self._start_s, self._retry_s = now, -math.inf
-        if self.game.target is not None:
-            self.game.begin(Search(self.game.scene, self.game.target), now)
+        self.game.begin_again(now)
 
     def _refresh_panorama(self, t_s: float) -> None:
         try:
