@@ -23,6 +23,8 @@ TASKS = ('Press', 'Bucket', 'Wipe', 'Shelf', 'Read')
 
 def _choose_renderer() -> None:
     """Before MuJoCo is imported: without a screen it must be told how to draw."""
+    # Mesa's software renderer: pictures as small as ours are not worth handing to its threads.
+    os.environ.setdefault('LP_NUM_THREADS', '0')
     if sys.platform != 'linux' or os.environ.get('DISPLAY') or os.environ.get('MUJOCO_GL'):
         return
     for name, library in (('egl', 'EGL'), ('osmesa', 'OSMesa')):
