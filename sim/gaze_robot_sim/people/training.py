@@ -157,7 +157,7 @@ class PeopleTrainer:
         self.reader.train()
         with torch.autocast('cpu', dtype=torch.bfloat16):    # 1.4 times as quick
             loss, parts = (face_loss if alone else people_loss)(self.reader, batch)
-        if not math.isfinite(loss):
+        if not math.isfinite(loss.detach()):
             raise ConfigError(f'learning went wrong at step {self.step}: --resume goes back to '
                               'the last checkpoint; take a smaller --learning-rate')
         self.optimizer.zero_grad()
