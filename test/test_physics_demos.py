@@ -8,8 +8,12 @@ pytest.importorskip('mink', reason='needs mink')
 
 from gaze_robot.errors import ConfigError, WorldError
 from gaze_robot.geometry import direction_from_pan_tilt, panorama_pixel
+from gaze_robot_sim.bcrl.batch import WatchConfig
+from gaze_robot_sim.bcrl.plays import Scale
+from gaze_robot_sim.bcrl.studio import Studio
 from gaze_robot_sim.demos.commands import record, RecordConfig
 from gaze_robot_sim.demos.store import open_demos
+from gaze_robot_sim.oracles import Oracle
 from gaze_robot_sim.physics.demos import PhysicsPlays
 from gaze_robot_sim.physics.task import TASK_NUMBERS
 from gaze_robot_sim.physics.tasks import KINDS, task_of
@@ -100,6 +104,22 @@ def test_recorded_and_read_back(tmp_path):
         truth = wanted.scene.panorama(wanted.time_of(5)).image
         assert np.sqrt(np.mean((seen - truth) ** 2)) < 6
     live.close()
+
+
+def test_bcrl_watches_live_plays_and_knows_what_matters():
+    source = PhysicsPlays('press', 6)
+    studio = Studio(source, source, Scale.of([source.play(0), source.play(1)], 10), 'foveated', 10)
+    hand = studio.hand(width=16, hidden=16)
+    batch = studio.batch(2, hand, WatchConfig(chunk=10, pause_steps=20, episode_s=0.5), 0)
+    batch.start(range(2))
+    observation, errors = batch.look(), []
+    for _ in range(20):                                       # the pause: the world waits
+        batch.step(Oracle()(observation, batch))
+        observation = batch.look()
+        errors.append(np.degrees(batch.error_rad()))
+    assert (errors[-1] < 1.0).all()
+    assert errors[0].max() > 5.0
+    source.close()
 
 
 def test_unknown_tasks_are_refused():

@@ -36,8 +36,8 @@ def runs(tmp_path_factory):
     """A folder with a hand for `oracle`, for `wrist`, and one with an untrained eye."""
     out = tmp_path_factory.mktemp('runs')
     for name in ('oracle', 'wrist'):
-        train_workspace(TrainWorkspaceConfig('press', name, str(out), episodes=4, updates=100,
-                                             batch=32, device='cpu'))
+        train_workspace(TrainWorkspaceConfig('press', name, str(out), episodes=2, updates=10,
+                                             batch=16, device='cpu'))
     both = load_hand_eye(out / 'oracle')
     eye = LookingPolicy(both.pattern.tokens, both.hand.config.patch, vector_size(
         both.pattern, both.hand.config.joints, both.hand.config.task))

@@ -1,19 +1,15 @@
 """Does looking make the hand succeed? One table: an eye against the cameras people mount."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 import functools
-import multiprocessing
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from gaze_robot.draw import write
 from gaze_robot.errors import CheckpointError, ConfigError, WorldError
@@ -25,6 +21,7 @@ from gaze_robot_sim.physics.conditions import condition_of, CONDITIONS
 from gaze_robot_sim.physics.expert import succeeds
 from gaze_robot_sim.physics.tasks import KINDS
 from gaze_robot_sim.physics.views import Painter
+from gaze_robot_sim.physics.workers import workers
 from gaze_robot_sim.physics.world import PhysicsConfig, PhysicsWorld
 
 EXAM = 1 << 40
@@ -97,7 +94,7 @@ def evaluate_workspace(config: EvalWorkspaceConfig) -> dict[str, Any]:
         _open(config.task, name, str(path))                  # complain before the work
     sets = [(EXAM + config.seed + number, index) for number in range(config.seeds)
             for index in range(config.n)]
-    with _workers(config.jobs) as run:
+    with workers(config.jobs) as run:
         expert = run(functools.partial(_expert, config.task),
                      [(EXAM + config.seed, index) for index in range(config.expert_n)], 'expert')
         found = {name: run(functools.partial(_measure, config, name, str(path)), sets, name)
@@ -173,18 +170,6 @@ def _expert(task: str, which: tuple[int, int]) -> str:
         return succeeds(PhysicsWorld(task, *which))
     except WorldError:
         return 'unreachable'
-
-
-@contextmanager
-def _workers(jobs: int) -> Iterator[Any]:
-    """Something that maps a function over a list, showing how far it is."""
-    if jobs == 1:
-        yield lambda work, items, what: [work(item) for item in tqdm(items, what)]
-        return
-    # Started anew, not copied: OpenGL does not survive that.
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context('spawn')) as pool:
-        yield lambda work, items, what: list(tqdm(pool.map(work, items, chunksize=4), what,
-                                                  len(items)))
 
 
 def film(config: EvalWorkspaceConfig, name: str, path: str) -> None:
