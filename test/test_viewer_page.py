@@ -362,7 +362,7 @@ def test_two_browsers_see_the_same_and_a_reload_forgets_nothing(open_page, relea
     wait_for(lambda: '/camera/' in one.locator(f'{EYE} img').get_attribute('src'), 15)
     assert '/eye/' in two.locator(f'{EYE} img').get_attribute('src')
     one.reload()
-    one.get_by_role('button', name='Release').wait_for(timeout=10000)
+    one.get_by_role('button', name='Release').wait_for()
     wait_for(lambda: '/camera/' in (one.locator(f'{EYE} img').get_attribute('src') or ''), 15,
              'the choice of drawing nothing')
     wait_for(lambda: one.get_by_role('slider').nth(0).get_attribute('aria-valuenow') == weight, 15)
