@@ -22,11 +22,11 @@ endif
 ifdef ROS_DISTRO
 VENV_FLAGS := --system-site-packages
 CONSTRAINTS := constraints-ros.txt
-EXTRAS := sim,demos,runtimes,backbones,people,hardware,viewer,test
+EXTRAS := sim,physics,bags,demos,runtimes,backbones,people,hardware,viewer,test
 else
 VENV_FLAGS :=
 CONSTRAINTS := constraints.txt
-EXTRAS := ros,sim,demos,runtimes,backbones,people,hardware,viewer,test
+EXTRAS := ros,sim,physics,bags,demos,runtimes,backbones,people,hardware,viewer,test
 endif
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)

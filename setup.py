@@ -29,12 +29,13 @@ setup(
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']) + find_packages(where='sim'),
     package_dir={'gaze_robot_sim': 'sim/gaze_robot_sim'},
     package_data={PACKAGE: ['py.typed', 'weights/*', 'weights/*/*', 'weights/*/*/*/*',
-                            'viewer/static/*']},
+                            'viewer/static/*'],
+                  'gaze_robot_sim': ['physics/models/*.xml']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (f'share/{PACKAGE}', ['package.xml']),
         (f'share/{PACKAGE}/launch', sorted(glob('launch/*.launch.py'))),
-        (f'share/{PACKAGE}/config', sorted(glob('config/*.yaml') + glob('config/*.xml'))),
+        (f'share/{PACKAGE}/config', sorted(glob('config/*'))),
     ],
     # Lower bounds are what Ubuntu 24.04 packages, so that a ROS installation is left as it is;
     # the tested versions are in constraints.txt. Headless: no libGL or X11 on a bare machine.
@@ -59,10 +60,14 @@ setup(
         'backbones': ['torch>=2.8', 'transformers>=5.20', 'huggingface_hub>=1.31'],
         # Following people's heads from picture to picture.
         'people': ['norfair-enough>=2.4'],
+        # Recordings of topics, MCAP and sqlite3.
+        'bags': ['rosbags>=0.11'],
         # The page to watch and steer by.
         'viewer': ['nicegui>=3.2,<4', 'fastapi', 'uvicorn'],
         # Demonstrations of LeRobot (parquet) and EyeRobot (HDF5).
         'demos': ['pyarrow>=14', 'h5py>=3.10'],
+        # Workspaces with an arm, and its inverse kinematics.
+        'physics': ['mujoco>=3.3', 'mink>=1.0', 'daqp>=0.7'],
         # Real heads on serial ports; ONVIF cameras need nothing.
         'hardware': ['dynamixel-sdk>=3.7', 'pyserial>=3.5'],
         # Never beside a ROS installation: there rclpy comes from the installation.

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from gaze_robot.nodes._composed import Part
     from gaze_robot.nodes._recorder import Recorder
 
+FOLLOWING = {'sources.people': 1.0, 'people.model': 'figures', 'people.heads': 'figures'}
+"""What lets a robot follow the gazes of the simulator's figures."""
+
 SCHEMAS = {'gaze': GazeConfig, 'pan_tilt': PanTiltConfig, 'world': WorldConfig,
            'camera': CameraConfig, 'viewer': ViewerConfig}
 
@@ -48,6 +51,10 @@ class BringupConfig:
 
     source: str = ''
     """With camera usb: its number or device; with camera file: video, picture or folder."""
+
+    game: Literal['search', 'follow'] | None = None
+    """With camera sim: find what pictures show, or look where a figure looks; follow also lets the
+    robot judge gazes (sources.people 1, people.model and people.heads figures)."""
 
     exemplar: str | None = None
     """Picture of what to look for, or 'auto': a distinctive patch of the first frame, the default
@@ -175,7 +182,8 @@ def parameters(config: BringupConfig) -> dict[str, dict[str, Any]]:
                  'eye': None if config.eye == 'auto' else config.eye,
                  'image_transport': config.image_transport},
         'pan_tilt': {'backend': config.backend, 'port': config.port},
-        'world': {'world': config.world, 'seed': config.seed, 'movers': config.movers},
+        'world': {'world': config.world, 'seed': config.seed, 'movers': config.movers,
+                  'game': config.game},
         'camera': {'source': config.source or None},
         'viewer': {'port': config.viewer_port, 'open': True,
                    'image_transport': config.image_transport},
@@ -202,6 +210,8 @@ def _derive(config: BringupConfig, merged: dict[str, dict[str, Any]]) -> None:
         gaze['eye'] = 'picture' if still else 'head'
     if config.exemplar is None and config.camera in ('usb', 'file') and not gaze.get('exemplar'):
         gaze['exemplar'] = 'auto'
+    if config.game == 'follow':
+        merged['gaze'] = gaze = {**FOLLOWING, **gaze}
     if gaze['eye'] == 'head':               # one head: who is not told otherwise knows its limits
         known = {key: head[key] for key in parameter_names(HeadConfig) if key in head}
         for name in ('gaze', 'world', 'viewer'):
@@ -218,7 +228,10 @@ def parts(config: BringupConfig) -> 'list[Part]':
         made.append(Part('gaze_robot.nodes.pan_tilt_node', 'PanTiltNode', values['pan_tilt']))
     if config.camera == 'sim':
         require('gaze_robot_sim')
-        made.append(Part('gaze_robot_sim.world_node', 'WorldNode', values['world']))
+        physics = str(values['world'].get('world', '')).startswith('workspace:')
+        made.append(Part('gaze_robot_sim.workspace_node', 'WorkspaceNode', values['world'])
+                    if physics else
+                    Part('gaze_robot_sim.world_node', 'WorldNode', values['world']))
     elif config.camera != 'none':
         made.append(Part('gaze_robot.nodes.camera_node', 'CameraNode', values['camera']))
     return made

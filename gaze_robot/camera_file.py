@@ -5,8 +5,9 @@ from typing import Any
 
 import yaml
 
+from gaze_robot import plain_yaml
 from gaze_robot.camera import CameraModel
-from gaze_robot.errors import CameraModelError
+from gaze_robot.errors import CameraModelError, ConfigError
 
 _EXPECTED = ('image_width, image_height, camera_matrix.data (9 numbers), distortion_model, '
              'distortion_coefficients.data')
@@ -20,16 +21,15 @@ def load_calibration(path: str) -> CameraModel:
     """
     place = pathlib.Path(path.removeprefix('file://')).expanduser()
     try:
-        document: Any = yaml.safe_load(place.read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise CameraModelError(f'cannot read the calibration {place}: '
-                               f'{" ".join(str(error).split())}') from error
+        document: Any = plain_yaml.load(plain_yaml.read_text(place))
+    except ConfigError as error:
+        raise CameraModelError(f'cannot read the calibration {place}: {error}') from error
     try:
         width, height = int(document['image_width']), int(document['image_height'])
         matrix = tuple(float(value) for value in document['camera_matrix']['data'])
         coefficients = tuple(float(v) for v in document['distortion_coefficients']['data'])
         lens = str(document['distortion_model'])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CameraModelError(f'{place} is not a camera calibration ({error!r}); expected '
                                f'{_EXPECTED}') from error
     try:

@@ -111,7 +111,7 @@ def load_policy(path: str | Path = '', device: str = 'cpu') -> Policy:
         raise CheckpointError(f'{path} cannot be read: {error}') from error
     eye = None if meta.get('eye') is None else policy.eye
     if any(name.startswith('perception.people.') for name in tensors):
-        policy.perception.add_people()                   # optional: see `train people`
+        policy.perception.add_people()                   # optional: see `train heads`
     fill(policy.perception, policy.perception.learned_state(), tensors, 'perception.', path)
     if eye is not None:
         fill(eye, eye.state_dict(), tensors, 'eye.', path)

@@ -38,6 +38,22 @@ COMMANDS = {
         'run the whole loop in one process: a world or a camera, the eye, the head',
         'gaze-robot bringup --world procedural --duration 30 --report report.json',
         'gaze_robot.bringup', 'BringupConfig', 'run_bringup'),
+    'record': Command(
+        'record topics into a bag, MCAP or sqlite3; no ROS installation needed',
+        'gaze-robot record bags/monday --duration 60',
+        'gaze_robot.bags.commands', 'RecordConfig', 'record'),
+    'replay': Command(
+        'publish what a bag holds, at its own pace',
+        'gaze-robot replay bags/monday --restamp',
+        'gaze_robot.bags.commands', 'ReplayConfig', 'replay'),
+    'process': Command(
+        'look at every picture of a bag as gaze_node would, the same way every time',
+        'gaze-robot process bags/monday --out glances.jsonl',
+        'gaze_robot.bags.commands', 'ProcessConfig', 'process'),
+    'soak': Command(
+        'run the simulated robot for long, with faults of every kind: what leaks, what stays ill',
+        'gaze-robot soak --minutes 30 --out soak.json',
+        'gaze_robot.soak', 'SoakConfig', 'soak'),
     'view': Command(
         'open a page to watch and steer a robot that runs, or to look at a recording',
         'gaze-robot view --port 8080',
@@ -54,14 +70,30 @@ COMMANDS = {
         'pretrain the foveated encoder on procedural pictures',
         'gaze-robot train encoder --seed 1 --out runs/encoder',
         'gaze_robot_sim.training.encoder', 'TrainEncoderConfig', 'train_encoder'),
+    'train heads': Command(
+        'add the search for heads to a policy; it learns from drawn figures only',
+        'gaze-robot train heads --policy runs/search --out runs/heads --seed 0',
+        'gaze_robot_sim.training.heads', 'TrainHeadsConfig', 'train_heads'),
     'train people': Command(
-        'add a head for people to a policy; it learns from drawn figures only',
-        'gaze-robot train people --policy runs/search --out runs/people --seed 0',
-        'gaze_robot_sim.training.people', 'TrainPeopleConfig', 'train_people'),
+        'learn where people look, from made-up pictures or a gaze-following data set',
+        'gaze-robot train people --seed 0 --out runs/people',
+        'gaze_robot_sim.people.training', 'TrainPeopleConfig', 'train_people'),
     'train bcrl': Command(
         'learn a hand from demonstrations, and by how well it does, where to look',
         'gaze-robot train bcrl --seed 0 --out runs/bcrl',
         'gaze_robot_sim.training.bcrl', 'TrainBcrlConfig', 'train_bcrl'),
+    'train figures': Command(
+        "learn the simulator's drawn figures: heads, things, where they look",
+        'gaze-robot train figures --seed 0 --out runs/figures',
+        'gaze_robot_sim.training.figures', 'TrainFiguresConfig', 'train_figures'),
+    'eval people': Command(
+        'measure where people look, by the published protocols: synthetic or a data set',
+        'gaze-robot eval people synthetic --n 500 --seed 1 --json people.json',
+        'gaze_robot_sim.people.evaluate', 'EvalPeopleConfig', 'evaluate_people'),
+    'train workspace': Command(
+        'learn a hand in the physics workspace, through one way to see it',
+        'gaze-robot train workspace --task press --condition oracle --out runs/press',
+        'gaze_robot_sim.physics.hands', 'TrainWorkspaceConfig', 'train_workspace'),
     'eval search': Command(
         'measure searching, beside a random policy and a raster scan',
         'gaze-robot eval search --worlds procedural --n 200 --seed 1 --json eval.json',
@@ -70,6 +102,10 @@ COMMANDS = {
         'measure a hand and its eye beside other gazes and other eyes',
         'gaze-robot eval bcrl --seed 1 --json bcrl.json --picture bcrl.png',
         'gaze_robot_sim.evaluate_bcrl', 'EvalBcrlConfig', 'evaluate_bcrl'),
+    'eval workspace': Command(
+        'let hands work in physics: an eye against fixed, wrist and outside cameras',
+        'gaze-robot eval workspace --task press --policies runs/press --json press.json',
+        'gaze_robot_sim.physics.evaluate', 'EvalWorkspaceConfig', 'evaluate_workspace'),
     'eval track': Command(
         'measure tracking: a player that knows the truth, a random one; no learned policy yet',
         'gaze-robot eval track --worlds procedural --n 100 --seed 1 --json track.json',
@@ -79,7 +115,7 @@ COMMANDS = {
         'gaze-robot eval orient --worlds procedural --n 100 --seed 1 --json orient.json',
         'gaze_robot_sim.evaluate_tasks', 'EvalOrientConfig', 'evaluate_task'),
     'eval follow': Command(
-        'measure looking where a person looks, likewise; no learned policy yet',
+        'measure looking where a person looks: the robot itself, beside such players',
         'gaze-robot eval follow --worlds procedural --n 100 --seed 1 --json follow.json',
         'gaze_robot_sim.evaluate_tasks', 'EvalFollowConfig', 'evaluate_task'),
     'sim watch': Command(
@@ -102,6 +138,10 @@ COMMANDS = {
         'film a demonstration: what could be seen, joints, actions, instruction',
         'gaze-robot demos play demos/mine 0 --out demo.mp4',
         'gaze_robot_sim.demos.play', 'PlayConfig', 'play'),
+    'check-params': Command(
+        'check a file of parameters without ROS: names the line, the range, the known keys',
+        'gaze-robot check-params config/gaze_robot.yaml',
+        'gaze_robot.check_params', 'CheckParamsConfig', 'check_params'),
     'emulate': Command(
         'be a head on a wire, without hardware: dynamixel, feetech, pelco_d or onvif',
         'gaze-robot emulate dynamixel --duration 60',
@@ -158,10 +198,18 @@ COMMANDS = {
         'train BC-RL without each of its parts, several seeds each: an ablation table',
         'gaze-robot bench bcrl --out runs/ablation --json ablation.json',
         'gaze_robot_sim.ablate_bcrl', 'AblateBcrlConfig', 'ablate_bcrl'),
+    'bench workspace': Command(
+        'measure how fast the physics workspaces step and are drawn',
+        'gaze-robot bench workspace --json workspace.json',
+        'gaze_robot_sim.physics.benchmark', 'BenchWorkspaceConfig', 'bench_workspace'),
     'bench encoder': Command(
         'measure what foveation saves: tokens and time beside a uniform view as sharp',
         'gaze-robot bench encoder --json encoder.json',
         'gaze_robot_sim.benchmark_encoder', 'BenchEncoderConfig', 'bench_encoder'),
+    'bench people': Command(
+        'measure what people cost: the robot step with three of them, twelve beside one',
+        'gaze-robot bench people --picture party.jpg --json people.json',
+        'gaze_robot_sim.benchmark_people', 'BenchPeopleConfig', 'bench_people'),
     'bench render': Command(
         'measure how fast eyes see on this machine, beside a plain renderer',
         'gaze-robot bench render --json bench.json',
@@ -174,13 +222,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 done, 1 doctor found something the loop cannot run without, 2 refused (one line on
-        stderr says why), 130 interrupted.
+        0 done, 1 doctor found something the loop cannot run without, 2 refused (stderr says why,
+        one line for each thing), 130 interrupted.
     """
     try:
         return _dispatch(list(sys.argv[1:] if argv is None else argv))
     except GazeRobotError as error:
-        print(f'gaze-robot: {" ".join(str(error).split())}', file=sys.stderr)
+        for text in getattr(error, 'lines', (str(error),)):
+            print(f'gaze-robot: {" ".join(text.split())}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print('gaze-robot: stopped', file=sys.stderr)
@@ -265,15 +314,20 @@ def _naming_required(config: type) -> type:
 def _doctor(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         'gaze-robot doctor', description=f'{_capital(DOCTOR)}.',
-        epilog='Example:\n  gaze-robot doctor --json doctor.json',
+        epilog='Examples:\n  gaze-robot doctor --json doctor.json\n  gaze-robot doctor --live',
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--seed', type=int, default=0, metavar='N',
                         help='seed of the picture that the self-test looks at (default: 0)')
+    parser.add_argument('--live', action='store_true',
+                        help='look at the running robot instead: what is wrong, what to do')
+    parser.add_argument('--seconds', type=float, default=5.0, metavar='S',
+                        help='with --live: how long to look (default: 5)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the result here')
     parsed = parser.parse_args(argv)
     _check_writable(parsed.json)
     doctor = require('gaze_robot.doctor')
-    rows = doctor.check(seed=parsed.seed)
+    rows = require('gaze_robot.live').check_live(parsed.seconds) if parsed.live \
+        else doctor.check(seed=parsed.seed)
     for row in rows:
         print(doctor.line(row))
     fit = doctor.fit(rows)

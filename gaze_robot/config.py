@@ -65,11 +65,19 @@ class GazeConfig(HeadConfig):
     """Whether to search for a target shown as a picture: 0 is off, anything above it on."""
 
     sources_people: float = setting(0.0, name='sources.people', min=0.0, max=100.0)
-    """Weight of people in where to look while nothing is searched for. It needs weights with a
-    head for them: `gaze-robot train people`."""
+    """Weight of people in where to look: of what they look at with `people.model`, else of their
+    heads, which needs weights with a head for them (`gaze-robot train heads`)."""
 
     sources_salience: float = setting(0.0, name='sources.salience', min=0.0, max=100.0)
-    """Weight of what stands out in where to look while nothing is searched for."""
+    """Weight of what stands out in where to look."""
+
+    people_model: str = setting('', name='people.model')
+    """How to judge where people look: 'coarse' (geometry), 'figures' (the simulator's), a gaze
+    model of `gaze-robot weights list`, or a path (.pt, .onnx); empty: only heads are marked."""
+
+    people_heads: str = setting('cascade', name='people.heads')
+    """How heads are found for that: 'cascade' (OpenCV's own), 'figures' (the simulator's), the
+    path of a YuNet file, or 'topic': ~/heads, a vision_msgs/Detection2DArray."""
 
     confidence_threshold: float = setting(0.5, min=0.0, max=1.0)
     """Least probability at which a candidate counts as the target."""
@@ -111,6 +119,13 @@ class GazeConfig(HeadConfig):
 
     eye: str = setting('head', choices=('head', 'picture'))
     """'head': the head turns; 'picture': nothing turns, the fixation moves inside the picture."""
+
+
+LIVE_GAZE = (
+    'processing_rate', 'control_rate', 'debug_rate', 'max_image_age', 'target_timeout',
+    'on_target_lost', 'confidence_threshold', 'dead_time', 'sources_search', 'sources_people',
+    'sources_salience')
+"""Fields of GazeConfig that take effect while the node runs."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +171,8 @@ class WorldConfig(HeadConfig):
     """Settings of world_node: the simulator as a camera."""
 
     world: str = 'procedural'
-    """'procedural', or a panorama picture, a folder of them, or a 360-degree video."""
+    """'procedural', or a panorama picture, a folder of them, or a 360-degree video; with an arm:
+    workspace:press, workspace:bucket, workspace:wipe, workspace:shelf or workspace:read."""
 
     width: int = setting(640, min=16, max=7680)
     """Picture width, pixels."""
@@ -205,6 +221,9 @@ class WorldConfig(HeadConfig):
 
     reliability: str = setting('best_effort', choices=('best_effort', 'reliable'))
     """Quality of service of the pictures."""
+
+    game: str = setting('search', choices=('search', 'follow'))
+    """What there is to do: find what a picture shows, or look where a figure looks."""
 
     hold_s: float = setting(1.0, min=0.0, max=60.0)
     """How long the target must be held before the next one is shown, seconds."""

@@ -12,6 +12,14 @@ class ConfigError(GazeRobotError, ValueError):
     """A setting is unknown, of the wrong type, or contradicts another one."""
 
 
+class FindingsError(ConfigError):
+    """Several things are wrong with one file; `lines` has one text each."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__('\n'.join(lines))
+        self.lines = tuple(lines)
+
+
 class ImageError(GazeRobotError, ValueError):
     """A picture cannot be used: empty, wrong size, unknown encoding, not finite."""
 
@@ -34,6 +42,10 @@ class DemoError(GazeRobotError):
 
 class BagError(GazeRobotError):
     """A recording cannot be written, read or played."""
+
+
+class SoakError(GazeRobotError):
+    """A long run with faults found something wrong; its report says what."""
 
 
 class CheckpointError(GazeRobotError):

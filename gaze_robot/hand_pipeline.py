@@ -100,6 +100,13 @@ class HandPipeline:
         """Where the networks run."""
         return 'cpu'
 
+    def check_change(self, config: GazeConfig) -> None:
+        """Nothing to object to: this eye has no sources."""
+
+    def adapt(self, config: GazeConfig) -> None:
+        """Go by other settings of `LIVE_GAZE` from now on."""
+        self.config = config
+
     def warm_up(self) -> None:
         """Run once on grey, so that the first real picture is not the slow one."""
         camera = CameraModel.from_hfov(64, 48, math.pi / 2)

@@ -13,7 +13,9 @@ _HARDWARE = "pip install -e '.[hardware]'"
 _BACKBONES = "pip install -e '.[backbones]'"
 _DEMOS = "pip install -e '.[demos]'"
 _RUNTIMES = "pip install -e '.[runtimes]'"
+_BAGS = "pip install -e '.[bags]'"
 _VIEWER = "pip install -e '.[viewer]'"
+_PHYSICS = "pip install -e '.[physics]'"
 _PEOPLE = "pip install -e '.[people]'"
 
 INSTALL = {
@@ -27,6 +29,8 @@ INSTALL = {
     'matplotlib': _SIM,
     'nicegui': _VIEWER,
     'norfair': _PEOPLE,
+    'mink': _PHYSICS,
+    'mujoco': _PHYSICS,
     'numpy': 'pip install numpy, or with apt: python3-numpy',
     'onnx': _RUNTIMES,
     'onnxruntime': _RUNTIMES,
@@ -35,6 +39,7 @@ INSTALL = {
     'pyarrow': _DEMOS,
     'pygame': _SIM,
     'rclpy': _ROS,
+    'rosbags': _BAGS,
     'rich': 'pip install rich',
     'safetensors': 'pip install safetensors',
     'scipy': _PEOPLE,

@@ -113,8 +113,9 @@ class PerceptionNetwork(nn.Module):
         names = frozenset(names)
         if 'people' in names and self.people is None:
             raise ConfigError('sources.people is above 0 and these weights have no head for '
-                              'people; add one with `gaze-robot train people --policy DIR --out '
-                              'DIR`, or set sources.people to 0')
+                              'people; add one with `gaze-robot train heads --policy DIR --out '
+                              'DIR`, set people.model to coarse, which judges where people look, '
+                              'or set sources.people to 0')
         if names - self.offers:
             raise ConfigError(f'sources are {", ".join(sorted(self.offers))}, got '
                               f'{", ".join(sorted(names))}')

@@ -1,5 +1,6 @@
 """One picture to one decision: what runs on the robot, and nothing else does."""
 
+from collections.abc import Mapping
 import math
 
 import numpy as np
@@ -17,6 +18,7 @@ from gaze_robot.explain import best_place, explain, Explanation, watching
 from gaze_robot.foveation import Foveator
 from gaze_robot.gaze_target import priority
 from gaze_robot.geometry import direction_from_pan_tilt, optical_ray
+from gaze_robot.people.source import make_people_source, PeopleSight, PeopleSource
 from gaze_robot.perception import Perception, valid_cells
 from gaze_robot.policy.actions import move
 from gaze_robot.policy.observation import Observer, Peak
@@ -58,7 +60,10 @@ class GazePipeline:
         self.policy, self._eye = policy, policy.eye
         self.runtime = Choice(TorchRuntime(policy.perception)) if runtime is None else runtime
         policy.perception.keep_tokens(self.config.model_keep)
-        policy.perception.use_sources(priority.source_weights(self.config))
+        policy.perception.use_sources(priority.computed(self.config))
+        self.people: PeopleSource | None = None
+        if self.config.sources_people > 0 and self.config.people_model:
+            self.people = make_people_source(self.config.people_model, self.config.people_heads)
         self._priority = priority.Priority(self.pattern, priority.source_weights(self.config))
         if self.config.debug_explain != 'off':
             with watching(policy.perception.encoder):      # refuses now what it cannot explain
@@ -92,7 +97,7 @@ class GazePipeline:
         device = 'cuda' if wanted != 'cpu' and torch.cuda.is_available() else 'cpu'
         policy = load_policy(path, device)
         policy.perception.keep_tokens(config.model_keep)
-        policy.perception.use_sources(priority.source_weights(config))
+        policy.perception.use_sources(priority.computed(config))
         return cls(policy, limits, config, choose(
             policy.perception, config.model_runtime, read_export(path, policy), batch=1))
 
@@ -124,6 +129,21 @@ class GazePipeline:
             raise CommandError('these weights have no text encoder: show a picture of the thing '
                                'on ~/exemplar instead')
 
+    def check_change(self, config: GazeConfig) -> None:
+        """Raise ConfigError if `adapt` could not: a source off since the start cannot be fed."""
+        missing = priority.source_weights(config).keys() - self.policy.perception.sources
+        if missing:
+            names = ' and '.join(f'sources.{name}' for name in sorted(missing))
+            raise ConfigError(f'{names} cannot be turned on while the eye runs: deactivate and '
+                              'clean up the node first, or start with it above 0')
+
+    def adapt(self, config: GazeConfig) -> None:
+        """Go by other settings of `LIVE_GAZE` from now on; those of `check_change` alone."""
+        weights = priority.source_weights(config)
+        if weights != priority.source_weights(self.config):
+            self._priority = priority.Priority(self.pattern, weights)
+        self.config = config
+
     def warm_up(self) -> None:
         """Run once on grey, so that the first real picture is not the slow one."""
         camera = CameraModel.from_hfov(64, 48, math.pi / 2)
@@ -137,6 +157,8 @@ class GazePipeline:
         self._following.reset()
         self._settling.reset()
         self._priority.reset()
+        if self.people is not None:
+            self.people.reset()
         self._started_s: float | None = None
         self._last_s: float | None = None
         self._sure_s: float | None = None                    # when the target was last recognised
@@ -213,12 +235,16 @@ class GazePipeline:
         speed = np.array([[pose.pan_rad_s, pose.tilt_rad_s]])
         now = np.array([frame.stamp_s - (self._started_s or 0.0)])
         vector, peak = self._observer.observe(percept, valid, where, speed, now, _EYE)
-        maps = self._priority.maps(percept)
-        fixation, heat = None, percept.heat[0]
-        if self._explores:
+        sight = self._watch_people(frame, pose, clock)
+        maps = self._priority.maps(percept, None if sight is None else sight.company, pose)
+        found = self._search_target(peak, pose) if self._searches else None
+        fixation, heat = None, self._priority.combine(maps) if maps else percept.heat[0]
+        if self._explores(maps, valid[0], pose, found, frame.stamp_s):
             fixation, heat = self._priority.step(maps, valid[0], pose, self._eye_limits,
                                                  frame.stamp_s)
-        target = self._target(peak, pose, fixation)
+        if maps and self._searches:
+            heat = self._priority.with_search(heat, percept.heat[0], self.config.sources_search)
+        target = self._target(found, fixation)
         if target is not None:
             self._sure_s = frame.stamp_s
         on_target = self._settling.step(error := priority.error_rad(target, pose), dt_s)
@@ -234,7 +260,7 @@ class GazePipeline:
                                  self._eye_limits, dt_s, frame.stamp_s)
         clock.lap('control')
         return self._result(frame, pose, command, mode, direction, target, on_target, view, heat,
-                            others, clock.stages_ms)
+                            others, sight, clock.stages_ms)
 
     def _decide(self, tokens: np.ndarray, vector: np.ndarray, where: np.ndarray,
                 pose: PanTiltState, fixation: priority.Fixation | None
@@ -261,10 +287,21 @@ class GazePipeline:
         """Something is looked for, and the search source is on."""
         return self._exemplar is not None and self.config.sources_search > 0
 
-    @property
-    def _explores(self) -> bool:
-        """Sources other than search have the eye."""
-        return bool(self._priority.weights) and not self._pointed and not self._searches
+    def _explores(self, maps: Mapping[str, np.ndarray], valid: np.ndarray, pose: PanTiltState,
+                  found: GazeTarget | None, now_s: float) -> bool:
+        """Whether sources other than search have the eye."""
+        if not self._priority.weights or self._pointed:
+            return False
+        if found is None:
+            return True
+        return self._priority.outbid(maps, valid, pose, self._eye_limits, (
+            self.config.sources_search, found.confidence), now_s)
+
+    def _watch_people(self, frame: Frame, pose: PanTiltState, clock: Clock) -> PeopleSight | None:
+        """What people look at; None: not asked for."""
+        if self.people is None:
+            return None
+        return self.people(frame, pose if self.config.eye == 'head' else _STRAIGHT, clock)
 
     @property
     def _lost(self) -> bool:
@@ -273,18 +310,19 @@ class GazePipeline:
                 and self._last_s is not None
                 and self._last_s - self._sure_s > self.config.target_timeout)
 
-    def _target(self, peak: Peak, pose: PanTiltState, fixation: priority.Fixation | None
+    def _search_target(self, peak: Peak, pose: PanTiltState) -> GazeTarget:
+        """The best place of the search, however unsure."""
+        place = self._observer.memory.candidates(_EYE, 1)[0]
+        return priority.search_target(peak.nearby[0], peak.offset_rad[0], (
+            float(place.pan_rad[0]), float(place.tilt_rad[0]), float(place.score[0])), pose)
+
+    def _target(self, found: GazeTarget | None, fixation: priority.Fixation | None
                 ) -> GazeTarget | None:
         """What the winning source proposes; None where it is too unsure."""
         if self._pointed:
             return GazeTarget(self._pointed.at(self._last_s or 0.0), 1.0, True, 'look_at')
-        if fixation is not None:
-            target = GazeTarget(fixation.direction, fixation.confidence, True, fixation.source)
-        elif self._searches:
-            place = self._observer.memory.candidates(_EYE, 1)[0]
-            target = priority.search_target(peak.nearby[0], peak.offset_rad[0], (
-                float(place.pan_rad[0]), float(place.tilt_rad[0]), float(place.score[0])), pose)
-        else:
+        target = found if fixation is None else self._priority.target(fixation)
+        if target is None:
             return None
         sure = target.source == 'salience' or (              # which is no probability
             target.confidence >= self.config.confidence_threshold)
@@ -293,8 +331,8 @@ class GazePipeline:
     def _result(self, frame: Frame, pose: PanTiltState, command: PanTiltCommand, mode: str,
                 direction: np.ndarray, target: GazeTarget | None, on_target: bool,
                 view: FoveatedView, heat: np.ndarray, others: list[GazeTarget],
-                stages_ms: dict[str, float]) -> GazeResult:
-        if not self._pointed and not self._searches and not self._explores:
+                sight: PeopleSight | None, stages_ms: dict[str, float]) -> GazeResult:
+        if not self._pointed and not self._searches and not self._priority.weights:
             mode = 'idle'
         elif target is None:
             mode = 'search'
@@ -302,7 +340,9 @@ class GazePipeline:
         return GazeResult(
             frame.stamp_s, optical_ray(direction, camera_pose.pan_rad, camera_pose.tilt_rad),
             command, pose, mode, on_target, target, view,
-            tuple(heat) if self._searches or self._explores else (), tuple(others), stages_ms)
+            tuple(heat) if self._searches or self._priority.weights else (), tuple(others),
+            stages_ms,
+            people=() if sight is None else tuple(gazed.target for gazed in sight.company))
 
     def _tick(self, stamp_s: float) -> float:
         """Seconds since the previous frame; a clock that jumps back starts the search anew."""

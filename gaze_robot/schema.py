@@ -18,14 +18,17 @@ import types
 import typing
 from typing import Any, TypeVar
 
-import yaml
-
+from gaze_robot import plain_yaml
 from gaze_robot.errors import ConfigError
 
 Config = TypeVar('Config')
 
 ROS_OWN = ('use_sim_time', 'start_type_description_service', 'qos_overrides.')
 """Parameters rclpy itself declares (a trailing dot: a whole group); they may stand in any YAML."""
+
+QOS_VALUES = {'history': ('keep_last', 'keep_all', 'system_default'),
+              'reliability': ('reliable', 'best_effort', 'system_default')}
+"""Policies, beside depth, that qos_overrides may set, and what to."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +81,8 @@ def from_mapping(cls: type[Config], mapping: Mapping[str, Any]) -> Config:
     """Build a config from parameter names, dotted or nested.
 
     An integer is accepted where a float is meant, a list where a tuple is. What is missing keeps
-    its default; rclpy's own parameters (`ROS_OWN`) are passed over.
+    its default; rclpy's own parameters (`ROS_OWN`) are passed over, but for a look at whether
+    `qos_overrides` have policies and values that there are.
 
     Raises:
         ConfigError: naming an unknown key's nearest match, a wrong type, or a broken range.
@@ -87,11 +91,19 @@ def from_mapping(cls: type[Config], mapping: Mapping[str, Any]) -> Config:
     values = {}
     for name, value in flatten(mapping).items():
         if any(name.startswith(own) if own.endswith('.') else name == own for own in ROS_OWN):
+            _check_override(name, value)
             continue
         if name not in known:
             raise ConfigError(_unknown(f'{cls.__name__} has no parameter', name, known))
         values[known[name].attribute] = _convert(known[name], value)
     return cls(**values)
+
+
+def check_value(parameter: Parameter, value: Any) -> None:
+    """Raise ConfigError if one value cannot be: its type, its range, its choices."""
+    converted = _convert(parameter, value)
+    for item in converted if isinstance(converted, tuple) else (converted,):
+        _check_item(parameter, item)
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
@@ -118,12 +130,11 @@ def load_yaml(path: str | pathlib.Path) -> dict[str, dict[str, Any]]:
     Raises:
         ConfigError: no such file, not YAML, or a node without `ros__parameters`.
     """
+    text = plain_yaml.read_text(pathlib.Path(path))
     try:
-        document = yaml.safe_load(pathlib.Path(path).read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f'cannot read the parameter file {path}: {error}') from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f'{path} is not valid YAML: {" ".join(str(error).split())}') from error
+        document = plain_yaml.load(text)
+    except plain_yaml.PlainYamlError as error:
+        raise ConfigError(f'{path}, {error}') from error
     if not isinstance(document, dict):
         raise ConfigError(f'{path} holds no parameters; expected "node: ros__parameters: ..."')
     nodes: dict[str, dict[str, Any]] = {}
@@ -157,6 +168,21 @@ def _collect_nodes(document: Mapping[str, Any], prefix: str, nodes: dict[str, di
             nodes[name] = flatten(given)
         else:
             _collect_nodes(body, f'{name}/', nodes, path)
+
+
+def _check_override(name: str, value: Any) -> None:
+    """Refuse qos_overrides./topic.publisher.reliability and the like where rclpy would crash."""
+    if not name.startswith('qos_overrides.'):
+        return
+    _, _, policy = name.rpartition('.')
+    if policy == 'depth':
+        if type(value) is not int or value < 0:
+            raise ConfigError(f'{name} must be a whole number from 0, got {value!r}')
+    elif policy not in QOS_VALUES:
+        raise ConfigError(f'{name}: {policy!r} is no policy that can be changed here; known: '
+                          f'depth, {", ".join(sorted(QOS_VALUES))}')
+    elif value not in QOS_VALUES[policy]:
+        raise ConfigError(f'{name} must be one of {", ".join(QOS_VALUES[policy])}; got {value!r}')
 
 
 def _unknown(complaint: str, name: str, known: Iterable[str]) -> str:

@@ -142,6 +142,18 @@ class GazeTarget:
 
     source: str = 'search'
 
+    id: int = 0
+    """Of the person whose gaze it is, from 1; 0: nobody's."""
+
+    head_box: tuple[float, float, float, float] | None = None
+    """(x_min, y_min, x_max, y_max) of that person's head, shares of the picture."""
+
+    in_frame: float | None = None
+    """Probability of its being inside the picture, where that is judged."""
+
+    object_box: tuple[float, float, float, float] | None = None
+    """Of the thing that it is, where that is known; shares of the picture."""
+
     def __post_init__(self) -> None:
         if self.direction.shape != (3,) or not np.all(np.isfinite(self.direction)):
             raise ValueError(f'direction must be 3 finite numbers, got {self.direction}')
@@ -205,3 +217,6 @@ class GazeResult:
 
     actions: ActionChunk | None = None
     """What the hand is to do, of policies that have one."""
+
+    people: tuple[GazeTarget, ...] = ()
+    """What each person looks at, where that is judged: the winner's too."""

@@ -25,6 +25,9 @@ PACKAGE = 'gaze_robot'
 CONFIG = Path(__file__).parent.parent / 'config'
 SHARED_MEMORY_MB = 400
 """What four processes with the profile may fill; touching memory that is not there kills them."""
+SHOWN = ('gaze/debug_image', 'gaze/fovea/image_raw', 'gaze/markers', 'gaze/gaze_targets',
+         'gaze/salience', 'gaze/look_at')
+"""Topics in config/gaze_robot.rviz."""
 YES_NO = ['true', 'false']
 FROM_FILE = ['', *YES_NO]
 
@@ -64,6 +67,13 @@ ARGUMENTS = [
      ['', 'head', 'picture']),
     ('enable_at_start', '', 'Power the motors and obey commands from the start; empty: yes in '
      'simulation, no on hardware.', FROM_FILE),
+    ('pan_tilt', '', 'Whether to start the node of the head; empty: where a head turns. false '
+     'with eye:=head: joint_states come from somebody else, such as a bag.', FROM_FILE),
+    ('frame_prefix', '', "Put before every frame name, such as left_; empty: the parameter "
+     "file's.", None),
+    ('enclaves', '', 'With SROS 2: where the keys of the nodes are, such as /gaze_robot; see '
+     'docs/security.md.', None),
+    ('rviz', 'false', 'Open RViz with config/gaze_robot.rviz.', YES_NO),
     ('viewer', 'false', 'A page in the browser to watch and steer by, on port 8080 of this '
      'machine.', YES_NO),
 ]
@@ -122,7 +132,7 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     rate = float(argument['rate']) if argument['rate'] else None
 
     actions: list[LaunchDescriptionEntity] = []
-    if eye == 'head':
+    if argument['pan_tilt'] == 'true' or (eye == 'head' and argument['pan_tilt'] != 'false'):
         actions.append(_node(argument, 'pan_tilt', autostart=True, parameters={
             'backend': argument['backend'] or None, 'port': argument['port'] or None,
             'controller': argument['controller'] or None,
@@ -142,7 +152,17 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     if argument['viewer'] == 'true':
         actions.append(_node(argument, 'viewer', remappings=_camera_topics(argument), parameters={
             'image_transport': argument['image_transport'] or None}))
-    return actions
+    return actions + ([_rviz(argument)] if argument['rviz'] == 'true' else [])
+
+
+def _rviz(argument: dict[str, str]) -> Node:
+    """RViz in the robot's namespace: its file names topics of a robot without one."""
+    return Node(
+        package='rviz2', executable='rviz2', name='rviz', namespace=argument['namespace'],
+        arguments=['-d', str(CONFIG / 'gaze_robot.rviz'),
+                   '--fixed-frame', f'{argument["frame_prefix"]}base_link'],
+        parameters=[{'use_sim_time': argument['use_sim_time'] == 'true'}],
+        remappings=[(f'/{topic}', topic) for topic in SHOWN], output='screen')
 
 
 def _exemplar_of(params_file: str) -> object:
@@ -155,6 +175,8 @@ def _node(argument: dict[str, str], name: str, parameters: dict[str, object],
           remappings: list[tuple[str, str]] | None = None, autostart: bool = False) -> Node:
     """One node; a parameter that is None is left to the parameter file."""
     given = {key: value for key, value in parameters.items() if value is not None}
+    if argument['frame_prefix']:
+        given['frame_prefix'] = argument['frame_prefix']
     if argument['use_sim_time'] == 'true':
         given['use_sim_time'] = True
     if autostart:
@@ -162,7 +184,9 @@ def _node(argument: dict[str, str], name: str, parameters: dict[str, object],
     return Node(
         package=PACKAGE, executable=f'{name}_node', name=name, namespace=argument['namespace'],
         parameters=[argument['params_file'], given], remappings=remappings or [],
-        arguments=['--ros-args', '--log-level', f'{name}:={argument["log_level"]}'],
+        arguments=['--ros-args', '--log-level', f'{name}:={argument["log_level"]}',
+                   *(['--enclave', f'{argument["enclaves"]}/{name}'] if argument['enclaves']
+                     else [])],
         output='screen', respawn=argument['use_respawn'] == 'true', respawn_delay=2.0)
 
 

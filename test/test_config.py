@@ -247,14 +247,14 @@ empty:
     ('processing_rate: 3\n', 'under "node: ros__parameters:"'),
     ('gaze:\n  processing_rate: 3\n', 'where a node is expected'),
     ('gaze:\n  ros__parameters: 3\n', 'must be a mapping'),
-    ('gaze: !!python/object/apply:os.getcwd []\n', 'not valid YAML')])
+    ('gaze: !!python/object/apply:os.getcwd []\n', 'not plain data')])
 def test_yaml_that_is_no_parameter_file_is_refused(tmp_path, text, reason):
     with pytest.raises(ConfigError, match=reason):
         load_yaml(write(tmp_path, text))
 
 
 def test_missing_yaml_says_which(tmp_path):
-    with pytest.raises(ConfigError, match='cannot read the parameter file .*nowhere.yaml'):
+    with pytest.raises(ConfigError, match='cannot read .*nowhere.yaml'):
         load_yaml(tmp_path / 'nowhere.yaml')
 
 

@@ -18,6 +18,9 @@ NUMPY_ONLY = {
 TIES_BOTH = {'cli.py', 'bringup.py'}
 """The only core files that may name the simulator, and only inside functions."""
 
+WORLD_NODES = {'world_node.py', 'workspace_node.py'}
+"""The simulator's own nodes."""
+
 MEASURE_THE_HEAD = {'control_loop.py', 'jitter.py'}
 
 ROS = {
@@ -71,8 +74,8 @@ def test_ros_only_in_the_nodes() -> None:
     assert not wrong(CORE, ROS, lambda name: not in_nodes(name))
 
 
-def test_ros_in_the_simulator_only_in_the_world_node() -> None:
-    assert not wrong(SIM, ROS, lambda name: name != 'world_node.py')
+def test_ros_in_the_simulator_only_in_its_world_nodes() -> None:
+    assert not wrong(SIM, ROS, lambda name: name not in WORLD_NODES)
 
 
 def test_the_core_knows_neither_simulator_nor_learning_libraries() -> None:
@@ -113,7 +116,7 @@ def test_the_simulator_never_imports_the_nodes() -> None:
     knows no ROS and is measured as it is.
     """
     for name, tree in sources(SIM):
-        if name != 'world_node.py':
+        if name not in WORLD_NODES:
             nodes = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
                      and (node.module or '').startswith('gaze_robot.nodes')
                      and not (name in MEASURE_THE_HEAD

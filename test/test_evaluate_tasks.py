@@ -22,6 +22,7 @@ from gaze_robot_sim.evaluate_tasks import (
     EvalTrackConfig,
     evaluate_task,
     median,
+    reached_soon,
     resampled,
     run,
     score,
@@ -225,7 +226,26 @@ def test_evaluation_over_a_folder_of_pictures_from_the_command_line(tmp_path, ca
     assert {'oracle.on_target', 'random.on_target', 'stay.on_target'} <= shown
 
 
-@pytest.mark.parametrize('task', CONFIGS)
+def test_reaching_soon_means_staying_and_within_the_time():
+    def soon(steps, near):
+        row = np.zeros(100, bool)
+        row[steps] = near
+        return reached_soon(row, np.ones(100, bool), 30.0)
+    assert soon(slice(58, 70), True)
+    assert not soon(slice(62, 100), True)                    # after 2 s
+    assert not soon(slice(20, 24), True)                     # passing by
+    assert not reached_soon(np.ones(100, bool), np.zeros(100, bool), 30.0)
+
+
+def test_the_robot_follows_what_others_only_meet_by_chance():
+    """Its own pictures, its own pipeline; smoke, of few episodes."""
+    pytest.importorskip('norfair', reason="pip install -e '.[people]'")
+    result = evaluate_task(EvalFollowConfig(n=4, seconds=3.0, seed=3))
+    assert result['robot']['within_2s'] >= 0.5
+    assert result['robot']['on_target'] > 2 * result['random']['on_target']
+
+
+@pytest.mark.parametrize('task', ['track', 'orient'])
 def test_help_says_that_nothing_is_learned_yet(task, capsys):
     with pytest.raises(SystemExit):
         cli.main(['eval', task, '--help'])

@@ -9,7 +9,6 @@ from gaze_robot.errors import CameraModelError, CommandError
 from gaze_robot.nodes._intake import (
     choose_lens,
     direction_in_base,
-    health,
     Intake,
     Starvation,
     starved,
@@ -106,14 +105,6 @@ def test_a_point_elsewhere_is_refused_with_the_frames_that_work():
         direction_in_base(np.array([1.0, 0, 0]), 'map', GazeConfig(), None)
     with pytest.raises(CommandError, match='no joint_states'):
         direction_in_base(np.array([1.0, 0, 0]), 'camera_optical_frame', GazeConfig(), None)
-
-
-@pytest.mark.parametrize('given, level', [
-    (('inactive', True, 9.9), 'stale'), (('active', False, 9.9), 'warn'),
-    (('active', True, None), 'error'), (('active', True, 5.0), 'error'),
-    (('active', True, 9.9), 'ok')])
-def test_health(given, level):
-    assert health(*given, now_s=10.0)[0] == level
 
 
 def test_starvation_is_told_after_five_seconds_and_again_after_thirty():

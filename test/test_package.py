@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 import tyro
+import yaml
 
 from gaze_robot import __version__, cli
 
@@ -37,7 +38,6 @@ def setup_arguments() -> dict:
 
 def test_versions_agree(setup_arguments: dict) -> None:
     assert MANIFEST.findtext('version') == setup_arguments['version'] == __version__
-    assert f'## {__version__}' in (ROOT / 'CHANGELOG.md').read_text()
 
 
 def test_names_and_licence_agree(setup_arguments: dict) -> None:
@@ -106,6 +106,32 @@ def test_colcon_would_run_pytest(setup_arguments: dict) -> None:
     extras = setup_arguments['extras_require']
     assert any(line.startswith('pytest') for line in extras['test'])
     assert not [line for line in setup_arguments['install_requires'] if line.startswith('ros-')]
+
+
+def test_workflows_name_what_there_is() -> None:
+    """They cannot run here; at least their parts exist."""
+    ros = yaml.safe_load((ROOT / '.github' / 'workflows' / 'ros.yml').read_text())
+    steps = '\n'.join(step.get('run', '') for step in ros['jobs']['colcon']['steps'])
+    asked = re.search(r'for name in (.*); do', steps).group(1).split()
+    assert set(asked) == {path.name.removesuffix('.launch.py')
+                          for path in (ROOT / 'launch').glob('*.launch.py')}
+    assert (ROOT / 'constraints-ros.txt').is_file()
+    assert 'constraints-ros.txt' in steps
+    assert int(ros['jobs']['colcon']['env']['MIN_TESTS']) >= 900
+    plain = yaml.safe_load((ROOT / '.github' / 'workflows' / 'ci.yml').read_text())
+    assert plain['jobs']['wheels']['steps'][-1]['run'] == 'bash .ci/run'
+
+
+def test_the_changelog_has_this_version_on_top() -> None:
+    versions = re.findall(r'^## \[([\d.]+)\]', (ROOT / 'CHANGELOG.md').read_text(), re.MULTILINE)
+    assert versions[0] == __version__ == MANIFEST.findtext('version')
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for document in [*ROOT.glob('*.md'), *(ROOT / 'docs').rglob('*.md'), ROOT / 'sim/README.md']:
+        for target in re.findall(r'\]\(([^)#]+)\)', document.read_text()):
+            if '://' not in target:
+                assert (document.parent / target).exists(), f'{document.name}: {target}'
 
 
 def requirement(line: str) -> str:

@@ -20,12 +20,12 @@ from gaze_robot.pipeline import GazePipeline
 
 pytest.importorskip('gaze_robot_sim')
 from gaze_robot_sim.training.crowds import Crowds, label_heads, UNJUDGED
-from gaze_robot_sim.training.people import (
+from gaze_robot_sim.training.heads import (
     auc,
     PeopleTrainer,
     scores,
-    train_people,
-    TrainPeopleConfig,
+    train_heads,
+    TrainHeadsConfig,
 )
 
 PATTERN = FoveationPattern((20.0, 45.0, 90.0), (16, 16, 32), (8, 8, 16))
@@ -111,7 +111,7 @@ def test_views_without_a_head_have_no_figures():
 
 def test_a_run_goes_on_with_its_own_policy_only(tmp_path):
     def trainer(sha, resume=True):
-        config = TrainPeopleConfig(out=str(tmp_path), resume=resume)
+        config = TrainHeadsConfig(out=str(tmp_path), resume=resume)
         return PeopleTrainer(config, untrained().perception, sha)
     first = trainer('a' * 64, resume=False)
     first.epoch = 3
@@ -139,9 +139,9 @@ def test_equal_seeds_give_equal_glances():
 @pytest.mark.slow
 def test_training_adds_the_head_and_changes_nothing_else(tmp_path):
     save_policy(tmp_path / 'plain', untrained())
-    config = TrainPeopleConfig(str(tmp_path / 'plain'), str(tmp_path / 'run'), views=96, epochs=3,
+    config = TrainHeadsConfig(str(tmp_path / 'plain'), str(tmp_path / 'run'), views=96, epochs=3,
                                exam=64)
-    result = train_people(config)
+    result = train_heads(config)
     assert result['unseen']['auc']['0'] > 0.6
     before, after = load_policy(tmp_path / 'plain'), load_policy(tmp_path / 'run')
     for name, tensor in before.perception.state_dict().items():
@@ -149,4 +149,4 @@ def test_training_adds_the_head_and_changes_nothing_else(tmp_path):
     for name, tensor in before.eye.state_dict().items():
         torch.testing.assert_close(after.eye.state_dict()[name], tensor, atol=0, rtol=0)
     with pytest.raises(CheckpointError, match='pass --resume'):
-        train_people(config)
+        train_heads(config)

@@ -11,8 +11,8 @@ from gaze_robot_sim.envs.search import SearchConfig
 from gaze_robot_sim.envs.seeing import SeeingBatch
 from gaze_robot_sim.evaluate import learned, run_episodes, score
 from gaze_robot_sim.scenes.procedural import ProceduralWorld
+from gaze_robot_sim.training.heads import TrainHeadsConfig
 from gaze_robot_sim.training.origin import origin
-from gaze_robot_sim.training.people import TrainPeopleConfig
 from gaze_robot_sim.training.search import TrainSearchConfig
 
 
@@ -41,9 +41,9 @@ def test_the_commands_named_make_such_weights_today():
     meta = json.loads((SHIPPED / 'meta.json').read_text())
     assert meta['command'] == f'gaze-robot train search --seed {meta["seed"]}'
     people = meta['people']
-    assert people['command'] == f'gaze-robot train people --seed {people["seed"]} --policy POLICY'
+    assert people['command'] == f'gaze-robot train heads --seed {people["seed"]} --policy POLICY'
     for said, config in ((meta, TrainSearchConfig(seed=meta['seed'])),
-                         (people, TrainPeopleConfig(seed=people['seed']))):
+                         (people, TrainHeadsConfig(seed=people['seed']))):
         assert said['config'] == json.loads(json.dumps(origin('', config)['config']))
     assert 'perception' not in meta                          # all of one run, no part of another
 

@@ -15,6 +15,7 @@ from geometry_msgs.msg import PointStamped  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.qos import DurabilityPolicy, qos_profile_sensor_data, QoSProfile  # noqa: E402
+from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image, JointState  # noqa: E402
 from std_msgs.msg import Float64  # noqa: E402
 
@@ -222,3 +223,24 @@ def test_a_missing_world_and_a_misspelt_parameter_say_what_to_do(ros, tmp_path):
         WorldNode(parameter_overrides=[Parameter('world', value=str(tmp_path / 'nowhere.jpg'))])
     with pytest.raises(ConfigError, match='hold_s'):
         WorldNode(parameter_overrides=[Parameter('holds_s', value=1.0)])
+
+
+@pytest.mark.parametrize('stage', [{'use_sim_time': True, 'search_timeout_s': 1.0}],
+                         indirect=True)
+def test_a_clock_set_back_starts_the_world_anew(stage):
+    """Pictures and searches follow the new time at once, not when the old one comes again."""
+    clock = stage.robot.create_publisher(Clock, '/clock', 1)
+
+    def run(begin_s, length_s):
+        for step in range(int(length_s * 50)):
+            clock.publish(Clock(clock=_messages.stamp(begin_s + step / 50)))
+            stage.spin(0.02)
+    run(1000.0, 4.0)
+    ended = stage.world.game.log.searches
+    assert ended > 0
+    stage.heard['image_raw'].clear()
+    run(10.0, 4.0)
+    stamps = [_messages.seconds(image.header.stamp) for image in stage.heard['image_raw']]
+    assert len(stamps) > 20
+    assert 9.9 < stamps[-1] < 14.1
+    assert stage.world.game.log.searches > ended

@@ -35,7 +35,9 @@ class EncoderConfig:
                               f'{4 * self.heads}: rotary positions turn pairs in x and in y')
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
+    """A transformer block, norms first, with rotary positions."""
+
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
@@ -92,7 +94,7 @@ class FoveatedViT(nn.Module):
         self.embed = nn.Linear(config.patch ** 2 * 3, config.width)
         self.scale = nn.Linear(3, config.width)
         self.registers = nn.Parameter(torch.randn(config.registers, config.width) * 0.02)
-        self.blocks = nn.ModuleList(_Block(config.width, config.heads)
+        self.blocks = nn.ModuleList(Block(config.width, config.heads)
                                     for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.width)
         self.frequency: torch.Tensor

@@ -1,6 +1,6 @@
 """People source: where heads are, cell by cell, from the tokens of the one pass.
 
-It is trained on drawn figures only (`gaze-robot train people`) and is coarse: good enough to say
+It is trained on drawn figures only (`gaze-robot train heads`) and is coarse: good enough to say
 where a closer look may be worth it, no face detector, and no estimate of where somebody looks.
 
 B batch   N tokens   D width   L levels   C cells across a level

@@ -9,7 +9,7 @@ L levels   C cells across a level
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import math
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ import numpy as np
 from gaze_robot.config import GazeConfig
 from gaze_robot.errors import ConfigError
 from gaze_robot.foveation import FoveationPattern
+from gaze_robot.gaze_target.company import claimant, Company, company_map, nearest
 from gaze_robot.gaze_target.evidence import CELLS
 from gaze_robot.geometry import (
     angle_between,
@@ -35,6 +36,22 @@ if TYPE_CHECKING:
 DWELL_S = 0.7
 """How long the eye rests on a place."""
 
+FOLLOWED_S = 4.0
+"""How long it rests on what a person looks at, if that person goes on looking there."""
+
+_OUTDONE = 1.5
+"""Somebody whose claim is so many times that of who is followed is followed instead."""
+
+_SNAP_RAD = math.radians(10.0)
+"""A peak of the map this near to what somebody looks at is that."""
+
+URGE = 0.5
+"""What a search that has found nothing yet bids, of the 1 of one that is sure; times its weight.
+"""
+
+_OWNS = 1.2
+"""Who has the eye keeps it until outbid by this factor."""
+
 INHIBITED_S = 6.0
 """After this long nothing is left of an inhibition, which fades linearly."""
 
@@ -42,6 +59,9 @@ INHIBITED_RAD = math.radians(9.0)
 """Standard deviation of the inhibition around a place."""
 
 _ARRIVED_RAD = math.radians(3.0)
+
+_STILL_RAD = math.radians(1.0)
+"""A followed target that wavers by less has not moved."""
 _PATIENCE_S = 2.5
 """A place not reached after so long is given up."""
 
@@ -71,6 +91,9 @@ class Fixation:
     confidence: float
     """What that source's map said of the place when it was last compared, 0 to 1."""
 
+    person: int = 0
+    """Whose gaze is followed, by id; 0: nobody's."""
+
 
 class Priority:
     """Fixations on what the sources other than search find, for one eye."""
@@ -92,14 +115,26 @@ class Priority:
         self._expected = 0.0                            # the priority of the place chosen
         self._arrived_s: float | None = None
         self._left: list[tuple[np.ndarray, float]] = []
+        self._company: Company = ()
+        self.owns = False
+        """Whether these sources have the eye and a search has not; see `outbid`."""
 
-    def maps(self, percept: 'Percept') -> dict[str, np.ndarray]:
+    def maps(self, percept: 'Percept', company: Company | None = None,
+             pose: PanTiltState | None = None) -> dict[str, np.ndarray]:
         """What each source that has a weight says, (L, C, C).
+
+        Args:
+            percept: of this picture.
+            company: what people look at; None: the source people is what `percept` says of heads.
+            pose: of the eye, with `company`.
 
         Raises:
             ConfigError: perception has stopped computing one.
         """
+        self._company = () if company is None else company
         found = {name: getattr(percept, name) for name in self.weights}
+        if 'people' in found and company is not None and pose is not None:
+            found['people'] = company_map(company, self.rays(pose))[None]
         if missing := [name for name, value in found.items() if value is None]:
             raise ConfigError(f'perception does not compute {", ".join(missing)} any more: '
                               'something else set up this network; give every pipeline a policy '
@@ -111,6 +146,34 @@ class Priority:
         total = sum(self.weights.values())
         return np.asarray(sum(weight / total * maps[name]
                               for name, weight in self.weights.items()))
+
+    def with_search(self, priority: np.ndarray, heat: np.ndarray, weight: float) -> np.ndarray:
+        """The priority map, (L, C, C) float32, with the search's own map among the sources."""
+        total = sum(self.weights.values()) + weight
+        return ((priority * (total - weight) + heat * weight) / total).astype(np.float32)
+
+    def outbid(self, maps: Mapping[str, np.ndarray], valid: np.ndarray, pose: PanTiltState,
+               limits: PanTiltLimits, search: tuple[float, float], now_s: float) -> bool:
+        """Whether one of these sources gets the eye while something is searched for.
+
+        Each bids its weight times the best it has that the eye can reach and has not just looked
+        at; the search bids its own weight times its confidence, or `URGE` while that is more.
+
+        Args:
+            maps, valid, pose, limits, now_s: as of `step`.
+            search: weight and confidence of the search.
+        """
+        rays = self.rays(pose)
+        open_to = self.free(rays, now_s) * _reachable(rays, pose, limits) * valid
+        bids = [weight * float((maps[name] * open_to).max())
+                for name, weight in self.weights.items()]
+        if self._fixation is not None and self.owns:                   # where it rests counts, too
+            bids.append(self.weights[self._fixation.source] * self._fixation.confidence)
+        mine, other = max(bids, default=0.0), search[0] * max(search[1], URGE)
+        self.owns = mine > (other / _OWNS if self.owns else other * _OWNS)
+        if not self.owns:
+            self._fixation = None
+        return self.owns
 
     def rays(self, pose: PanTiltState) -> np.ndarray:
         """Base-frame unit directions of all cells, (L, C, C, 3)."""
@@ -146,7 +209,9 @@ class Priority:
         rays = self.rays(pose)
         plain = plain * _reachable(rays, pose, limits)
         gaze = direction_from_pan_tilt(pose.pan_rad, pose.tilt_rad)
-        if self._fixation is not None:
+        if self._fixation is not None and self._fixation.person:
+            self._follow(gaze, now_s)
+        elif self._fixation is not None:
             self._rest(plain, rays, gaze, maps, now_s)
         inhibited = plain * self.free(rays, now_s)
         if self._fixation is None:
@@ -165,6 +230,24 @@ class Priority:
         since_s, patience_s = (self._chosen_s, _PATIENCE_S) if self._arrived_s is None else (
             self._arrived_s, DWELL_S)
         if now_s - since_s >= patience_s:
+            self._left.append((self._fixation.direction, now_s))
+            self._fixation = None
+
+    def _follow(self, gaze: np.ndarray, now_s: float) -> None:
+        """Stay with what somebody looks at, wherever that goes; leave when nothing is new."""
+        assert self._fixation is not None
+        followed = claimant(self._company, self._fixation.person)
+        best = max(self._company, key=lambda gazed: gazed.claim, default=None)
+        if followed is None or (best is not None and best.claim > _OUTDONE * followed.claim):
+            self._fixation = None
+            return
+        moved = angle_between(followed.target.direction, self._fixation.direction)
+        if moved > _ARRIVED_RAD:
+            self._chosen_s = now_s
+        self._fixation = Fixation(followed.target.direction if moved > _STILL_RAD
+                                  else self._fixation.direction, 'people',
+                                  followed.target.confidence, followed.target.id)
+        if now_s - self._chosen_s >= FOLLOWED_S:
             self._left.append((self._fixation.direction, now_s))
             self._fixation = None
 
@@ -194,7 +277,19 @@ class Priority:
         mean = (priority[around][..., None] * rays[around]).sum(axis=(0, 1))
         said = {name: float(maps[name][level, row, column]) for name in self.weights}
         source = max(said, key=lambda name: self.weights[name] * said[name])
-        return Fixation(mean / np.linalg.norm(mean), source, said[source])
+        direction = mean / np.linalg.norm(mean)
+        gazed = nearest(self._company, direction, _SNAP_RAD) if source == 'people' else None
+        if gazed is not None:
+            return Fixation(gazed.target.direction, source, gazed.target.confidence,
+                            gazed.target.id)
+        return Fixation(direction, source, said[source])
+
+    def target(self, fixation: Fixation) -> GazeTarget:
+        """A fixation as a target, with what is known of the person whose gaze is followed."""
+        gazed = claimant(self._company, fixation.person)
+        if gazed is not None:
+            return replace(gazed.target, direction=fixation.direction)
+        return GazeTarget(fixation.direction, fixation.confidence, True, fixation.source)
 
     def candidates(self, maps: Mapping[str, np.ndarray], valid: np.ndarray, pose: PanTiltState,
                    least: float, winner: GazeTarget | None) -> list[GazeTarget]:
@@ -207,7 +302,11 @@ class Priority:
         if not self.weights:
             return found
         rays = self.rays(pose).reshape(-1, 3)
+        found += [gazed.target for gazed in self._company
+                  if winner is None or gazed.target.id != winner.id]
         for name in self.weights:
+            if name == 'people' and self._company:
+                continue
             shown = np.where(valid, maps[name], 0.0).reshape(-1)
             if winner is not None and winner.source == name:
                 shown[rays @ winner.direction > math.cos(_APART_RAD)] = 0.0
@@ -218,6 +317,11 @@ class Priority:
                 found.append(GazeTarget(rays[best], float(min(1.0, shown[best])), True, name))
                 shown[rays @ rays[best] > math.cos(_APART_RAD)] = 0.0
         return found
+
+
+def computed(config: GazeConfig) -> frozenset[str]:
+    """Sources besides search that the network has to compute: not people whose gaze is judged."""
+    return frozenset(source_weights(config)) - ({'people'} if config.people_model else set())
 
 
 def source_weights(config: GazeConfig) -> dict[str, float]:

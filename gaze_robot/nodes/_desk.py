@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 import functools
+import math
 
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_msgs.msg import Header
@@ -37,6 +38,18 @@ class Desk:
         self._hand = JointBuffer(hand) if hand else None
         self._geometry = config.geometry if config.eye == 'head' else HeadGeometry()
         self._info: CameraInfo | None = None
+        self.joints_heard = 0
+        """Joint states so far that held the head's joints and could be used."""
+        self.joints_bad = 0
+        """Joint states so far whose positions were not finite."""
+        self.other_joints: tuple[str, ...] = ()
+        """What the last joint state held, if not the head's joints."""
+
+    def adapt(self, config: GazeConfig) -> None:
+        """Go by other settings of `LIVE_GAZE` from now on."""
+        if config != self.config:
+            self.config = config
+            self._intake.adapt(config.max_image_age, config.processing_rate)
 
     def info(self, message: CameraInfo) -> None:
         """Keep the newest camera_info."""
@@ -48,8 +61,13 @@ class Desk:
             self._hand.add(_messages.seconds(message.header.stamp), message.name,
                            message.position)
         pose = _messages.pose_from_joint_state(message, self.config.joints)
-        if pose is not None:
-            self._poses.add(pose)
+        if pose is not None and not math.isfinite(pose.pan_rad + pose.tilt_rad):
+            self.joints_bad += 1
+        elif pose is None:
+            self.other_joints = tuple(message.name)[:8] or ('nothing',)
+        elif self._poses.add(pose):
+            self.joints_heard += 1
+            self.other_joints = ()
 
     def admit(self, message: Image | CompressedImage, now_s: float, draw: Callable[[], bool]
               ) -> Picture | str:
@@ -60,6 +78,8 @@ class Desk:
             now_s: on the clock of the stamps.
             draw: asked, for a picture that will be used, whether to make its debug picture.
         """
+        if _messages.too_large(message):
+            return 'too large'
         stamp_s = self._stamp(message, now_s)
         reason = self._intake.refuse(stamp_s, now_s)
         if reason is not None:

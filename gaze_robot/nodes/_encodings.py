@@ -6,12 +6,19 @@ from their own smallest to their own largest finite value, because they have no 
 """
 
 from collections.abc import Callable
+import struct
 import sys
 
 import cv2
 import numpy as np
 
 from gaze_robot.errors import ImageError
+
+LARGEST_PIXELS = 7680 * 4320
+"""8K; what claims more is refused before a byte of it is copied or decoded."""
+
+LARGEST_BYTES = 8 * LARGEST_PIXELS
+LARGEST_COMPRESSED_BYTES = 1 << 26
 
 _Decode = Callable[[np.ndarray], np.ndarray]
 
@@ -117,9 +124,13 @@ def rgb_from_bytes(data: object, width: int, height: int, encoding: str, step: i
                          f'known: {", ".join(sorted(_KNOWN))}')
     if width <= 0 or height <= 0:
         raise ImageError(f'the picture is empty: {width}x{height}')
+    if width * height > LARGEST_PIXELS:
+        raise ImageError(f'the picture is too large: {width}x{height}; 8K is the most')
     kind, channels, decode = _KNOWN[encoding]
     if encoding in ('yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv', 'nv21') and width % 2:
         raise ImageError(f'{encoding} shares colour between two pixels; width {width} is odd')
+    if encoding == 'nv21' and height % 2:
+        raise ImageError(f'nv21 shares colour between two rows; height {height} is odd')
     rows = height * 3 // 2 if encoding == 'nv21' else height
     element = np.dtype(kind).newbyteorder('>' if big_endian else '<')
     pixels = _rows(data, rows, width * channels * element.itemsize, step)
@@ -128,7 +139,10 @@ def rgb_from_bytes(data: object, width: int, height: int, encoding: str, step: i
     if big_endian != (sys.byteorder == 'big') and element.itemsize > 1:
         pixels = pixels.astype(element.newbyteorder('='))
     shape = (rows, width) if channels == 1 else (rows, width, channels)
-    return decode(pixels.reshape(shape))
+    try:
+        return decode(pixels.reshape(shape))
+    except cv2.error as error:                  # such as a mosaic of one row
+        raise ImageError(f'{width}x{height} pixels cannot be {encoding}: {error}') from error
 
 
 def _rows(data: object, rows: int, row_bytes: int, step: int) -> np.ndarray:
@@ -156,9 +170,12 @@ def rgb_from_compressed(data: object, name: str = '', upright: bool = False) -> 
         upright: turn the picture as its EXIF tag says (photos), not a camera's raw rows.
 
     Raises:
-        ImageError: not JPEG or PNG, or cut off.
+        ImageError: not JPEG or PNG, cut off, or larger than 8K.
     """
     encoded = np.frombuffer(data, np.uint8)     # type: ignore[call-overload]
+    width, height = claimed_size(encoded)
+    if width * height > LARGEST_PIXELS:
+        raise ImageError(f'the picture is too large: {width}x{height}; 8K is the most')
     head = encoded[:8].tobytes()
     if head[:3] == b'\xff\xd8\xff':
         # OpenCV fills the missing part of a cut JPEG with grey and only warns.
@@ -169,7 +186,38 @@ def rgb_from_compressed(data: object, name: str = '', upright: bool = False) -> 
         raise ImageError(f'a compressed picture (format {name!r}, {encoded.size} bytes) is '
                          'neither JPEG nor PNG; set the publisher to one of them')
     flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    picture = cv2.imdecode(encoded, flags) if whole else None
+    try:
+        picture = cv2.imdecode(encoded, flags) if whole else None
+    except cv2.error as error:
+        raise ImageError(f'a compressed picture of {encoded.size} bytes cannot be decoded: '
+                         f'{error}') from error
     if picture is None:
         raise ImageError(f'a compressed picture of {encoded.size} bytes is cut off or damaged')
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
+def claimed_size(encoded: np.ndarray) -> tuple[int, int]:
+    """(width, height) that a JPEG or PNG says it has, without decoding it; (0, 0) if it does not.
+
+    A few hundred bytes can claim gigabytes of pixels. PNG: IHDR comes first (ISO/IEC 15948, 5.6).
+    JPEG: the frame header, SOFn, comes after segments that say how long they are (ITU-T T.81,
+    B.1.1.4 and B.2.2).
+    """
+    head = encoded[:24].tobytes()
+    if head[:8] == b'\x89PNG\r\n\x1a\n' and len(head) == 24:
+        return struct.unpack('>II', head[16:])
+    if head[:2] != b'\xff\xd8':
+        return 0, 0
+    at = 2
+    while at + 9 <= encoded.size and encoded[at] == 0xff:
+        kind = int(encoded[at + 1])
+        if kind == 0xff:                                    # filling
+            at += 1
+        elif kind == 0x01 or 0xd0 <= kind <= 0xd7:          # markers without a segment
+            at += 2
+        elif 0xc0 <= kind <= 0xcf and kind not in (0xc4, 0xc8, 0xcc):
+            height, width = struct.unpack('>HH', encoded[at + 5:at + 9].tobytes())
+            return width, height
+        else:
+            at += 2 + struct.unpack('>H', encoded[at + 2:at + 4].tobytes())[0]
+    return 0, 0

@@ -51,6 +51,12 @@ class Pipeline(Protocol):
     def reset(self) -> None:
         """Forget past glances."""
 
+    def check_change(self, config: GazeConfig) -> None:
+        """Raise ConfigError if `adapt` could not; any thread may ask."""
+
+    def adapt(self, config: GazeConfig) -> None:
+        """Go by other settings from now on."""
+
     def explain(self, view: FoveatedView, method: str) -> Reasons | None:
         """Where in a view the search's best place comes from; None while nothing is looked for."""
 
@@ -104,6 +110,8 @@ class Glance:
 
     stages_ms: dict[str, float]
     debug: np.ndarray | None = None
+    lens: str = ''
+    """Why its lens is a guess; '' when it is not."""
 
     @property
     def confidence(self) -> float | None:
@@ -139,6 +147,11 @@ class Eye:
         elif config.exemplar:
             self.look_for_picture(load_exemplar_picture(config.exemplar))
 
+    def adapt(self, config: GazeConfig) -> None:
+        """Go by other settings of `LIVE_GAZE` from now on."""
+        self.config = config
+        self.pipeline.adapt(config)
+
     def look_for_picture(self, image: np.ndarray) -> None:
         """Search for what this (h, w, 3) uint8 RGB picture shows, from the next frame on."""
         self._wanted = lambda frame: exemplar_from_picture(image, frame.camera,
@@ -169,7 +182,8 @@ class Eye:
     def _step(self, picture: Picture, image: np.ndarray, lens: Lens, start: float) -> Glance:
         image = turned_level(image, lens.camera, picture.roll_rad)
         frame = Frame(image, picture.stamp_s, lens.camera)
-        remarks = (self._lens_remark(picture, lens), self._begin_search(frame), self._refused)
+        lens_remark = self._lens_remark(picture, lens)
+        remarks = (lens_remark, self._begin_search(frame), self._refused)
         self._refused = ''
         decoded = time.perf_counter()
         result = self.pipeline.step(frame, picture.pose, picture.joints)
@@ -184,7 +198,8 @@ class Eye:
         if picture.roll_rad:
             result = replace(result, fixation=rotation_about('z', -picture.roll_rad)
                              @ result.fixation)
-        return Glance(picture, frame, result, boxes, tuple(filter(None, remarks)), stages, debug)
+        return Glance(picture, frame, result, boxes, tuple(filter(None, remarks)), stages, debug,
+                      lens_remark)
 
     def _draw(self, frame: Frame, result: GazeResult, boxes: tuple[Box, ...]) -> np.ndarray:
         """The debug picture, with its reasons if they are asked for."""

@@ -29,16 +29,22 @@ _STEP = struct.calcsize(_ROW)
 
 
 def cloud_from_targets(targets: Sequence[GazeTarget], header: Header) -> PointCloud2:
-    """Every candidate, one row each; the head box is NaN for targets that are not a person's."""
+    """Every candidate, one row each; `id` and head box are the person's whose gaze it is, for
+    others the row's number and NaN.
+    """
     rows = b''.join(struct.pack(
         _ROW, *(float(value) for value in target.direction), SOURCES.get(target.source, 255),
-        number, target.confidence, float(target.in_view), *(math.nan,) * 4)
-        for number, target in enumerate(targets))
+        target.id or number, target.confidence, _in_frame(target),
+        *(target.head_box or (math.nan,) * 4)) for number, target in enumerate(targets))
     return PointCloud2(
         header=header, height=1, width=len(targets), is_bigendian=False, is_dense=False,
         point_step=_STEP, row_step=_STEP * len(targets), data=array.array('B', rows),
         fields=[PointField(name=name, offset=4 * index, datatype=kind, count=1)
                 for index, (name, kind) in enumerate(TARGET_FIELDS)])
+
+
+def _in_frame(target: GazeTarget) -> float:
+    return float(target.in_view) if target.in_frame is None else target.in_frame
 
 
 def fovea_info(camera: CameraModel, header: Header, box: tuple[int, int, int, int]) -> CameraInfo:

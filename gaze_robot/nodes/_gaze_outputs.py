@@ -12,6 +12,7 @@ from gaze_robot.config import GazeConfig
 from gaze_robot.control.latency import ahead
 from gaze_robot.draw import crop_box, priority_map
 from gaze_robot.nodes import _qos
+from gaze_robot.nodes._detections import detections
 from gaze_robot.nodes._eye import Glance
 from gaze_robot.nodes._gaze_messages import cloud_from_targets, fovea_info, markers
 from gaze_robot.nodes._intake import Throttle
@@ -24,6 +25,7 @@ from gaze_robot.nodes._messages import (
 )
 from gaze_robot.nodes._notes import Notes
 from gaze_robot.nodes._trajectory import brought_forward, least_time_s
+from gaze_robot.optional import available, require
 from gaze_robot.types import GazeResult, PanTiltCommand
 
 
@@ -35,10 +37,14 @@ class GazeOutputs:
         self.config = config
         self._fixed_frame = config.frame_prefix + config.fixed_frame
         publisher = node.create_publisher
-        self._trajectory = publisher(JointTrajectory, 'joint_trajectory', _qos.COMMAND)
+        self._trajectory = publisher(JointTrajectory, 'joint_trajectory',
+                                     **_qos.overridable(_qos.COMMAND))
         self._action = publisher(JointTrajectory, '~/action', _qos.COMMAND) if hand else None
         self._fixation = publisher(PointStamped, '~/fixation', _qos.COMMAND)
         self._target = publisher(PointStamped, '~/target', _qos.COMMAND)
+        self._detections = publisher(
+            require('vision_msgs.msg').Detection2DArray, '~/detections', _qos.COMMAND
+        ) if available('vision_msgs') else None
         self._targets = publisher(PointCloud2, '~/gaze_targets', _qos.COMMAND)
         self._markers = publisher(MarkerArray, '~/markers', _qos.COMMAND)
         self._mode = publisher(String, '~/mode', _qos.LATCHED)
@@ -53,6 +59,11 @@ class GazeOutputs:
         self._commands = Throttle(config.control_rate)
         self._debugs = Throttle(config.debug_rate)
         self._last_state: tuple[str, bool] | None = None
+
+    def adapt(self, config: GazeConfig) -> None:
+        """Go by other settings of `LIVE_GAZE` from now on."""
+        self.config = config
+        self._commands, self._debugs = Throttle(config.control_rate), Throttle(config.debug_rate)
 
     def wants_debug(self, now_s: float) -> bool:
         """Whether the next frame's debug picture is due and somebody would see it."""
@@ -88,6 +99,9 @@ class GazeOutputs:
         if result.target is not None:
             self._target.publish(point_from_ray(result.target.direction, fixed))
         self._targets.publish(cloud_from_targets(targets, fixed))
+        if self._detections is not None and self.config.people_model:
+            self._detections.publish(detections(
+                require('vision_msgs.msg'), result.people, header, glance.frame.camera))
         self.state(result.mode, result.on_target)
         return commanded
 

@@ -55,6 +55,8 @@ class Head:
         """The torque switch, a gate for commands and no more: while off, all are refused."""
         self.refused: Counter[str] = Counter()
         self.accepted = self.limit_hits = self.timeouts = 0
+        self.commands = 0
+        """Grows with everything that is asked of the head, also to hold still."""
         self._points: list[Point] = []
         self._start_s = self._expires_s = 0.0
         self._last_command_s: float | None = None
@@ -73,7 +75,17 @@ class Head:
         """Why the driver failed; '' while it works."""
         return self._drive.fault
 
-    def accept(self, points: Sequence[Point], stamp_s: float | None = None) -> None:
+    @property
+    def ready(self) -> bool:
+        """Whether commands are obeyed: no fault, no run-stop, torque on."""
+        return self.enabled and not self.stopped and not self.fault
+
+    def clip(self, goal: PanTiltCommand) -> PanTiltCommand:
+        """The nearest goal inside the limits."""
+        return self._drive.clip(goal)[0]
+
+    def accept(self, points: Sequence[Point], stamp_s: float | None = None,
+               longest_s: float = LONGEST_S) -> None:
         """Follow a trajectory from now on; an empty one means hold.
 
         Args:
@@ -82,6 +94,7 @@ class Head:
                 as fast as the limits allow, and the time-out runs from now. If it has a speed, it
                 is a place that moves, and is there when it is due.
             stamp_s: when it starts; None: now.
+            longest_s: refuse what ends later than this from now.
 
         Raises:
             RefusedError: stale, too long, stopped, torque off, or at fault.
@@ -96,13 +109,14 @@ class Head:
         if start_s > now_s + 5.0:
             raise RefusedError('stale', f'the trajectory starts {start_s - now_s:.1f} s from now; '
                                'give it stamp 0 (now), or set the clocks of both machines alike')
-        if end_s > now_s + LONGEST_S:
+        if end_s > now_s + longest_s:
             raise RefusedError('too long', f'the trajectory ends {end_s - now_s:.1f} s from now; '
-                               f'{LONGEST_S:g} s is the most, send the rest later')
+                               f'{longest_s:g} s is the most, send the rest later')
         if points:
             self._drive.read()
             self._check_ready()
         self.accepted += 1
+        self.commands += 1
         self._last_command_s = now_s
         if not points:
             self._hold()
@@ -125,7 +139,8 @@ class Head:
         now_s = self._clock()
         if self._points and now_s > self._expires_s:
             self.timeouts += 1
-            self._hold()
+            self._points = []
+            self._drive.hold()
         elif len(self._points) > 1:
             self._drive.aim(goal_at(self._points, now_s - self._start_s))
         self._drive.stream()
@@ -159,6 +174,7 @@ class Head:
             DriverError: it could not be told to.
         """
         self._check_ready()
+        self.commands += 1
         self._points, self._expires_s = [(0.0, CENTRE)], float('inf')
         self._drive.aim(CENTRE)
         self._check_driver()
@@ -256,5 +272,6 @@ class Head:
         return goal
 
     def _hold(self) -> None:
+        self.commands += 1
         self._points = []
         self._drive.hold()

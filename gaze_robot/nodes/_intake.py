@@ -12,7 +12,6 @@ from gaze_robot.errors import CameraModelError, CommandError
 from gaze_robot.head_geometry import HeadGeometry
 from gaze_robot.types import PanTiltState
 
-SILENT_AFTER_S = 2.0
 STARVED_AFTER_S = 5.0
 STARVED_AGAIN_S = 30.0
 FLOATING = ('32FC1', '64FC1')
@@ -31,8 +30,8 @@ class Throttle:
 
     def allows(self, now_s: float) -> bool:
         """Whether the event at `now_s` may pass."""
-        if now_s < self._due_s:
-            return False
+        if self._due_s - 2 * self._period_s <= now_s < self._due_s:
+            return False                    # further back, the clock was set back
         self._due_s = max(self._due_s + self._period_s, now_s - 2 * self._period_s)
         return True
 
@@ -49,11 +48,17 @@ class Intake:
         self._newest_s = -math.inf
         self._throttle = Throttle(rate_hz)
 
+    def adapt(self, max_age_s: float, rate_hz: float) -> None:
+        """Other limits from now on; what was the newest picture stays it."""
+        self.max_age_s, self._throttle = max_age_s, Throttle(rate_hz)
+
     def refuse(self, stamp_s: float, now_s: float) -> str | None:
         """Why a picture taken at `stamp_s` is not used now, or None to use it.
 
         A camera whose clock went back (a restarted simulator or bag) is followed, not refused.
         """
+        if stamp_s == self._newest_s:           # however old by now: a camera that froze
+            return 'out of order'
         if now_s - stamp_s > self.max_age_s:
             return 'stale'
         if stamp_s - now_s > self.max_age_s:
@@ -142,18 +147,6 @@ def direction_in_base(point: np.ndarray, frame_id: str, config: GazeConfig,
                            'joint_states near its stamp arrive')
     turn, centre = geometry.optical(joints.pan_rad, joints.tilt_rad)
     return geometry.direction_to(centre + turn @ point)
-
-
-def health(state: str, enabled: bool, last_frame_s: float | None, now_s: float
-           ) -> tuple[str, str]:
-    """(level, summary) of a diagnostics status: ok, warn, error or stale."""
-    if state != 'active':
-        return 'stale', f'{state}, not looking'
-    if not enabled:
-        return 'warn', 'disabled by ~/enable'
-    if last_frame_s is None or now_s - last_frame_s > SILENT_AFTER_S:
-        return 'error', 'no pictures arrive'
-    return 'ok', 'looking'
 
 
 class Starvation:

@@ -20,7 +20,7 @@ from rclpy.node import Node
 
 from gaze_robot.allocator import keep_large_blocks
 from gaze_robot.errors import GazeRobotError
-from gaze_robot.nodes._params import declare_autostart
+from gaze_robot.nodes._params import declare_autostart, idle_overrides
 
 _Transition = Callable[[Any, LifecycleState], TransitionCallbackReturn]
 
@@ -46,7 +46,8 @@ def transition(function: Callable[[Any], None]) -> _Transition:
             self.failure = str(error)
             result = TransitionCallbackReturn.FAILURE
         except Exception as error:  # noqa: BLE001  rclpy would drop the reason
-            self.get_logger().error(f'cannot {verb}: {error!r}\n{traceback.format_exc()}')
+            if self.context.ok():       # else: a signal came in the middle of it
+                self.get_logger().error(f'cannot {verb}: {error!r}\n{traceback.format_exc()}')
             result = TransitionCallbackReturn.ERROR
         succeeded = result == TransitionCallbackReturn.SUCCESS
         if (verb == 'configure' and not succeeded) or verb in ('cleanup', 'shutdown'):
@@ -139,6 +140,7 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int
         if isinstance(node, ManagedNode):
             node.autostart()
         executor.add_node(node)
+        _tell_idle_overrides(node)
         # Not spin(): a signal between rclpy's own check and its wait leaves a node that has no
         # timers waiting for ever (2 of 25 times here).
         while rclpy.ok():
@@ -162,6 +164,15 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, signal.SIG_IGN)
     return 0
+
+
+def _tell_idle_overrides(node: Node) -> None:
+    if getattr(node, 'state', 'active') != 'active':
+        return                      # its topics are not there yet
+    for name in idle_overrides(node):
+        node.get_logger().warning(
+            f'{name} changes nothing: no such topic, direction or policy here; write the full '
+            'name of the topic, such as qos_overrides./image_raw.subscription.reliability')
 
 
 def _interrupt_once() -> None:

@@ -20,10 +20,21 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from gaze_robot.camera import CameraModel, COEFFICIENTS
 from gaze_robot.camera_file import at_size
 from gaze_robot.errors import CameraModelError, CommandError, ImageError
-from gaze_robot.nodes._encodings import ENCODINGS, rgb_from_bytes, rgb_from_compressed
+from gaze_robot.nodes._encodings import (
+    claimed_size,
+    ENCODINGS,
+    LARGEST_BYTES,
+    LARGEST_COMPRESSED_BYTES,
+    LARGEST_PIXELS,
+    rgb_from_bytes,
+    rgb_from_compressed,
+)
 from gaze_robot.types import ActionChunk, PanTiltCommand, PanTiltState
 
 JOINTS = ('pan', 'tilt')
+MOST_JOINTS, MOST_POINTS = 1000, 10_000
+"""Messages about more than this are not looked at."""
+
 _LENS_ALIASES = {'fisheye': 'equidistant', 'rational': 'rational_polynomial',
                  'radtan': 'plumb_bob'}
 
@@ -78,6 +89,17 @@ def _rgb_by_cv_bridge(message: Image) -> np.ndarray:
 def rgb_from_compressed_image(message: CompressedImage) -> np.ndarray:
     """(height, width, 3) uint8 RGB of a JPEG or PNG message; ImageError says what is wrong."""
     return rgb_from_compressed(message.data, message.format)
+
+
+def too_large(message: Image | CompressedImage) -> bool:
+    """Whether a picture has, or claims to have, more than any camera gives: by its sizes alone."""
+    if isinstance(message, Image):
+        return (len(message.data) > LARGEST_BYTES
+                or message.width * message.height > LARGEST_PIXELS)
+    if len(message.data) > LARGEST_COMPRESSED_BYTES:
+        return True
+    width, height = claimed_size(np.frombuffer(message.data, np.uint8))
+    return width * height > LARGEST_PIXELS
 
 
 class ImageFiller:
@@ -171,6 +193,8 @@ def pose_from_joint_state(message: JointState,
     Positions are passed on as they are, also NaN: who keeps poses drops and counts those.
     A missing or NaN velocity is 0.
     """
+    if len(message.name) > MOST_JOINTS:
+        return None
     order = {name: index for index, name in enumerate(message.name)}
     rows = [order.get(joint, -1) for joint in joints]
     if min(rows) < 0 or max(rows) >= len(message.position):
@@ -229,9 +253,12 @@ def commands_from_trajectory(message: JointTrajectory, joints: Sequence[str] = J
     Raises:
         CommandError: other joints, a wrong count of numbers, not finite, times that run backwards.
     """
-    if sorted(message.joint_names) != sorted(joints):
-        raise CommandError(f'the trajectory is for joints {list(message.joint_names)}; this head '
-                           f'has {list(joints)}')
+    if sorted(message.joint_names[:MOST_JOINTS]) != sorted(joints):
+        raise CommandError(f'the trajectory is for joints {list(message.joint_names[:8])}; this '
+                           f'head has {list(joints)}')
+    if len(message.points) > MOST_POINTS:
+        raise CommandError(f'the trajectory has {len(message.points)} points; {MOST_POINTS} are '
+                           'the most')
     rows = [list(message.joint_names).index(joint) for joint in joints]
     goals: list[tuple[float, PanTiltCommand]] = []
     for point in message.points:

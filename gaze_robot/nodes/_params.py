@@ -66,6 +66,12 @@ def given_parameters(node: Node) -> dict[str, Any]:
             if name not in _OF_EVERY_NODE}
 
 
+def idle_overrides(node: Node) -> list[str]:
+    """Given `qos_overrides.` that no topic of the node took up: misspelt, or of another topic."""
+    return sorted(name for name in given_parameters(node)
+                  if name.startswith('qos_overrides.') and not node.has_parameter(name))
+
+
 def _texts(cls: type, given: dict[str, Any]) -> dict[str, Any]:
     """YAML and `-p` read `source:=0` as a number; where text is meant, it is text again."""
     wants_text = {parameter.name for parameter in config.parameters(cls) if parameter.type is str}

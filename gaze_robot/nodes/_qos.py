@@ -1,5 +1,8 @@
 """The quality-of-service profiles of every topic, by what they are for."""
 
+import copy
+from typing import Any
+
 from rclpy.qos import (
     DurabilityPolicy,
     HistoryPolicy,
@@ -7,6 +10,7 @@ from rclpy.qos import (
     QoSProfile,
     ReliabilityPolicy,
 )
+from rclpy.qos_overriding_options import QoSOverridingOptions
 
 
 def _profile(depth: int, reliability: ReliabilityPolicy,
@@ -44,6 +48,15 @@ CAMERA_BEST_EFFORT = qos_profile_sensor_data
 def camera_out(reliability: str) -> QoSProfile:
     """What a camera publishes pictures with: 'reliable' or 'best_effort'."""
     return CAMERA_RELIABLE if reliability == 'reliable' else CAMERA_BEST_EFFORT
+
+
+def overridable(profile: QoSProfile) -> dict[str, Any]:
+    """Options of a publisher or subscription that `qos_overrides` parameters may change.
+
+    A copy: rclpy writes the overrides into the profile it is given.
+    """
+    return {'qos_profile': copy.copy(profile),
+            'qos_overriding_options': QoSOverridingOptions.with_default_policies()}
 
 
 def describe(profile: QoSProfile) -> str:

@@ -36,6 +36,8 @@ class Rate:
     def tick(self, now_s: float) -> None:
         """Count one event."""
         self.count += 1
+        if self._stamps and now_s < self._stamps[-1] - self.window_s:
+            self._stamps.clear()            # the clock went back
         self._stamps.append(now_s)
         self._forget(now_s)
 

@@ -40,10 +40,10 @@ class CameraNode(Node):
         self.published = 0
         """Pictures so far."""
         qos = _qos.camera_out(self._config.reliability)
-        self._image_pub = self.create_publisher(Image, 'image_raw', qos)
+        self._image_pub = self.create_publisher(Image, 'image_raw', **_qos.overridable(qos))
         self._compressed_pub = self.create_publisher(
-            CompressedImage, 'image_raw/compressed', qos)
-        self._info_pub = self.create_publisher(CameraInfo, 'camera_info', qos)
+            CompressedImage, 'image_raw/compressed', **_qos.overridable(qos))
+        self._info_pub = self.create_publisher(CameraInfo, 'camera_info', **_qos.overridable(qos))
         self._fill = _messages.ImageFiller()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._work, name='camera', daemon=True)

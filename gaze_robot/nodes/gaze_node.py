@@ -11,14 +11,17 @@ from typing import Any
 
 import cv2
 from geometry_msgs.msg import PointStamped
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
-from gaze_robot.config import GazeConfig
+from gaze_robot.config import GazeConfig, LIVE_GAZE, parameter_names
 from gaze_robot.errors import CommandError, ConfigError, ImageError
 from gaze_robot.nodes import _messages, _qos
 from gaze_robot.nodes._desk import Desk
+from gaze_robot.nodes._detections import heads_in
 from gaze_robot.nodes._eye import Eye, Glance, Picture, Refusal
 from gaze_robot.nodes._gaze_outputs import GazeOutputs
 from gaze_robot.nodes._intake import direction_in_base
@@ -29,6 +32,7 @@ from gaze_robot.nodes._watch import Watch
 from gaze_robot.nodes._worker import Worker
 from gaze_robot.optional import available, require
 
+LONGEST_PROMPT = 1000
 OPTIONAL_MESSAGES = ('vision_msgs', 'control_msgs', 'tf2_msgs', 'cv_bridge')
 
 
@@ -36,7 +40,7 @@ class GazeNode(ManagedNode):
     """The eye of one robot; parameters are `GazeConfig`.
 
     In: image_raw (or image_raw/compressed), camera_info, joint_states, ~/look_at, ~/exemplar,
-    ~/prompt.
+    ~/prompt, ~/heads where vision_msgs is there.
     Out: joint_trajectory, ~/fixation, ~/target, ~/gaze_targets, ~/mode, ~/on_target, /diagnostics;
     of a policy with a hand ~/action; while somebody listens ~/fovea/*, ~/salience,
     ~/debug_image, ~/markers, ~/glance, ~/mosaic.
@@ -67,7 +71,7 @@ class GazeNode(ManagedNode):
         eye = Eye(pipeline, self.config, self.now_s)
         pipeline.warm_up()
         self._desk = Desk(self.config, pipeline.joint_names)
-        self._look_at_until_s: float | None = None
+        self._looked_at_s: float | None = None
         self._open(pipeline.device, pipeline.runtime_name, bool(pipeline.joint_names))
         self._eye = eye
         self.get_logger().info(f'model: {self.config.model_path or "shipped"} on '
@@ -80,21 +84,39 @@ class GazeNode(ManagedNode):
 
     def _open(self, device: str, runtime: str, hand: bool) -> None:
         self._outputs = GazeOutputs(self, self.config, hand)
-        self._watch.open(self.config, device, runtime)
+        self._watch.open(self.config, self._desk, device, runtime)
         picture = (Image, 'image_raw') if self.config.image_transport == 'raw' \
             else (CompressedImage, 'image_raw/compressed')
         self._image_topic = self.resolve_topic_name(picture[1])
         # First: when both wait, the executor takes the pose before the picture that needs it.
         self.create_subscription(JointState, 'joint_states', self._desk.joints,
-                                 _qos.JOINT_STATES_IN)
-        self.create_subscription(*picture, self._on_image, _qos.IMAGE_IN)
-        self.create_subscription(CameraInfo, 'camera_info', self._desk.info, _qos.IMAGE)
+                                 **_qos.overridable(_qos.JOINT_STATES_IN))
+        self.create_subscription(*picture, self._on_image, **_qos.overridable(_qos.IMAGE_IN))
+        self.create_subscription(CameraInfo, 'camera_info', self._desk.info,
+                                 **_qos.overridable(_qos.IMAGE))
         self.create_subscription(PointStamped, '~/look_at', self._on_look_at, _qos.COMMAND)
         self.create_subscription(Image, '~/exemplar', self._on_exemplar, _qos.LATCHED)
         self.create_subscription(String, '~/prompt', self._on_prompt, _qos.LATCHED)
+        if self.config.people_heads == 'topic' and self.config.people_model:
+            self._open_heads()
         self.create_service(SetBool, '~/enable', self._on_enable)
         self.create_service(Trigger, '~/reset', self._on_reset)
-        self.create_timer(1.0, self._on_second)
+        # Of the steady clock: also with a /clock that stands still there are diagnostics.
+        self.create_timer(1.0, self._on_second, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def _open_heads(self) -> None:
+        if not available('vision_msgs'):
+            self.get_logger().warning('people.heads is topic and vision_msgs is absent: no heads '
+                                      'will come; get it with: apt install '
+                                      'ros-$ROS_DISTRO-vision-msgs')
+            return
+        self.create_subscription(require('vision_msgs.msg').Detection2DArray, '~/heads',
+                                 self._on_heads, _qos.IMAGE)
+
+    def _on_heads(self, message: Any) -> None:
+        people = getattr(self._eye.pipeline, 'people', None) if self._eye is not None else None
+        if people is not None and people.given is not None:
+            people.given.put(_messages.seconds(message.header.stamp), heads_in(message))
 
     @transition
     def on_activate(self) -> None:
@@ -121,6 +143,9 @@ class GazeNode(ManagedNode):
     def close(self) -> None:
         """End the worker thread and let the model go."""
         self._stop_worker()
+        people = getattr(self._eye.pipeline, 'people', None) if self._eye is not None else None
+        if people is not None:
+            people.close()
         self._eye = None
 
     def _stop_worker(self) -> None:
@@ -129,9 +154,20 @@ class GazeNode(ManagedNode):
             self.stats.dropped.add('stopped', worker.stop())
 
     def _on_parameters(self, config: GazeConfig) -> None:
-        if self._eye is not None and config != self.config:
-            raise ConfigError('parameters of gaze are read at configure: deactivate and clean up '
-                              'the node first')
+        """Apply what may change while the eye runs; refuse the rest until the next configure."""
+        if self._eye is None:
+            return
+        fixed = [name for name, attribute in parameter_names(GazeConfig).items()
+                 if attribute not in LIVE_GAZE
+                 and getattr(config, attribute) != getattr(self.config, attribute)]
+        if fixed:
+            raise ConfigError(f'{", ".join(fixed)} of gaze is read at configure: deactivate and '
+                              'clean up the node first')
+        self._eye.pipeline.check_change(config)
+        self.config = config
+        self._desk.adapt(config)
+        self._outputs.adapt(config)
+        self._tell_eye(lambda eye: eye.adapt(config))
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         now = self.now_s()
@@ -143,8 +179,9 @@ class GazeNode(ManagedNode):
         if isinstance(picture, str):
             self._watch.drop(picture)
             return
-        if self._look_at_until_s is not None and now > self._look_at_until_s:
-            self._look_at_until_s = None
+        if self._looked_at_s is not None and not (      # over, or the clock went back
+                self._looked_at_s - 1.0 <= now <= self._looked_at_s + self.config.target_timeout):
+            self._looked_at_s = None
             self._tell_eye(lambda eye: eye.pipeline.look_at(None))
         if self._worker.post(picture) is not None:
             self._watch.drop('replaced')
@@ -157,7 +194,7 @@ class GazeNode(ManagedNode):
         except CommandError as error:
             self.get_logger().warning(f'~/look_at: {error}')
             return
-        self._look_at_until_s = self.now_s() + self.config.target_timeout
+        self._looked_at_s = self.now_s()
         stamp_s = _messages.seconds(message.header.stamp) or self.now_s()
         self._tell_eye(lambda eye: eye.pipeline.look_at(direction, stamp_s))
 
@@ -170,6 +207,10 @@ class GazeNode(ManagedNode):
         self._tell_eye(lambda eye: eye.look_for_picture(picture))
 
     def _on_prompt(self, message: String) -> None:
+        if len(message.data) > LONGEST_PROMPT:
+            self.get_logger().warning(f'~/prompt: {len(message.data)} characters are too many; '
+                                      f'{LONGEST_PROMPT} are the most')
+            return
         self._tell_eye(lambda eye: eye.prompt(message.data))
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response
@@ -194,10 +235,12 @@ class GazeNode(ManagedNode):
     def _on_worker(self) -> None:
         for glance in self._worker.collect() if self._worker is not None else ():
             if isinstance(glance, Refusal):
+                self._watch.late += glance.reason == 'stale'
                 self._watch.drop(glance.reason, glance.text)
             elif not self._enabled:
                 self._watch.drop('disabled')
             elif (age_s := self.now_s() - glance.picture.stamp_s) > self.config.max_image_age:
+                self._watch.late += 1
                 self._watch.drop('stale', f'{age_s:.2f} s old once looked at; this machine is too '
                                  'slow for it: use a GPU or smaller pictures, or raise '
                                  'max_image_age')
@@ -211,6 +254,7 @@ class GazeNode(ManagedNode):
             self.stats.command(self.now_s(), glance.picture.stamp_s)
         self._outputs.show(glance, now)
         self.stats.glance(glance.stages_ms, glance.confidence)
+        self._watch.lens = glance.lens
         for remark in glance.remarks:
             self._watch.say(remark)
         if self.on_glance is not None:

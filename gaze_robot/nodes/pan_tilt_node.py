@@ -17,12 +17,16 @@ from trajectory_msgs.msg import JointTrajectory
 from gaze_robot.config import PanTiltConfig
 from gaze_robot.errors import CommandError, ConfigError, GazeRobotError
 from gaze_robot.nodes import _messages, _qos
+from gaze_robot.nodes._actions import head_actions
 from gaze_robot.nodes._controller import driver_maker
+from gaze_robot.nodes._eye_signs import others_named
 from gaze_robot.nodes._head import Head, RefusedError
+from gaze_robot.nodes._head_signs import head_counters, head_signs
 from gaze_robot.nodes._lifecycle import ManagedNode, run, transition
 from gaze_robot.nodes._params import declare_config
 from gaze_robot.nodes._realtime import ask_for_realtime
 from gaze_robot.nodes._tf import frame_publisher, FramePublisher
+from gaze_robot.signs import KEY, LEVELS, summary, Window
 
 LIVE = ('command_timeout',)
 """Parameters that take effect while the head is connected."""
@@ -32,7 +36,9 @@ class PanTiltNode(ManagedNode):
     """Moves one head.
 
     In: joint_trajectory. Out: joint_states, ~/stopped, /diagnostics, and /tf where tf2_msgs
-    imports. Services: ~/runstop ~/torque_enable ~/stop ~/home ~/reset ~/set_zero.
+    imports. Services: ~/runstop ~/torque_enable ~/stop ~/home ~/reset ~/set_zero. Actions where
+    control_msgs imports: ~/point_head ~/follow_joint_trajectory; while a goal of theirs runs, it
+    alone has the head.
     Inactive, it publishes joint states and diagnostics and refuses to move.
 
     A trajectory that would end more than 10 s from now (`_head.LONGEST_S`) is refused: whoever
@@ -52,7 +58,9 @@ class PanTiltNode(ManagedNode):
         self._head: Head | None = None
         self._frames: FramePublisher | None = None
         self._fault = ''
+        self._window = Window()
         self._close_link = _nothing
+        self._actions = head_actions(self, self._ahead_s, time.monotonic)
 
     @transition
     def on_configure(self) -> None:
@@ -63,8 +71,9 @@ class PanTiltNode(ManagedNode):
         self._config, self._head = config, head
         # A controller's own broadcaster says where the joints are, and its robot's tf.
         ours = config.backend != 'trajectory'
+        states = JointState, 'joint_states'
         self._states_pub = self.create_publisher(
-            JointState, 'joint_states', _qos.JOINT_STATES_OUT) if ours else None
+            *states, **_qos.overridable(_qos.JOINT_STATES_OUT)) if ours else None
         self._stopped_pub = self.create_publisher(Bool, '~/stopped', _qos.LATCHED)
         self._diagnostics_pub = self.create_publisher(
             DiagnosticArray, '/diagnostics', _qos.DIAGNOSTICS)
@@ -72,8 +81,10 @@ class PanTiltNode(ManagedNode):
         self._frames = frame_publisher(
             self, config.frame_prefix, config.geometry) if tf else None
         self.create_subscription(JointTrajectory, 'joint_trajectory', self._on_trajectory,
-                                 _qos.COMMAND)
+                                 **_qos.overridable(_qos.COMMAND))
         self._create_services(head)
+        if self._actions is not None:
+            self._actions.attach(head, config, self._require_active)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0 / config.rate, self._tick, clock=steady)
         self.create_timer(1.0, self._publish_diagnostics, clock=steady)
@@ -82,7 +93,8 @@ class PanTiltNode(ManagedNode):
         self.get_logger().info(
             f'{config.backend} head, joints {list(config.joints)}, {config.rate:g} Hz, torque '
             f'{"on" if head.enabled else "off: call ~/torque_enable"}, '
-            f'tf {"published" if self._frames else tf_off}')
+            f'tf {"published" if self._frames else tf_off}, actions '
+            f'{"served" if self._actions is not None else "not served (no control_msgs)"}')
 
     @transition
     def on_activate(self) -> None:
@@ -91,6 +103,8 @@ class PanTiltNode(ManagedNode):
     @transition
     def on_deactivate(self) -> None:
         """Hold still."""
+        if self._actions is not None:
+            self._actions.abort('the node was deactivated')
         if self._head is not None:
             self._head.stop()
 
@@ -104,11 +118,19 @@ class PanTiltNode(ManagedNode):
 
     def close(self) -> None:
         """Stop the head and release its link."""
+        if self._actions is not None:
+            self._actions.close()
         if self._head is not None:
             self._head.close()
             self._head = None
         self._close_link()
         self._close_link = _nothing
+
+    def destroy_node(self) -> None:
+        """Close the action servers, too; rclpy leaves them."""
+        if self._actions is not None:
+            self._actions.destroy()
+        super().destroy_node()
 
     def _create_services(self, head: Head) -> None:
         def run_stop(engage: bool) -> str:
@@ -136,6 +158,9 @@ class PanTiltNode(ManagedNode):
             return
         try:
             self._require_active()
+            if self._actions is not None and self._actions.busy:
+                raise RefusedError('goal', 'an action goal has the head; it alone moves it until '
+                                   'it ends or is cancelled')
             points = _messages.commands_from_trajectory(message, self._config.joints)
             stamp_s = _messages.seconds(message.header.stamp)
             self._head.accept(points, stamp_s - self._ahead_s() if stamp_s else None)
@@ -151,6 +176,8 @@ class PanTiltNode(ManagedNode):
         if self._head is None or self._config is None:
             return
         pose = self._head.tick()
+        if self._actions is not None:
+            self._actions.tick()
         if self._head.fault != self._fault:
             self._fault = self._head.fault
             if self._fault:
@@ -182,10 +209,14 @@ class PanTiltNode(ManagedNode):
     def _publish_diagnostics(self) -> None:
         if self._head is None or self._config is None:
             return
-        message, values = self._head.report()
-        level = DiagnosticStatus.OK if message == 'ok' else DiagnosticStatus.WARN
+        twins = others_named(self.get_name(), self.get_namespace(),
+                             self.get_node_names_and_namespaces())
+        risen = self._window.rises(time.monotonic(), head_counters(self._head))
+        signs = head_signs(self._head, self.state, risen, twins)
+        level, message = summary(signs, 'ok')
+        values = {KEY: ', '.join(sign.code for sign in signs), **self._head.report()[1]}
         status = DiagnosticStatus(
-            level=DiagnosticStatus.ERROR if self._head.fault else level, message=message,
+            level=bytes([LEVELS.index(level)]), message=message,
             name=f'{self.get_fully_qualified_name()}: head', hardware_id=self._config.backend,
             values=[KeyValue(key=key, value=value) for key, value in values.items()])
         self._diagnostics_pub.publish(DiagnosticArray(

@@ -34,8 +34,9 @@ _EYES_RAD = math.radians(20)
 _POINTS = 4096
 _SMOOTH = 2.0
 """Cells of blur (standard deviation): what a place in the cone is worth for its neighbours."""
-_BACKGROUND, _OTHERS = 0.35, 2.0
-"""What a cell without any salience counts, and what another's head counts, of a most salient 1."""
+_BACKGROUND, _OTHERS, _THINGS = 0.35, 2.0, 2.0
+"""What a cell without any salience counts, and what another's head and a thing count, of a most
+salient 1."""
 _FRAMED = 2.0
 """Odds that a target is in the picture, of people whose gaze the geometry leaves open: in
 VideoAttentionTarget (Chong et al. 2020) 109,574 of 164,541 are."""
@@ -56,30 +57,45 @@ class CoarseGaze:
             seed: of the points.
         """
         self._hfov_rad = hfov_rad
+        self._lens: CameraModel | None = None
         rng = np.random.default_rng(seed)
         # Heavier than normal: a wrong detection is worse than an imprecise one (Student, 5).
         self._turns = rng.standard_t(5, (_POINTS, 2))
         self._far = np.exp(rng.uniform(math.log(_NEAREST_M), math.log(_FARTHEST_M), _POINTS))
         self._salience = Salience()
 
-    def __call__(self, image: np.ndarray, heads: Sequence[Head | None]) -> Gazes:
-        """See `GazeModel`; a heatmap's largest value is the chance that its peak is right."""
-        if any(head is None for head in heads):
-            raise ImageError('the coarse estimate starts from a head, and none was found or given')
-        people = [head for head in heads if head is not None]
-        camera = CameraModel.from_hfov(image.shape[1], image.shape[0], self._hfov_rad)
+    def use_camera(self, camera: CameraModel) -> None:
+        """Take this lens for pictures of its size from now on, in place of a field of view."""
+        self._lens = camera
+
+    def __call__(self, image: np.ndarray, heads: Sequence[Head | None],
+                 things: Sequence[Box] = ()) -> Gazes:
+        """See `GazeModel`; a heatmap's largest value is the chance that its peak is right.
+
+        Args:
+            image, heads: as there.
+            things: boxes of what may be looked at, whoever found them.
+        """
+        people = given(heads)
+        salient = self.salience(image) if people else np.zeros((SIDE, SIDE))
+        worth = _BACKGROUND + salient + _THINGS * _mask(things)
+        return self.weighed(image, people, worth, tuple(things))
+
+    def weighed(self, image: np.ndarray, people: Sequence[Head], worth: np.ndarray,
+                things: tuple[Box, ...] = (), ceiling: float = CEILING) -> Gazes:
+        """Cones times what each place is worth, (SIDE, SIDE); another's head counts `_OTHERS`."""
+        height, width = image.shape[:2]
+        camera = self._lens if self._lens is not None and (
+            self._lens.width, self._lens.height) == (width, height) else CameraModel.from_hfov(
+                width, height, self._hfov_rad)
         heatmaps = np.zeros((len(people), SIDE, SIDE), np.float32)
         inside = np.zeros(len(people), np.float32)
-        salient = self.salience(image) if people else np.zeros((SIDE, SIDE))
         for i, head in enumerate(people):
             cone, share = self.cone(head, camera)
             inside[i] = _FRAMED * share / (_FRAMED * share + 1 - share)
-            worth = _BACKGROUND + salient
-            for other in people:
-                if other is not head:
-                    worth[_cells(other.box)] += _OTHERS
-            heatmaps[i] = _scaled(_without(cone * worth, head.box))
-        return Gazes(heatmaps, inside, CEILING)
+            others = _mask([other.box for other in people if other is not head])
+            heatmaps[i] = _scaled(_without(cone * (worth + _OTHERS * others), head.box))
+        return Gazes(heatmaps, inside, ceiling, things)
 
     def cone(self, head: Head, camera: CameraModel) -> tuple[np.ndarray, float]:
         """Where in the picture the cone's points are.
@@ -101,7 +117,7 @@ class CoarseGaze:
                            (box[1] + box[3]) / 2 * camera.height])
         ray = camera.unproject(middle)
         head = ray / ray[2] * (camera.fy * _HEAD_M / ((box[3] - box[1]) * camera.height))
-        spread = math.hypot(facing.spread_rad, _EYES_RAD)
+        spread = facing.spread_rad if facing.eyes else math.hypot(facing.spread_rad, _EYES_RAD)
         yaw = facing.yaw_rad + spread * self._turns[:, 0]
         pitch = np.clip(facing.pitch_rad + 0.7 * spread * self._turns[:, 1], -1.4, 1.4)
         level = np.cos(pitch)
@@ -116,6 +132,25 @@ class CoarseGaze:
             found = self._salience(features, torch.ones(1, 1, CELLS, CELLS, dtype=torch.bool))
         salient = cv2.resize(found[0, 0].numpy(), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
         return salient.astype(float) / max(float(salient.max()), 1e-6)
+
+
+def given(heads: Sequence[Head | None]) -> list[Head]:
+    """The heads, all of them there.
+
+    Raises:
+        ImageError: one is not.
+    """
+    if any(head is None for head in heads):
+        raise ImageError('the coarse estimate starts from a head, and none was found or given')
+    return [head for head in heads if head is not None]
+
+
+def _mask(boxes: Sequence[Box]) -> np.ndarray:
+    """(SIDE, SIDE), 1 in cells that a box touches."""
+    mask = np.zeros((SIDE, SIDE))
+    for box in boxes:
+        mask[_cells(box)] = 1
+    return mask
 
 
 def _cells(box: Box) -> tuple[slice, slice]:

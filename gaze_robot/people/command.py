@@ -8,10 +8,13 @@ from typing import Any
 import cv2
 import numpy as np
 
+from gaze_robot.camera import CameraModel
 from gaze_robot.errors import ConfigError, ImageError
 from gaze_robot.film import check_path, Film, Video
 from gaze_robot.people.drawing import people_picture
 from gaze_robot.people.records import PersonGaze
+from gaze_robot.people.social import together
+from gaze_robot.people.steady import SteadyGazes
 from gaze_robot.people.watch import (
     is_video,
     make_watcher,
@@ -20,6 +23,7 @@ from gaze_robot.people.watch import (
     read_video,
     video_rate,
 )
+from gaze_robot.types import PanTiltState
 
 _STILLS = ('.png', '.jpg', '.jpeg')
 
@@ -32,12 +36,18 @@ class PeopleConfig:
     """A picture or a video."""
 
     model: str = 'coarse'
-    """'coarse' (geometry alone, no download), a gaze model of `weights list`, or a path: .pt
-    (Gaze-LLE) or .onnx (the interface of gazelle-dinov3)."""
+    """'coarse' (geometry alone, no download), 'attention' (a small network that has seen made-up
+    people only), a gaze model of `weights list`, or a path: .pt (Gaze-LLE), .onnx (the interface
+    of gazelle-dinov3), or a run of `train people`."""
+
+    face: str = ''
+    """How to tell which way faces look, for 'coarse': empty: as the head finder does; 'attention':
+    the small network's own way; the path of L2CS-Net's weights."""
 
     heads: str = 'cascade'
-    """How heads are found: 'cascade' (OpenCV's own), the path of a YuNet file, or 'none' to ask
-    about the picture as a whole, which only learned models answer."""
+    """How heads are found: 'cascade' (OpenCV's own), 'figures' (the simulator's), the path of a
+    YuNet file, or 'none' to ask about the picture as a whole, which only learned models answer.
+    """
 
     out: str = ''
     """What to draw: .png or .jpg; for a video .mp4, .webm, .gif, or a sheet as .png or .jpg."""
@@ -73,8 +83,9 @@ def run_people(config: PeopleConfig) -> dict[str, Any]:
     """Look at every picture, tell and draw.
 
     Returns:
-        picture, model, heads, width, height; people of the picture, or of a video's last one;
-        frames (a video's, each with stamp_s and people); out. Places are shares of the picture.
+        picture, model, heads, width, height; people of the picture, or of a video's last one, and
+        what `together` says of them; frames (a video's, each with stamp_s and these); out. Places
+        are shares of the picture.
 
     Raises:
         ImageError, ConfigError, CheckpointError, MissingDependencyError: see `PeopleWatcher`.
@@ -84,14 +95,14 @@ def run_people(config: PeopleConfig) -> dict[str, Any]:
     image = None if video else read_picture(path)
     rate = video_rate(path) if video else 0.0
     watcher = make_watcher(config.model, config.heads, video, config.every,
-                           math.radians(config.hfov_deg), config.threads, config.seed)
+                           math.radians(config.hfov_deg), config.threads, config.seed, config.face)
     about: dict[str, Any] = {'picture': config.picture, 'model': config.model,
                              'heads': config.heads}
     if image is not None:
         people = watcher(image)
         if config.out:
             _write(config.out, people_picture(image, people))
-        found = {'width': image.shape[1], 'height': image.shape[0], 'people': _rows(people)}
+        found = {'width': image.shape[1], 'height': image.shape[0], **_told(people)}
     else:
         found = _watch_video(config, watcher, rate)
     return {**about, **found, **({'out': config.out} if config.out else {})}
@@ -101,17 +112,21 @@ def _watch_video(config: PeopleConfig, watcher: PeopleWatcher, rate: float) -> d
     frames: list[dict[str, Any]] = []
     pen = _Pen(config.out, rate)
     size, ids = (0, 0), set()
+    steady, still = SteadyGazes(keep_s=0.0), PanTiltState(0.0, 0.0)
     for count, image in enumerate(read_video(Path(config.picture), config.frames)):
-        people = watcher(image)
+        camera = CameraModel.from_hfov(image.shape[1], image.shape[0],
+                                       math.radians(config.hfov_deg))
+        people = [known.person for known in steady(watcher(image), camera, still, count / rate)]
         size = image.shape[1], image.shape[0]
         ids |= {person.id for person in people}
-        frames.append({'stamp_s': round(count / rate, 4), 'people': _rows(people)})
+        frames.append({'stamp_s': round(count / rate, 4), **_told(people)})
         pen.add(image, people, count / rate)
     pen.close()
     if not frames:
         raise ImageError(f'{config.picture} holds no picture that OpenCV can read')
     return {'width': size[0], 'height': size[1], 'pictures': len(frames), 'ids': len(ids),
-            'people': frames[-1]['people'], 'frames': frames}
+            **{key: value for key, value in frames[-1].items() if key != 'stamp_s'},
+            'frames': frames}
 
 
 class _Pen:
@@ -143,8 +158,8 @@ class _Pen:
             self._film.save(self._out)
 
 
-def _rows(people: list[PersonGaze]) -> list[dict[str, Any]]:
-    return [person.row() for person in people]
+def _told(people: list[PersonGaze]) -> dict[str, Any]:
+    return {'people': [person.row() for person in people], **together(people)}
 
 
 def _write(path: str, picture: np.ndarray) -> None:

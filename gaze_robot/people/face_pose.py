@@ -47,10 +47,10 @@ def facing_of_landmarks(landmarks: np.ndarray, width: int, height: int, hfov_rad
 
 def sight_axes(place: np.ndarray) -> np.ndarray:
     """Rows right, down and away of an observer at the origin who looks at `place`, (3, 3)."""
-    away = place / np.linalg.norm(place)
-    right = np.cross([0.0, 1.0, 0.0], away)
-    right = right / np.linalg.norm(right)
-    return np.stack([right, np.cross(away, right), away])
+    x, y, z = (place / math.sqrt(place @ place)).tolist()
+    level = math.hypot(x, z)
+    return np.array([[z / level, 0.0, -x / level], [-x * y / level, level, -y * z / level],
+                     [x, y, z]])
 
 
 def in_sight(direction: np.ndarray, place: np.ndarray) -> np.ndarray:

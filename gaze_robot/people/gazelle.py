@@ -26,6 +26,10 @@ _EPS = 1e-6
 """Of layer norms: that of timm 1.0.31, whose blocks upstream's code imports; once it was 1e-5."""
 
 
+_LEFT = 0.05
+"""Share of attention that must be left without the head's tokens: below, differences of sums lose
+digits."""
+
 _AT_ONCE = 2
 """People whose tokens fit a core's cache together: twelve at once take a tenth longer."""
 
@@ -65,6 +69,61 @@ class _Block(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x + self.attn(self.norm1(x))
         return x + self.mlp(self.norm2(x))
+
+
+class SharedScene:
+    """The first block's work on a scene, done once for all of its people.
+
+    People differ in the tokens that their head covers, a handful of a thousand. Attention is a
+    ratio of two sums over tokens, so a person's is the scene's with those terms exchanged.
+    """
+
+    def __init__(self, block: _Block, scene: torch.Tensor) -> None:
+        """Attend once; scene (N, D)."""
+        self._block, self._scene = block, scene
+        self._q, self._k, self._v = self._project(scene)                      # (heads, N, d)
+        scores = self._q @ self._k.transpose(1, 2) * self._q.shape[-1] ** -0.5
+        self._log_sum = scores.logsumexp(dim=2, keepdim=True)                 # (heads, N, 1)
+        self._share = (scores - self._log_sum).exp_()                         # (heads, N, N)
+        self._out = self._share @ self._v
+
+    def with_head(self, mask: torch.Tensor, token: torch.Tensor) -> torch.Tensor:
+        """The first block's output (N, D) with `token` (D,) added where `mask` (N,) is 1."""
+        covered = mask.nonzero()[:, 0]
+        x, out = self._scene, self._out
+        if len(covered):
+            x = x.clone()
+            x[covered] += token
+            out = self._exchanged(x, covered)
+        x = x + self._block.attn.proj(out.transpose(0, 1).flatten(1))
+        y: torch.Tensor = x + self._block.mlp(self._block.norm2(x))
+        return y
+
+    def _exchanged(self, x: torch.Tensor, covered: torch.Tensor) -> torch.Tensor:
+        q, k, v = self._project(x[covered])                                   # (heads, M, d)
+        scale = q.shape[-1] ** -0.5
+        gone = self._share[:, :, covered]                                     # (heads, N, M)
+        left = 1 - gone.sum(dim=2, keepdim=True)
+        if left.min() < _LEFT:
+            return self._anew(x)
+        new = (self._q @ k.transpose(1, 2) * scale - self._log_sum).exp()
+        out = (self._out - gone @ self._v[:, covered] + new @ v) / (
+            left + new.sum(dim=2, keepdim=True))
+        keys, values = self._k.clone(), self._v.clone()
+        keys[:, covered], values[:, covered] = k, v
+        out[:, covered] = F.scaled_dot_product_attention(q[None], keys[None], values[None])[0]
+        return out
+
+    def _anew(self, x: torch.Tensor) -> torch.Tensor:
+        """All of it, where too little would be left to subtract from."""
+        q, k, v = self._project(x)
+        return F.scaled_dot_product_attention(q[None], k[None], v[None])[0]
+
+    def _project(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        qkv = self._block.attn.qkv(self._block.norm1(x))
+        parts: tuple[torch.Tensor, ...] = qkv.unflatten(-1, (3, _HEADS, -1)).permute(
+            1, 2, 0, 3).unbind(0)
+        return parts
 
 
 class GazeDecoder(nn.Module):
@@ -116,27 +175,49 @@ class GazeDecoder(nn.Module):
         scene = (self.linear(features) + self.pos_embed).flatten(2).transpose(1, 2)  # (B, N, D)
         whose = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
         masks = head_masks([box for row in boxes for box in row]).to(features)       # (P, N)
-        x = scene[whose.to(features.device)] + masks[..., None] * self.head_token.weight
-        if self.inout:
-            x = torch.cat([self.inout_token.weight.expand(len(x), 1, -1), x], dim=1)
-        x = torch.cat([self.transformer(some) for some in x.split(_AT_ONCE)])
-        heatmaps = self._heatmaps(x[:, int(self.inout):])
-        inside = self.inout_head(x[:, 0])[:, 0].sigmoid() if self.inout else None
+        if self.inout:                                                   # one token more, N + 1
+            scene = torch.cat([self.inout_token.weight.expand(len(scene), 1, -1), scene], dim=1)
+            masks = F.pad(masks, (1, 0))
+        seen = [SharedScene(self._blocks[0], one) for one in scene]
+        heatmaps, inside = self._decoded(seen, whose.tolist(), masks)
         return (list(heatmaps.split(counts)),
                 None if inside is None else list(inside.split(counts)))
 
-    def _heatmaps(self, x: torch.Tensor) -> torch.Tensor:
-        """(P, N, D) to (P, 2 G, 2 G).
+    def _decoded(self, scenes: 'Sequence[SharedScene]', whose: Sequence[int], masks: torch.Tensor
+                 ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Heatmaps (P, 2 G, 2 G) and (P,) of all people, a few at once."""
+        weight, bias = self._readout()
+        first, last = int(self.inout), self._blocks[-1]
+        cells, inside = [], []
+        for start in range(0, len(whose), _AT_ONCE):
+            some = range(start, min(start + _AT_ONCE, len(whose)))
+            x = torch.stack([scenes[whose[k]].with_head(masks[k], self.head_token.weight[0])
+                             for k in some])
+            for block in self._blocks[1:-1]:
+                x = block(x)
+            x = x + last.attn(last.norm1(x))
+            hidden = F.gelu(last.mlp.fc1(last.norm2(x)))
+            # The last layer and the readout are linear: (4 D x D) and (D x 4) are one (4 D x 4).
+            out = last.mlp.fc2
+            cells.append(x[:, first:] @ weight + hidden[:, first:] @ (out.weight.T @ weight)
+                         + (out.bias @ weight + bias))
+            if self.inout:
+                inside.append(self.inout_head(x[:, 0] + out(hidden[:, 0]))[:, 0].sigmoid())
+        if not cells:
+            none = masks.new_zeros(0)
+            return none.view(0, HEATMAP, HEATMAP), none if self.inout else None
+        heat = torch.cat(cells).sigmoid().view(-1, GRID, GRID, 2, 2).permute(0, 1, 3, 2, 4)
+        return heat.reshape(-1, HEATMAP, HEATMAP), torch.cat(inside) if self.inout else None
 
-        Both layers of the head are linear and nothing is between them: one product of D x 4 in
-        place of one of D x 4 D and one of D x 1.
-        """
+    @property
+    def _blocks(self) -> list[_Block]:
+        return [block for block in self.transformer if isinstance(block, _Block)]
+
+    def _readout(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """(D, 4) and a bias: both layers of the head are linear and nothing is between them."""
         kernel, bias = (self.heatmap_head[0].get_parameter(name) for name in ('weight', 'bias'))
         weigh = self.heatmap_head[1].get_parameter('weight')[0, :, 0, 0]
-        weight = torch.einsum('dcij,c->dij', kernel, weigh).flatten(1)               # (D, 4)
-        cells = (x @ weight + bias @ weigh).sigmoid()
-        cells = cells.view(-1, GRID, GRID, 2, 2).permute(0, 1, 3, 2, 4)
-        return cells.reshape(-1, HEATMAP, HEATMAP)
+        return torch.einsum('dcij,c->dij', kernel, weigh).flatten(1), bias @ weigh
 
 
 def sine_positions(width: int, rows: int, columns: int) -> torch.Tensor:

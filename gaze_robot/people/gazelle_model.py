@@ -75,7 +75,7 @@ def load_decoder(path: Path) -> GazeDecoder:
         CheckpointError: no such file, or it is damaged, holds anything but tensors, lacks some of
             the decoder's or has others, or has one of the wrong shape or that is not finite.
     """
-    tensors = _read(path)
+    tensors = read_tensors(path)
     projection = tensors.get('linear.weight')
     width = projection.shape[1] if projection is not None and projection.ndim == 4 else 0
     if width not in _BACKBONES:
@@ -113,7 +113,12 @@ def load_gazelle(path: Path, backbone_folder: str = '') -> GazeLLE:
     return GazeLLE(load_backbone(config, half_tangent=1.0), decoder, path.stem)
 
 
-def _read(path: Path) -> dict[str, torch.Tensor]:
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """A published checkpoint, as float32; nothing in it is executed.
+
+    Raises:
+        CheckpointError: there is no such file, or it is not a dictionary of tensors alone.
+    """
     if not path.is_file():
         raise CheckpointError(f'there is no file {path}; `gaze-robot weights list` names the '
                               'published decoders')

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from gaze_robot.errors import CheckpointError, MissingDependencyError
+from gaze_robot.optional import require
 from gaze_robot.people.face_pose import facing_of_landmarks
 from gaze_robot.people.records import Box, Facing, Head
 
@@ -45,15 +46,19 @@ class CascadeHeads:
     away.
     """
 
-    def __init__(self, bodies: bool = True) -> None:
+    def __init__(self, bodies: bool = True, width: int = _WIDTH, step: float = 1.1) -> None:
         """Load the cascades.
 
         Args:
             bodies: look for whole people, too.
+            width: pictures are brought to it; half of it takes a fifth of the time, and a face
+                must be twice as large.
+            step: factor from one size to the next; 1.2 takes half of the time and finds less.
 
         Raises:
             MissingDependencyError: this OpenCV came without its cascades.
         """
+        self._width, self._step = width, step
         self._frontal, self._profile = (_cascade(name) for name in (
             'haarcascade_frontalface_alt2', 'haarcascade_profileface'))
         self._bodies: cv2.HOGDescriptor | None = None
@@ -63,11 +68,11 @@ class CascadeHeads:
 
     def __call__(self, image: np.ndarray) -> list[Head]:
         """See `HeadFinder`."""
-        grey = _grey(image, _WIDTH)
-        frontal = _detect(self._frontal, grey, 'frontal')
-        left = _detect(self._profile, grey, 'profile')
+        grey, step = _grey(image, self._width), self._step
+        frontal = _detect(self._frontal, grey, 'frontal', step)
+        left = _detect(self._profile, grey, 'profile', step)
         right = [((1 - box[2], box[1], 1 - box[0], box[3]), sure) for box, sure in
-                 _detect(self._profile, np.ascontiguousarray(grey[:, ::-1]), 'profile')]
+                 _detect(self._profile, np.ascontiguousarray(grey[:, ::-1]), 'profile', step)]
         faces = _faces(frontal, left, right)
         backs = [] if self._bodies is None else [
             Head(box, sure, facing=Facing(math.pi, 0.0, math.radians(50)))
@@ -127,12 +132,18 @@ class YuNetHeads:
 
 
 def make_finder(name: str, hfov_rad: float = math.radians(60)) -> HeadFinder:
-    """'cascade', or the path of a YuNet file.
+    """'cascade', 'figures' (the simulator's), or the path of a YuNet file.
 
     Raises:
-        CheckpointError, MissingDependencyError: see `YuNetHeads` and `CascadeHeads`.
+        CheckpointError, MissingDependencyError: see `YuNetHeads`, `CascadeHeads` and
+            `load_figures`.
     """
-    return CascadeHeads() if name == 'cascade' else YuNetHeads(Path(name), hfov_rad=hfov_rad)
+    if name == 'cascade':
+        return CascadeHeads()
+    if name == 'figures':
+        finder: HeadFinder = require('gaze_robot.people.figure_weights').figure_finder()
+        return finder
+    return YuNetHeads(Path(name), hfov_rad=hfov_rad)
 
 
 @functools.cache
@@ -160,11 +171,11 @@ def _grey(image: np.ndarray, width: int) -> np.ndarray:
     return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
 
 
-def _detect(cascade: cv2.CascadeClassifier, grey: np.ndarray, kind: str
+def _detect(cascade: cv2.CascadeClassifier, grey: np.ndarray, kind: str, step: float
             ) -> list[tuple[Box, float]]:
     """Boxes of faces, and how sure in [0, 1]."""
     boxes, _, scores = cascade.detectMultiScale3(
-        grey, scaleFactor=1.1, minNeighbors=5, minSize=(24, 24), outputRejectLevels=True)
+        grey, scaleFactor=step, minNeighbors=5, minSize=(24, 24), outputRejectLevels=True)
     height, width = grey.shape
     return [((x / width, y / height, (x + w) / width, (y + h) / height), _sure(score, kind))
             for (x, y, w, h), score in zip(boxes, np.ravel(scores)) if score > _LEAST[kind]]

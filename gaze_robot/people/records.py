@@ -34,6 +34,9 @@ class Facing:
     spread_rad: float
     """Half width of the cone that holds the truth in about two of three cases."""
 
+    eyes: bool = False
+    """Whether it is the gaze itself: of a face alone, the eyes may look elsewhere."""
+
     def __post_init__(self) -> None:
         if not all(map(math.isfinite, (self.yaw_rad, self.pitch_rad))) or not (
                 0 < self.spread_rad < math.pi):
@@ -82,6 +85,9 @@ class Gazes:
 
     ceiling: float = 1.0
     """The highest confidence that this model deserves."""
+
+    things: tuple[Box, ...] = ()
+    """What somebody may look at, where the model finds such things itself."""
 
     def __post_init__(self) -> None:
         if self.heatmaps.ndim != 3 or not np.isfinite(self.heatmaps).all():

@@ -103,7 +103,7 @@ class HeadTracks:
             after = Facing(math.remainder(before.yaw_rad + _SETTLING * turn, 2 * math.pi),
                            before.pitch_rad + _SETTLING * (last.facing.pitch_rad
                                                            - before.pitch_rad),
-                           last.facing.spread_rad)
+                           last.facing.spread_rad, last.facing.eyes)
         if after is not None:
             self._facing[key] = after
         return after

@@ -27,8 +27,10 @@ def make_model(name: str, hfov_rad: float = math.radians(60), threads: int = 1, 
     """A gaze model.
 
     Args:
-        name: 'coarse' (geometry, no weights), a name of `gaze-robot weights list`, or the path of
-            a Gaze-LLE checkpoint (.pt) or of an ONNX file of the published interface (.onnx).
+        name: 'coarse' (geometry, no weights), 'figures' (the simulator's), 'attention' (the
+            package's own small network, made-up pictures only), a run of `gaze-robot train
+            people`, a name of `gaze-robot weights list`, or the path of a Gaze-LLE checkpoint
+            (.pt) or of an ONNX file of the published interface (.onnx).
         hfov_rad: of the camera; only geometry asks for it.
         threads: cores for an ONNX file.
         seed: of what geometry draws.
@@ -42,7 +44,16 @@ def make_model(name: str, hfov_rad: float = math.radians(60), threads: int = 1, 
     if name == 'coarse':
         model = require('gaze_robot.people.coarse').CoarseGaze(hfov_rad, seed)
         return model
+    if name == 'figures':
+        finder = require('gaze_robot.people.figure_weights').figure_finder()
+        model = require('gaze_robot.people.figure_gaze').FigureGaze(finder, hfov_rad, seed)
+        return model
     kind, path = '', Path(name)
+    if name == 'attention' or path.is_dir():
+        read = require('gaze_robot.people.attention_read')
+        reader, _ = read.load_reader(read.SHIPPED if name == 'attention' else path)
+        model = read.AttentionGaze(reader)
+        return model
     if name in TABLE:
         kind = TABLE[name].kind
         path = model_folder(TABLE[name]) / TABLE[name].files[0].name
@@ -53,8 +64,9 @@ def make_model(name: str, hfov_rad: float = math.radians(60), threads: int = 1, 
         model = require('gaze_robot.people.gazelle_model').load_gazelle(path)
         return model
     known = [row.name for row in TABLE.values() if row.kind in KINDS]
-    raise ConfigError(f'there is no gaze model "{name}": coarse, {", ".join(known)}, or the path '
-                      'of a .pt or .onnx file')
+    raise ConfigError(f'there is no gaze model "{name}": attention, coarse, figures, '
+                      f'{", ".join(known)}, a run of `train people`, or the path of a .pt or '
+                      '.onnx file')
 
 
 class PeopleWatcher:
@@ -94,10 +106,38 @@ class PeopleWatcher:
                 for i, head in enumerate(self._finder(image))]
 
 
+def make_faced(finder: HeadFinder, face: str) -> HeadFinder:
+    """The same heads, and which way they look by another means.
+
+    Args:
+        finder: of heads.
+        face: '' leaves it as it is; 'attention' is the package's own small network (made-up faces
+            only); a folder a run of `train people`; a file L2CS-Net's weights.
+
+    Raises:
+        CheckpointError: see `load_reader` and `load_l2cs`.
+    """
+    if not face:
+        return finder
+    gaze = require('gaze_robot.people.face_gaze')
+    if face == 'attention' or Path(face).is_dir():
+        read = require('gaze_robot.people.attention_read')
+        reader, _ = read.load_reader(read.SHIPPED if face == 'attention' else Path(face))
+        judge = gaze.SmallFaceGaze(reader.encoder.face)
+    else:
+        judge = require('gaze_robot.people.l2cs').load_l2cs(Path(face))
+    faced: HeadFinder = gaze.FacedFinder(finder, judge)
+    return faced
+
+
 def make_watcher(model: str, heads: str, video: bool, every: int, hfov_rad: float, threads: int,
-                 seed: int) -> PeopleWatcher:
-    """See `make_model`, `make_finder` and `PeopleWatcher`; heads 'none' asks of all at once."""
-    finder = None if heads == 'none' else make_finder(heads, hfov_rad)
+                 seed: int, face: str = '') -> PeopleWatcher:
+    """See `make_model`, `make_finder`, `make_faced`; heads 'none' asks of all at once.
+
+    Raises:
+        ConfigError, CheckpointError, MissingDependencyError: see these.
+    """
+    finder = None if heads == 'none' else make_faced(make_finder(heads, hfov_rad), face)
     return PeopleWatcher(make_model(model, hfov_rad, threads, seed), finder,
                          every if video else 0)
 

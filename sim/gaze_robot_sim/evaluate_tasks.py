@@ -1,7 +1,8 @@
 """Tracking, turning to people and following gazes, scored: what is there to win in each task.
 
-Scripted players only: nothing has been trained on these tasks yet. The oracle shows what the head
-and the moves allow, the random player and the one that never moves what is won by chance.
+Scripted players, and in following gazes the robot itself: its pipeline, fed camera pictures. The
+oracle shows what the head and the moves allow, the random player and the one that never moves what
+is won by chance.
 
 The ceiling is what a perfect head would reach: from every moment at which the target jumped (the
 start of an episode, somebody new, another thing), a copy of the head is sent there directly, as
@@ -18,8 +19,10 @@ from typing import Any, ClassVar
 
 import cv2
 import numpy as np
+import torch
 from tqdm import tqdm
 
+from gaze_robot.config import GazeConfig
 from gaze_robot.errors import ConfigError
 from gaze_robot.foveation import FoveationPattern
 from gaze_robot.geometry import angle_between, direction_from_pan_tilt, pan_tilt_from_direction
@@ -31,10 +34,12 @@ from gaze_robot_sim.envs.orient import OrientBatch
 from gaze_robot_sim.envs.track import TrackBatch
 from gaze_robot_sim.evaluate import opened, WITHIN_DEG
 from gaze_robot_sim.oracles import Oracle, Player, random_policy, stay
+from gaze_robot_sim.robot_player import RobotPlayer
 
 _UNUSED_VIEW = FoveationPattern((90.0,), (8,), (8,))
 """None of the players looks at a picture."""
 _JUMP_RAD = math.radians(WITHIN_DEG)
+SOON_S, STAYS_S = 2.0, 0.2
 _LONGEST_S = 3.0
 """A head that needs longer than this is given up."""
 
@@ -60,6 +65,10 @@ class EvalTaskConfig:
 
     Batch: ClassVar[type[EyeBatch]]
 
+    def robot(self) -> GazeConfig | None:
+        """Settings of the robot that plays as well; None: there is none for this task."""
+        return None
+
     def __post_init__(self) -> None:
         EyeDynamics.named(self.dynamics)
         if self.n < 1 or self.seed < 0 or not 0.1 <= self.seconds <= 3600:
@@ -83,9 +92,24 @@ class EvalOrientConfig(EvalTaskConfig):
 
 @dataclass(frozen=True)
 class EvalFollowConfig(EvalTaskConfig):
-    """Measure following gazes with players that know everything, draw lots, or never move."""
+    """Measure following gazes with the robot's own people path, beside players that know
+    everything, draw lots, or never move.
+    """
+
+    people_model: str = 'figures'
+    """How the robot judges gazes; empty: leave the robot out, which takes most of the time."""
+
+    people_heads: str = 'figures'
+    """How it finds heads."""
 
     Batch = FollowBatch
+
+    def robot(self) -> GazeConfig | None:
+        """See `EvalTaskConfig`."""
+        if not self.people_model:
+            return None
+        return GazeConfig(sources_people=1.0, people_model=self.people_model,
+                          people_heads=self.people_heads)
 
 
 def run(batch: EyeBatch, player: Player, episodes: int,
@@ -148,7 +172,8 @@ def score(log: dict[str, np.ndarray], rate_hz: float) -> dict[str, Any]:
         most that could be; of_ceiling: how much of that was; hidden: share of the time with a
         target in which it is hidden, and on_target_hidden (None where there is none);
         median_error_deg; reward_per_s; onsets; acquired: share of them after which the target was
-        reached before it went or the next one, and median_acquire_s, others counted as never.
+        reached before it went or the next one, and median_acquire_s, others counted as never;
+        within_2s: share of episodes that `reached_soon`.
     """
     near = (log['error_deg'] <= WITHIN_DEG) & log['present']
     target, hidden = log['present'], log['present'] & log['hidden']
@@ -156,6 +181,7 @@ def score(log: dict[str, np.ndarray], rate_hz: float) -> dict[str, Any]:
     share = resampled(lambda rows: ratio(near[rows], target[rows]), len(near))
     pieces = [acquisitions(*rows, rate_hz) for rows in zip(near, target, log['onset'])]
     reached = [np.isfinite(times).sum() for times in pieces]
+    soon = np.array([reached_soon(*rows, rate_hz) for rows in zip(near, target)])
     times = resampled(lambda rows: median(np.concatenate([pieces[row] for row in rows])),
                       len(near))
     errors = resampled(lambda rows: median(log['error_deg'][rows][target[rows]]), len(near))
@@ -166,7 +192,8 @@ def score(log: dict[str, np.ndarray], rate_hz: float) -> dict[str, Any]:
             **named('median_error_deg', errors), **named('reward_per_s', rewards),
             'onsets': sum(map(len, pieces)),
             'acquired': float(sum(reached) / max(1, sum(map(len, pieces)))),
-            **named('median_acquire_s', times)}
+            **named('median_acquire_s', times), **named('within_2s', resampled(
+                lambda rows: float(soon[rows].mean()), len(near)))}
 
 
 def acquisitions(near: np.ndarray, present: np.ndarray, onset: np.ndarray, rate_hz: float
@@ -184,6 +211,13 @@ def acquisitions(near: np.ndarray, present: np.ndarray, onset: np.ndarray, rate_
         if end - start >= 0.5 * rate_hz:
             times.append(hits[0] / rate_hz if len(hits) else math.inf)
     return np.array(times)
+
+
+def reached_soon(near: np.ndarray, present: np.ndarray, rate_hz: float) -> bool:
+    """Whether the eye is on the target within `SOON_S` of the start, for `STAYS_S` at least."""
+    stays = max(1, round(STAYS_S * rate_hz))
+    last = min(round(SOON_S * rate_hz), len(near) - stays)
+    return any(near[step:step + stays].all() and present[step] for step in range(last + 1))
 
 
 def ratio(part: np.ndarray, whole: np.ndarray) -> float | None:
@@ -231,6 +265,10 @@ def evaluate_task(config: EvalTaskConfig) -> dict[str, Any]:
     with opened(config.worlds, config.seed, rooms=min(20, config.n)) as worlds:
         settings: EyeConfig = config.Batch.Config(
             episode_s=config.seconds, scene_uses=0, dynamics=config.dynamics)
+        robot = config.robot()
+        if robot is not None:
+            torch.set_num_threads(1)                          # as gaze_node
+            players['robot'] = RobotPlayer(robot)
         for name, player in players.items():
             batch = config.Batch(eyes, worlds, _UNUSED_VIEW, settings, config.seed)
             log = run(batch, player, config.n, functools.partial(tqdm, desc=name, unit='round'))

@@ -106,6 +106,11 @@ class SearchGame:
         self.scene, self.target = search.scene, search.target
         self._started_s, self._within_since_s = now_s, None
 
+    def begin_again(self, now_s: float) -> None:
+        """The clock was set: what goes on starts anew at the new time."""
+        if self.target is not None:
+            self.begin(Search(self.scene, self.target), now_s)
+
     def watch(self, gaze: np.ndarray, now_s: float) -> str | None:
         """Judge the gaze now; returns 'found', 'timeout', or None while the search goes on.
 

@@ -17,14 +17,17 @@ from gaze_robot.calibration.board import Board
 from gaze_robot.camera import CameraModel
 from gaze_robot.camera_file import at_size, load_calibration
 from gaze_robot.config import WorldConfig
-from gaze_robot.errors import WorldError
+from gaze_robot.errors import ConfigError, WorldError
 from gaze_robot.exemplars import at_camera_scale
 from gaze_robot.nodes import _messages, _qos
 from gaze_robot.nodes._lifecycle import run
-from gaze_robot.nodes._params import declare_config
+from gaze_robot.nodes._params import declare_config, given_parameters
+from gaze_robot.optional import require
 from gaze_robot_sim.dynamics import EyeDynamics
+from gaze_robot_sim.follow_game import FollowGame, Visit
 from gaze_robot_sim.render import Panorama
 from gaze_robot_sim.scenes import open_world
+from gaze_robot_sim.scenes.base import World
 from gaze_robot_sim.scenes.board import StandingBoard
 from gaze_robot_sim.scenes.movers import OverlaidWorld
 from gaze_robot_sim.search_game import Search, SearchGame
@@ -32,6 +35,8 @@ from gaze_robot_sim.virtual_camera import Rig, Shot, VirtualCamera
 
 SHOWN_WIDTH = 2048
 """Of the panorama for people, pixels."""
+PREFIX = 'workspace:'
+"""Of worlds in physics, which are a node of their own."""
 
 
 class WorldNode(Node):
@@ -40,6 +45,7 @@ class WorldNode(Node):
     In: joint_states. Out: image_raw, camera_info, gaze/exemplar (what to look for),
     ~/target (where it truly is, base frame), ~/gaze_error (radians between gaze and target),
     and while somebody listens ~/panorama/compressed, the surrounding when it changes.
+    With `game` follow, a figure shows by its gaze alone what to look at.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -47,10 +53,7 @@ class WorldNode(Node):
         self.config = config = declare_config(self, WorldConfig)
         self.world = OverlaidWorld(open_world(config.world, config.seed), config.movers,
                                    config.seed)
-        self.game = SearchGame(
-            self.world, np.random.default_rng(config.seed), config.hold_s,
-            config.search_timeout_s, math.radians(config.max_start_deg),
-            config.limits)
+        self.game = _game(self.world, config)
         self.panorama = self.game.scene.panorama(0.0)
         self.camera = VirtualCamera(_lens(config), EyeDynamics.named(config.dynamics),
                                     np.random.default_rng([config.seed, 1]), _rig(config))
@@ -58,22 +61,23 @@ class WorldNode(Node):
         self.published = 0
         """Pictures so far."""
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix='task')
-        self._choosing: Future[Search] | None = None
+        self._choosing: Future[Search] | Future[Visit] | None = None
         self._first = True
         self._retry_s = -math.inf
-        self._start_s = self._now_s()
+        self._start_s = self._frame_s = self._now_s()
         self._open(config)
 
     def _open(self, config: WorldConfig) -> None:
         self._fill, self._fill_exemplar = _messages.ImageFiller(), _messages.ImageFiller()
         out = _qos.camera_out(config.reliability)
-        self._image_pub = self.create_publisher(Image, 'image_raw', out)
-        self._info_pub = self.create_publisher(CameraInfo, 'camera_info', out)
+        self._image_pub = self.create_publisher(Image, 'image_raw', **_qos.overridable(out))
+        self._info_pub = self.create_publisher(CameraInfo, 'camera_info',
+                                               **_qos.overridable(out))
         self._exemplar_pub = self.create_publisher(Image, 'gaze/exemplar', _qos.LATCHED)
         self._target_pub = self.create_publisher(PointStamped, '~/target', _qos.COMMAND)
         self._error_pub = self.create_publisher(Float64, '~/gaze_error', _qos.COMMAND)
         self.create_subscription(JointState, 'joint_states', self._on_joints,
-                                 _qos.JOINT_STATES_IN)
+                                 **_qos.overridable(_qos.JOINT_STATES_IN))
         self._panorama_pub = self.create_publisher(CompressedImage, '~/panorama/compressed',
                                                    _qos.LATCHED)
         self._shown: Panorama | None = None
@@ -104,6 +108,9 @@ class WorldNode(Node):
         if self.camera.loses_picture():
             return
         now = self._now_s()
+        if now < self._frame_s - 1.0:
+            self._begin_again(now)
+        self._frame_s = now
         self._refresh_panorama(now - self._start_s)
         self.shot = shot = self.camera.shoot(self.panorama, now,
                                              self.game.scene.sprites(now - self._start_s))
@@ -113,6 +120,11 @@ class WorldNode(Node):
         self._image_pub.publish(self._fill(shot.image, header))
         self.published += 1
         self._play(shot, now)
+
+    def _begin_again(self, now: float) -> None:
+        """The clock was set back: what moves, and the search, begin anew at the new time."""
+        self._start_s, self._retry_s = now, -math.inf
+        self.game.begin_again(now)
 
     def _refresh_panorama(self, t_s: float) -> None:
         try:
@@ -144,28 +156,39 @@ class WorldNode(Node):
             self._target_pub.publish(_messages.point_from_ray(self.game.target.direction, header))
             self._error_pub.publish(Float64(data=self.game.error_rad))
         elif self._choosing is None and now >= self._retry_s:
-            self._choosing = self._pool.submit(self.game.choose, shot.gaze, now - self._start_s,
+            choose: Any = self.game.choose
+            self._choosing = self._pool.submit(choose, shot.gaze, now - self._start_s,
                                                not self._first)
             self._first = False
         elif self._choosing is not None and self._choosing.done():
             chosen, self._choosing = self._choosing, None
             self._begin(chosen, now)
 
-    def _begin(self, chosen: 'Future[Search]', now: float) -> None:
+    def _begin(self, chosen: 'Future[Search] | Future[Visit]', now: float) -> None:
         try:
-            search = chosen.result()
-        except WorldError as error:
+            search: Any = chosen.result()
+        except (WorldError, ConfigError) as error:
             self.get_logger().error(f'no task: {error}', throttle_duration_sec=10.0)
             self._retry_s = now + 2.0
             return
         self.game.begin(search, now)
         self._refresh_panorama(now - self._start_s)
+        if search.target.exemplar is None:
+            return
         picture = at_camera_scale(search.target.exemplar, self.camera.camera)
         header = Header(stamp=_messages.stamp(now), frame_id=search.target.name)
         self._exemplar_pub.publish(self._fill_exemplar(picture, header))
 
     def _now_s(self) -> float:
         return _messages.seconds(self.get_clock().now().to_msg())
+
+
+def _game(world: World, config: WorldConfig) -> SearchGame | FollowGame:
+    rng = np.random.default_rng(config.seed)
+    if config.game == 'follow':
+        return FollowGame(world, rng, config.limits)
+    return SearchGame(world, rng, config.hold_s, config.search_timeout_s,
+                      math.radians(config.max_start_deg), config.limits)
 
 
 def _lens(config: WorldConfig) -> CameraModel:
@@ -180,9 +203,20 @@ def _rig(config: WorldConfig) -> Rig:
     return Rig(config.geometry, config.true_zero, config.true_direction, board)
 
 
+def _make() -> Node:
+    """The node that the parameter `world` asks for."""
+    asking = Node('world')
+    wanted = str(given_parameters(asking).get('world', ''))
+    asking.destroy_node()
+    if wanted.startswith(PREFIX):
+        node: Node = require('gaze_robot_sim.workspace_node').WorkspaceNode()
+        return node
+    return WorldNode()
+
+
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until it is stopped."""
-    return run(WorldNode, args)
+    return run(_make, args)
 
 
 if __name__ == '__main__':

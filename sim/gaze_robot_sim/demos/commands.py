@@ -11,6 +11,7 @@ import cv2
 from tqdm import tqdm
 
 from gaze_robot.errors import ConfigError, DemoError
+from gaze_robot.optional import require
 from gaze_robot_sim.bcrl.workspace import Workspace, WorkspaceConfig
 from gaze_robot_sim.demos.episode import DemoSource
 from gaze_robot_sim.demos.eyerobot import find_sequences, read_eyerobot
@@ -27,9 +28,18 @@ def _workspace(_: str, __: str, seed: int, episode_s: float) -> DemoSource:
     return Workspace(seed, WorkspaceConfig(seconds=episode_s or WorkspaceConfig.seconds))
 
 
+def _physics(name: str, world: str, seed: int, episode_s: float) -> DemoSource:
+    """The expert of a workspace in physics, whose episodes are as long as they take."""
+    module = require('gaze_robot_sim.physics.demos')
+    source: DemoSource = module.source(name, world, seed, episode_s)
+    return source
+
+
 SOURCES: dict[str, Callable[[str, str, int, float], DemoSource]] = {
     **dict.fromkeys(('Search-v0', 'Track-v0', 'Orient-v0', 'Follow-v0'), OracleSource),
-    'workspace': _workspace}
+    'workspace': _workspace,
+    **dict.fromkeys((f'workspace:{task}' for task in ('press', 'bucket', 'wipe', 'shelf', 'read')),
+                    _physics)}
 """Who demonstrates: name -> what makes it of (name, world, seed, seconds of each)."""
 
 USUAL_HFOV_DEG = 70.0
@@ -45,7 +55,8 @@ class RecordConfig:
 
     source: str = 'Track-v0'
     """Who demonstrates: the oracle of Search-v0, Track-v0, Orient-v0 or Follow-v0, or the scripted
-    arm of the `workspace` that `train bcrl` makes up."""
+    arm of the `workspace` that `train bcrl` makes up, or the expert of a workspace in physics:
+    workspace:press, workspace:bucket, workspace:wipe, workspace:shelf or workspace:read."""
 
     n: int = 10
     """How many."""

@@ -94,13 +94,16 @@ def random_person(rng: np.random.Generator) -> Person:
                   light / np.linalg.norm(light))
 
 
-def draw_person(person: Person, gaze: tuple[float, float], height_px: int = 256) -> np.ndarray:
+def draw_person(person: Person, gaze: tuple[float, float], height_px: int = 256,
+                eyes: tuple[float, float] | None = None) -> np.ndarray:
     """A whole figure, standing.
 
     Args:
         gaze: where they look, (right, down) in radians as the viewer sees it: (0, 0) is at the
             viewer, (pi / 2, 0) to the viewer's right, (pi, 0) away from the viewer. Eyes and head
             turn there, the body follows.
+        eyes: how far the eyes turn in the head, radians, (right, down); None: a part of the gaze,
+            at most 0.3.
 
     Returns:
         (height_px, height_px * ASPECT, 4) uint8 RGBA; the feet touch its lower edge.
@@ -108,12 +111,13 @@ def draw_person(person: Person, gaze: tuple[float, float], height_px: int = 256)
     Raises:
         WorldError: a gaze that is not finite, or a height below 8.
     """
-    return _shrunk(_stage(person, gaze, False, height_px).rgba(), height_px)
+    return _shrunk(_stage(person, gaze, False, height_px, eyes).rgba(), height_px)
 
 
-def draw_bust(person: Person, gaze: tuple[float, float], height_px: int = 128) -> np.ndarray:
+def draw_bust(person: Person, gaze: tuple[float, float], height_px: int = 128,
+              eyes: tuple[float, float] | None = None) -> np.ndarray:
     """Head and shoulders in a square, (height_px, height_px, 4) uint8 RGBA; as `draw_person`."""
-    return _shrunk(_stage(person, gaze, True, height_px).rgba(), height_px)
+    return _shrunk(_stage(person, gaze, True, height_px, eyes).rgba(), height_px)
 
 
 def stand(rng: np.random.Generator, canvas: Canvas, place: np.ndarray, eye_m: float) -> None:
@@ -176,7 +180,8 @@ def turned(right_rad: float, down_rad: float) -> np.ndarray:
     return np.stack([side, np.cross(forward, side), forward], axis=1)
 
 
-def _stage(person: Person, gaze: tuple[float, float], bust: bool, height_px: int) -> Stage:
+def _stage(person: Person, gaze: tuple[float, float], bust: bool, height_px: int,
+           eyes: tuple[float, float] | None) -> Stage:
     right, down = float(gaze[0]), float(gaze[1])
     if not math.isfinite(right) or not math.isfinite(down):
         raise WorldError(f'a gaze is two finite angles, got {gaze}')
@@ -184,8 +189,8 @@ def _stage(person: Person, gaze: tuple[float, float], bust: bool, height_px: int
         raise WorldError(f'a figure is at least 8 pixels high, got {height_px}')
     body_deg = math.degrees(right - 0.6 * min(max(right, -_NECK), _NECK))
     stage = _body(person, round(body_deg / 10) * 10, bust, _FINER * height_px).copy()
-    eyes = np.clip((0.25 * right, 0.35 * down), -0.3, 0.3)
-    head = turned(right - eyes[0], float(np.clip(down - eyes[1], -1.0, 1.0)))
+    aside, low = np.clip((0.25 * right, 0.35 * down), -0.3, 0.3) if eyes is None else eyes
+    head = turned(right - aside, float(np.clip(down - low, -1.0, 1.0)))
     about = np.array([0.0, HEAD_CENTRE[1], 0.01])
     for solid in _head(person, turned(right, down)[:, 2]):
         stage.add(solid, head, about, HEAD_HIGH / 2)

@@ -5,10 +5,10 @@ from pathlib import Path
 import subprocess
 from typing import Any
 
-_PLACES = ('encoder', 'pictures', 'policy', 'demos')
+_PLACES = ('encoder', 'pictures', 'policy', 'demos', 'data', 'start')
 """Options that are folders something is learned from: that they were given is said, not where."""
 
-_UNSAID = ('out', 'resume', 'device', *_PLACES)
+_UNSAID = ('out', 'resume', 'device')
 
 
 def origin(command: str, config: Any) -> dict[str, Any]:
@@ -19,11 +19,13 @@ def origin(command: str, config: Any) -> dict[str, Any]:
         config: dataclass instance of its options, `seed` among them, all with defaults.
     """
     defaults = type(config)()
+    places = [name for name in _PLACES if isinstance(getattr(config, name, None), str)]
     settings = {name: value for name, value in dataclasses.asdict(config).items()
-                if name not in _UNSAID}
+                if name not in (*_UNSAID, *places)}
     options = [option(name, value) for name, value in settings.items()
                if name == 'seed' or value != getattr(defaults, name)]
-    options += [option(name, name.upper()) for name in _PLACES if getattr(config, name, '')]
+    options += [option(name, name.upper()) for name in places
+                if getattr(config, name) != getattr(defaults, name)]
     return {'seed': config.seed, 'commit': _commit(), 'config': settings,
             'command': ' '.join([f'gaze-robot {command}', *options])}
 

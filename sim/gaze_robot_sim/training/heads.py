@@ -36,13 +36,13 @@ _RARE = math.log(0.01 / 0.99)
 
 
 @dataclass(frozen=True)
-class TrainPeopleConfig:
+class TrainHeadsConfig:
     """Training of the people source, from nothing."""
 
     policy: str = ''
     """Folder of the checkpoint to add the head to; empty: the shipped one."""
 
-    out: str = 'runs/people'
+    out: str = 'runs/heads'
     """Run directory; the checkpoint with the head is in its policy/."""
 
     seed: int = 0
@@ -140,7 +140,7 @@ def auc(probability: np.ndarray, label: np.ndarray) -> float:
 class PeopleTrainer:
     """The loop: progress, TensorBoard, a checkpoint to resume from."""
 
-    def __init__(self, config: TrainPeopleConfig, network: PerceptionNetwork,
+    def __init__(self, config: TrainHeadsConfig, network: PerceptionNetwork,
                  weights_sha256: str = '') -> None:
         """Make or resume a run; `weights_sha256` is that of the policy the network is of."""
         self.weights_sha256 = weights_sha256
@@ -226,7 +226,7 @@ class PeopleTrainer:
                 f'({type(error).__name__}); delete it to start over') from error
 
 
-def train_people(config: TrainPeopleConfig) -> dict[str, Any]:
+def train_heads(config: TrainHeadsConfig) -> dict[str, Any]:
     """Add a head for people to a policy; returns what result.json holds.
 
     Raises:
@@ -243,7 +243,7 @@ def train_people(config: TrainPeopleConfig) -> dict[str, Any]:
     found = PeopleTrainer(config, policy.perception,
                           str(policy.meta.get('weights_sha256', ''))).run()
     save_policy(out / 'policy', dataclasses.replace(policy, meta={
-        **policy.meta, 'people': {**origin('train people', config), 'unseen': found}}))
+        **policy.meta, 'people': {**origin('train heads', config), 'unseen': found}}))
     result = {'out': str(out), 'policy': str(out / 'policy'), 'seed': config.seed,
               'minutes': round((time.monotonic() - start) / 60, 2), 'unseen': found}
     (out / 'result.json').write_text(json.dumps(result, indent=2))

@@ -1,0 +1,157 @@
+"""The robot's own people path: a picture in, what each looks at in the robot's frame out."""
+
+from collections.abc import Sequence
+import dataclasses
+from dataclasses import dataclass
+import math
+
+import numpy as np
+
+from gaze_robot.camera import CameraModel
+from gaze_robot.gaze_target.company import Gazed
+from gaze_robot.geometry import angle_between, base_ray
+from gaze_robot.people.flow import FlowHeads
+from gaze_robot.people.given import GivenHeads
+from gaze_robot.people.heads import CascadeHeads, HeadFinder, make_finder
+from gaze_robot.people.records import Box, GazeModel, Gazes, Head, people_of
+from gaze_robot.people.social import gazed_object
+from gaze_robot.people.steady import SteadyGaze, SteadyGazes
+from gaze_robot.people.tracks import HeadTracks
+from gaze_robot.people.watch import make_model
+from gaze_robot.stages import Clock
+from gaze_robot.types import Frame, GazeTarget, PanTiltState
+
+SHIFTED_RAD = math.radians(6.0)
+"""A target that moves by more than this is another one."""
+
+_NEWS_S = 2.0
+"""Time constant with which a gaze shift gets old: what somebody turns to is news."""
+_QUICK = 400, 1.2
+"""Width of pictures and step of sizes with which cascades search while the robot runs."""
+_OLD_NEWS, _FAR = 0.5, 0.5
+"""What an old shift, and a head small beside the largest, leave of a claim at least."""
+
+
+@dataclass(frozen=True, eq=False)
+class PeopleSight:
+    """Everything that one picture says of people."""
+
+    people: tuple[SteadyGaze, ...] = ()
+    """By id, smoothed; those of the last second and a half."""
+
+    company: tuple[Gazed, ...] = ()
+    """In the same order: what each looks at, as far as known."""
+
+    things: tuple[Box, ...] = ()
+    """What might be looked at, shares of the picture."""
+
+
+class PeopleSource:
+    """Heads, their ids, where their owners look, steady over time; for one camera."""
+
+    def __init__(self, model: GazeModel, finder: HeadFinder) -> None:
+        """Put the parts together; see `make_people_source`."""
+        self._model, self._finder = model, finder
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everybody."""
+        self._tracks = HeadTracks(self._finder, every=1)
+        self._steady = SteadyGazes()
+        self._shifted: dict[int, tuple[np.ndarray, float]] = {}
+        self._camera: CameraModel | None = None
+
+    def close(self) -> None:
+        """End threads."""
+        if isinstance(self._finder, FlowHeads):
+            self._finder.close()
+
+    @property
+    def given(self) -> GivenHeads | None:
+        """Where to put heads that somebody else finds; None: it finds them itself."""
+        return self._finder if isinstance(self._finder, GivenHeads) else None
+
+    def __call__(self, frame: Frame, pose: PanTiltState, clock: Clock | None = None
+                 ) -> PeopleSight:
+        """Look at the next picture of a camera that has this pose; `clock` takes the stages."""
+        clock = Clock() if clock is None else clock
+        if self._camera != frame.camera and hasattr(self._model, 'use_camera'):
+            self._model.use_camera(frame.camera)
+        self._camera = frame.camera
+        if self.given is not None:
+            self.given.now(frame, pose)
+        heads = self._tracks(frame.image)
+        clock.lap('heads')
+        gazes = self._model(frame.image, heads)
+        people = people_of(gazes, heads, self._model.source)
+        clock.lap('gaze')
+        steady = self._steady(people, frame.camera, pose, frame.stamp_s)
+        chosen = [self._choose(known, gazes, heads, frame, pose) for known in steady]
+        company = self._claims(chosen, frame.stamp_s)
+        clock.lap('together')
+        return PeopleSight(tuple(steady), company, gazes.things)
+
+    def _choose(self, known: SteadyGaze, gazes: Gazes, heads: Sequence[Head],
+                frame: Frame, pose: PanTiltState) -> GazeTarget:
+        """What somebody looks at: a thing or another's head if one is likely, else a place."""
+        person, target = known.person, dataclasses.replace(
+            known.target, id=known.person.id, head_box=known.person.head_box,
+            in_frame=known.person.in_frame)
+        if not target.in_view:
+            return target
+        boxes = [*gazes.things, *(head.box for head in heads if head.id != person.id)]
+        choice = gazed_object(person, boxes)
+        if choice.index is None:
+            return target
+        box = boxes[choice.index]
+        confidence = max(person.confidence, min(choice.probability, gazes.ceiling))
+        return dataclasses.replace(target, direction=_middle(box, frame.camera, pose),
+                                   confidence=confidence, object_box=box)
+
+    def _claims(self, targets: Sequence[GazeTarget], now_s: float) -> tuple[Gazed, ...]:
+        largest = max((_height(target) for target in targets), default=1.0)
+        found = []
+        for target in targets:
+            before = self._shifted.get(target.id)
+            if before is None or angle_between(before[0], target.direction) > SHIFTED_RAD:
+                before = target.direction, now_s
+            self._shifted[target.id] = before[0], before[1]
+            news = _OLD_NEWS + (1 - _OLD_NEWS) * math.exp((before[1] - now_s) / _NEWS_S)
+            near = _FAR + (1 - _FAR) * _height(target) / largest
+            found.append(Gazed(target, target.confidence * news * near))
+        self._shifted = {target.id: self._shifted[target.id] for target in targets}
+        return tuple(found)
+
+
+def make_people_source(model: str, heads: str, background: bool = True) -> PeopleSource:
+    """The path that a robot runs.
+
+    Args:
+        model: see `make_model`.
+        heads: see `make_finder`, or 'topic': somebody else finds them, see `PeopleSource.given`.
+        background: let detectors too slow for every picture run in a second thread.
+
+    Raises:
+        ConfigError, CheckpointError, MissingDependencyError: see `make_model` and `make_finder`.
+    """
+    finder: HeadFinder
+    if heads == 'topic':
+        finder = GivenHeads()
+    elif heads == 'figures':
+        finder = make_finder(heads)
+    else:
+        found = CascadeHeads(width=_QUICK[0], step=_QUICK[1]) if heads == 'cascade' else \
+            make_finder(heads)
+        finder = FlowHeads(found, background=background)
+    return PeopleSource(make_model(model), finder)
+
+
+def _middle(box: Box, camera: CameraModel, pose: PanTiltState) -> np.ndarray:
+    pixel = np.array([(box[0] + box[2]) / 2 * camera.width, (box[1] + box[3]) / 2 * camera.height])
+    ray = base_ray(camera.unproject(pixel), pose.pan_rad, pose.tilt_rad)
+    return ray / np.linalg.norm(ray)
+
+
+def _height(target: GazeTarget) -> float:
+    return target.head_box[3] - target.head_box[1] if target.head_box else 1e-3
+

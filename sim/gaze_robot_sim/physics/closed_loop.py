@@ -1,0 +1,130 @@
+"""A hand at work: its mistakes have consequences."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gaze_robot.errors import CheckpointError
+from gaze_robot.geometry import angle_between, direction_from_pan_tilt
+from gaze_robot.hand_eye import HandEye, Looking
+from gaze_robot.policy.ensembling import TemporalEnsemble
+from gaze_robot_sim.physics.conditions import Condition
+from gaze_robot_sim.physics.hands import oracle_gaze
+from gaze_robot_sim.physics.views import Painter
+from gaze_robot_sim.physics.world import PhysicsWorld
+
+_ON_RAD = np.radians(10.0)
+"""The eye looks at what is no further than this from its gaze."""
+_SWITCH_S = 1.5
+"""Within this time of the hand-over the eye should look at what comes next."""
+
+
+@dataclass(eq=False)
+class Episode:
+    """What happened in one episode."""
+
+    outcome: str = ''
+    time_s: float = 0.0
+    regrasps: int = 0
+    collisions: int = 0
+    on_aim: float = 0.0
+    """Share of the steps in which the eye looked at what matters."""
+
+    gaze_error_deg: float = 0.0
+    """Median angle from the gaze to what matters."""
+
+    switched: bool | None = None
+    """Whether the eye went from the thing to its place at the hand-over; None: there was none."""
+
+    gazes: list[np.ndarray] = field(default_factory=list)
+
+
+class HandAtWork:
+    """Runs one hand, and its eye where it has one, in world after world."""
+
+    def __init__(self, both: HandEye, condition: Condition) -> None:
+        """Take a checkpoint.
+
+        Raises:
+            CheckpointError: it was trained for other pictures.
+        """
+        if both.hand.config.levels != condition.levels:
+            raise CheckpointError(f'this hand sees pictures of {both.hand.config.levels} samples; '
+                                  f'{condition.name} gives {condition.levels}')
+        if condition.name == 'learned' and both.eye is None:
+            raise CheckpointError('this checkpoint has a hand but no eye; train one with '
+                                  '`gaze-robot train bcrl --demos`')
+        self.both, self.condition = both, condition
+        self._looking = Looking(both)
+        self._ensemble = TemporalEnsemble(1.0 / both.rate_hz)
+
+    def live(self, world: PhysicsWorld, painter: Painter,
+             seen: Callable[[list[np.ndarray]], None] = lambda _: None) -> Episode:
+        """Live through an episode from where it is.
+
+        Args:
+            seen: told of every glance.
+
+        Raises:
+            CheckpointError: the hand has other joints, or knows another kind of task.
+        """
+        if self.both.joint_names != world.joint_names or (
+                self.both.hand.config.task != len(world.task.embedding)):
+            raise CheckpointError(f'this hand moves {", ".join(self.both.joint_names)}, the arm '
+                                  f'has {", ".join(world.joint_names)}; or its tasks are others')
+        self._looking.reset()
+        self._ensemble.reset()
+        found, track = Episode(), _GazeTrack(world)
+        while not world.outcome:
+            levels = self.condition.look(painter)
+            seen(levels)
+            joints = world.joints()
+            gaze = world.reported_gaze() if self.condition.turns else np.zeros(2)
+            intent = self._looking.step(levels, joints, gaze, world.task.embedding)
+            chunk = self._ensemble.add(world.time_s, joints + intent.actions)
+            moved = self._turn(world, gaze, intent.move_rad)
+            if world.step(chunk[0], moved) != 'diverged':     # then nothing is anywhere
+                track.add()
+        found.outcome, found.time_s, found.collisions = (
+            world.outcome, world.time_s, world.collisions)
+        found.regrasps = max(0, world.grasps - 1)
+        if self.condition.turns and track.rows:
+            track.judge(found)
+        return found
+
+    def _turn(self, world: PhysicsWorld, gaze: np.ndarray, move: np.ndarray) -> np.ndarray | None:
+        if self.condition.name == 'learned':
+            return gaze + move
+        return oracle_gaze(world, None) if self.condition.turns else None
+
+
+class _GazeTrack:
+    """Where the eye looked, and where it should have."""
+
+    def __init__(self, world: PhysicsWorld) -> None:
+        self._world = world
+        self.rows: list[tuple[float, float, float, int]] = []
+
+    def add(self) -> None:
+        """Take note of a step."""
+        world, task = self._world, self._world.task
+        gaze = direction_from_pan_tilt(*world.gaze)
+        points = [task.aim(world), *((world.position('thing'), world.position('place0'))
+                                     if task.needs_gripper else ())]
+        errors = [float(angle_between(gaze, point - world.eye)) for point in points]
+        first, second = errors[1:] if len(errors) > 1 else (errors[0], errors[0])
+        self.rows.append((errors[0], first, second, task.stage(world)))
+
+    def judge(self, found: Episode) -> None:
+        """Fill in the figures of the eye."""
+        error, thing, place, stage = np.array(self.rows).T
+        found.on_aim = float((error < _ON_RAD).mean())
+        found.gaze_error_deg = float(np.degrees(np.median(error)))
+        over = np.flatnonzero(stage)
+        if self._world.task.needs_gripper and len(over):
+            rate = self._world.config.rate_hz
+            before = slice(max(0, over[0] - round(rate)), over[0] + 1)
+            after = slice(over[0], over[0] + round(_SWITCH_S * rate) + 1)
+            found.switched = bool((thing[before] < _ON_RAD).any()
+                                  and (place[after] < _ON_RAD).any())

@@ -1,0 +1,237 @@
+"""Does looking make the hand succeed? One table: an eye against the cameras people mount."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+import functools
+import multiprocessing
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from gaze_robot.draw import write
+from gaze_robot.errors import CheckpointError, ConfigError, WorldError
+from gaze_robot.film import Video
+from gaze_robot.hand_eye import load_hand_eye
+from gaze_robot_sim.evaluate import wilson
+from gaze_robot_sim.physics.closed_loop import Episode, HandAtWork
+from gaze_robot_sim.physics.conditions import condition_of, CONDITIONS
+from gaze_robot_sim.physics.expert import succeeds
+from gaze_robot_sim.physics.tasks import KINDS
+from gaze_robot_sim.physics.views import Painter
+from gaze_robot_sim.physics.world import PhysicsWorld
+
+EXAM = 1 << 40
+"""Added to seeds of episodes; those of training are smaller."""
+_TALL, _WIDE = 360, 240
+"""Pixels of a film's frame, and of what the hand is shown in it."""
+
+
+@dataclass(frozen=True)
+class EvalWorkspaceConfig:
+    """Measure hands at work in a workspace, each through its own pictures."""
+
+    task: str = 'press'
+    """press, bucket, wipe, shelf or read."""
+
+    policies: str = 'runs/workspace'
+    """Folder with a run or checkpoint for each condition, named after it: learned (of `train
+    bcrl`), oracle, wide, exo, wrist, exo_wrist (of `train workspace`); those that are missing are
+    left out."""
+
+    n: int = 100
+    """Episodes of each seed."""
+
+    seeds: int = 3
+    """How many sets of episodes."""
+
+    seed: int = 1
+    """Of the first set; the others follow."""
+
+    expert_n: int = 200
+    """Episodes of the expert."""
+
+    jobs: int = 1
+    """Processes that measure at the same time."""
+
+    picture: str = ''
+    """Where to draw the comparison, a .png; empty: nowhere."""
+
+    videos: str = ''
+    """Folder for a film of each condition (.webm); empty: none."""
+
+    def __post_init__(self) -> None:
+        if self.task not in KINDS:
+            raise ConfigError(f'there is no task {self.task!r}; known: {", ".join(KINDS)}')
+        if min(self.n, self.seeds, self.jobs) < 1 or min(self.seed, self.expert_n) < 0:
+            raise ConfigError('n, seeds and jobs are at least 1, seed and expert_n not negative, '
+                              f'got {self.n}, {self.seeds}, {self.jobs}, {self.seed} and '
+                              f'{self.expert_n}')
+        if self.picture and not self.picture.endswith('.png'):
+            raise ConfigError(f'picture ends in .png, got {self.picture}')
+
+
+def evaluate_workspace(config: EvalWorkspaceConfig) -> dict[str, Any]:
+    """Give the same episodes to every hand, and to the expert.
+
+    Raises:
+        CheckpointError: a hand cannot be read, or was trained for something else.
+        MissingDependencyError: MuJoCo cannot draw here.
+    """
+    paths = {name: Path(config.policies) / name for name in CONDITIONS
+             if (Path(config.policies) / name).is_dir()}
+    if not paths and Path(config.policies).exists():
+        raise CheckpointError(f'{config.policies} has none of {", ".join(CONDITIONS)} in it; make '
+                              'them with `gaze-robot train workspace` and `train bcrl --demos`')
+    for name, path in paths.items():
+        _open(config.task, name, str(path))                  # complain before the work
+    sets = [(EXAM + config.seed + number, index) for number in range(config.seeds)
+            for index in range(config.n)]
+    with _workers(config.jobs) as run:
+        expert = run(functools.partial(_expert, config.task),
+                     [(EXAM + config.seed, index) for index in range(config.expert_n)], 'expert')
+        found = {name: run(functools.partial(_measure, config.task, name, str(path)), sets, name)
+                 for name, path in paths.items()}
+    if config.videos:
+        for name, path in paths.items():
+            film(config, name, str(path))
+    result = {
+        'task': config.task, 'n': config.n, 'seeds': config.seeds,
+        'conditions': {name: figures(found[name]) if name in found else None
+                       for name in CONDITIONS},
+        'expert_success_rate': float(np.mean([outcome == 'success' for outcome in expert]))
+        if expert else None,
+        'expert_outcomes': dict(Counter(expert)),
+        'gaze_switch_fraction': switch_fraction(found.get('learned', []))}
+    if config.picture and found:
+        draw(result, Path(config.picture))
+    return result
+
+
+def figures(episodes: Sequence[Episode]) -> dict[str, Any]:
+    """What a condition's row of the table says."""
+    won = [one for one in episodes if one.outcome == 'success']
+    low, high = wilson(len(won), len(episodes))
+    return {
+        'success_rate': len(won) / len(episodes), 'ci_low': low, 'ci_high': high,
+        'median_time_s': float(np.median([one.time_s for one in won])) if won else None,
+        'regrasps': float(np.mean([one.regrasps for one in episodes])),
+        'collisions': float(np.mean([one.collisions for one in episodes])),
+        'on_aim': float(np.mean([one.on_aim for one in episodes])),
+        'gaze_error_deg': float(np.median([one.gaze_error_deg for one in episodes])),
+        'outcomes': dict(Counter(one.outcome for one in episodes))}
+
+
+def switch_fraction(episodes: Sequence[Episode]) -> float | None:
+    """Share of the successful episodes in which the eye went from the thing to its place at the
+    hand-over; None where there is nothing to share.
+    """
+    switched = [one.switched for one in episodes
+                if one.outcome == 'success' and one.switched is not None]
+    return float(np.mean(switched)) if switched else None
+
+
+def _open(task: str, name: str, path: str) -> HandAtWork:
+    """A hand for a condition and a task, ready to work."""
+    both = load_hand_eye(path)
+    for what, wanted in (('workspace', task), ('condition', name)):
+        said = both.meta.get(what, wanted)
+        if said != wanted:
+            raise CheckpointError(f'{path} was trained for the {what} {said}, not {wanted}')
+    return HandAtWork(both, condition_of(name, both.pattern))
+
+
+@functools.lru_cache(maxsize=1)
+def _ready(task: str, name: str, path: str) -> HandAtWork:
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    return _open(task, name, path)
+
+
+def _measure(task: str, name: str, path: str, which: tuple[int, int]) -> Episode:
+    world = PhysicsWorld(task, *which)
+    painter = Painter(world)
+    try:
+        return _ready(task, name, path).live(world, painter)
+    finally:
+        painter.close()
+
+
+def _expert(task: str, which: tuple[int, int]) -> str:
+    try:
+        return succeeds(PhysicsWorld(task, *which))
+    except WorldError:
+        return 'unreachable'
+
+
+@contextmanager
+def _workers(jobs: int) -> Iterator[Any]:
+    """Something that maps a function over a list, showing how far it is."""
+    if jobs == 1:
+        yield lambda work, items, what: [work(item) for item in tqdm(items, what)]
+        return
+    # Started anew, not copied: OpenGL does not survive that.
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context('spawn')) as pool:
+        yield lambda work, items, what: list(tqdm(pool.map(work, items, chunksize=4), what,
+                                                  len(items)))
+
+
+def film(config: EvalWorkspaceConfig, name: str, path: str) -> None:
+    """Film a condition's first episode: the table from the side, and what the hand is shown."""
+    world = PhysicsWorld(config.task, EXAM + config.seed, 0)
+    painter = Painter(world)
+    out = Path(config.videos) / f'{config.task}_{name}.webm'
+    out.parent.mkdir(parents=True, exist_ok=True)
+    frames: list[np.ndarray] = []
+
+    def seen(levels: list[np.ndarray]) -> None:
+        if world.steps % 2 == 0:
+            frame = np.concatenate([painter.picture('exo', 480, _TALL), _column(levels)], axis=1)
+            write(frame, f'{name}: {world.task.instruction}', 8, 20)
+            frames.append(frame)
+    try:
+        _open(config.task, name, path).live(world, painter, seen)
+    finally:
+        painter.close()
+    video = Video(str(out), world.config.rate_hz / 2, (480 + _WIDE, _TALL))
+    for frame in frames:
+        video.add(frame)
+    video.close()
+
+
+def _column(levels: Sequence[np.ndarray]) -> np.ndarray:
+    """What a hand is shown, one picture below the other: (_TALL, _WIDE, 3)."""
+    out, each = np.zeros((_TALL, _WIDE, 3), np.uint8), _TALL // len(levels)
+    for number, level in enumerate(levels):
+        scale = min(each / level.shape[0], _WIDE / level.shape[1])
+        height, width = (int(side * scale) for side in level.shape[:2])
+        out[number * each:number * each + height, :width] = cv2.resize(
+            level, (width, height), interpolation=cv2.INTER_NEAREST)
+    return out
+
+
+def draw(result: dict[str, Any], path: Path) -> None:
+    """Success rates with their intervals, as bars."""
+    import matplotlib
+    matplotlib.use('Agg')
+    from matplotlib import pyplot
+    rows = {name: row for name, row in result['conditions'].items() if row}
+    rates = [row['success_rate'] for row in rows.values()]
+    reach = [[rate - row['ci_low'] for rate, row in zip(rates, rows.values())],
+             [row['ci_high'] - rate for rate, row in zip(rates, rows.values())]]
+    figure, axes = pyplot.subplots(figsize=(7, 4))
+    axes.bar(list(rows), rates, yerr=reach, capsize=5, color='tab:blue')
+    if result['expert_success_rate'] is not None:
+        axes.axhline(result['expert_success_rate'], color='grey', linestyle='--', label='expert')
+        axes.legend()
+    axes.set(ylim=(0, 1.05), ylabel='success', title=f'{result["task"]}, 48 tokens each')
+    figure.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)

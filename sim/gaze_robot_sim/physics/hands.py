@@ -1,0 +1,210 @@
+"""Hands that learn from the expert through the pictures of one condition, by imitation alone.
+
+They are what the hand of BC-RL is compared with: the same network, loss and demonstrations'
+maker, with a gaze that is scripted or cameras that do not turn.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args, Literal
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from gaze_robot.allocator import keep_large_blocks
+from gaze_robot.errors import ConfigError, WorldError
+from gaze_robot.hand_eye import HandEye, save_hand_eye
+from gaze_robot.policy.actions import MAX_STEP_RAD
+from gaze_robot.policy.hand import cut, HandConfig
+from gaze_robot_sim.bcrl.batch import PATTERN, Sight
+from gaze_robot_sim.bcrl.distributed import pick_device
+from gaze_robot_sim.bcrl.hand_learner import HandLearner, make_hand
+from gaze_robot_sim.bcrl.plays import Scale
+from gaze_robot_sim.bcrl.replay import Replay
+from gaze_robot_sim.physics.conditions import Condition, condition_of, PATCH
+from gaze_robot_sim.physics.expert import Expert, Nudges
+from gaze_robot_sim.physics.parts import GRIPPER
+from gaze_robot_sim.physics.tasks import KINDS
+from gaze_robot_sim.physics.views import Painter
+from gaze_robot_sim.physics.world import LIMITS, PhysicsConfig, PhysicsWorld
+from gaze_robot_sim.training.origin import origin
+
+Scripted = Literal['oracle', 'wide', 'exo', 'wrist', 'exo_wrist']
+_LOST_RAD = 0.04
+"""Standard deviation of an oracle's gaze about what matters: hands should bear it."""
+
+
+@dataclass(frozen=True)
+class TrainWorkspaceConfig:
+    """Train a hand that sees a workspace through one condition, for `eval workspace`."""
+
+    task: str = 'press'
+    """press, bucket, wipe, shelf or read."""
+
+    condition: Scripted = 'oracle'
+    """An eye that knows where to look (`oracle`), a fixed wide camera in its place (`wide`), one
+    across the table (`exo`), one on the hand (`wrist`), or the last two (`exo_wrist`). The eye
+    that learns is trained by `train bcrl --demos`."""
+
+    out: str = 'runs/workspace'
+    """Folder of the task's hands; this one goes into OUT/CONDITION."""
+
+    seed: int = 0
+    """Seed of episodes, weights and nudges."""
+
+    episodes: int = 400
+    """Of the expert."""
+
+    nudge: float = 0.01
+    """How much the expert is pushed while it shows what to do, radians."""
+
+    updates: int = 8000
+    """Of the hand."""
+
+    batch: int = 256
+    """Glances in each."""
+
+    chunk: int = 30
+    """Steps ahead that the hand predicts."""
+
+    learning_rate: float = 2e-3
+    """Falls to a twentieth."""
+
+    joint_noise: float = 0.02
+    """On the joints that the hand learns from, over their spread."""
+
+    layers: int = 0
+    """Transformer blocks over the hand's tokens, before they are pooled."""
+
+    device: str = 'auto'
+    """Where it learns: auto, cpu, cuda ..."""
+
+    def __post_init__(self) -> None:
+        if self.task not in KINDS:
+            raise ConfigError(f'there is no task {self.task!r}; known: {", ".join(KINDS)}')
+        if self.condition not in get_args(Scripted):
+            raise ConfigError(f'condition is one of {", ".join(get_args(Scripted))}, got '
+                              f'{self.condition!r}')
+        if min(self.episodes, self.updates, self.batch, self.chunk) < 1 or min(
+                self.seed, self.nudge, self.joint_noise, self.layers) < 0:
+            raise ConfigError('episodes, updates, batch and chunk are at least 1; seed, nudge, '
+                              f'joint_noise and layers are not negative; got {self}')
+
+
+def train_workspace(config: TrainWorkspaceConfig) -> dict[str, Any]:
+    """Collect what the expert does, learn, and write a checkpoint.
+
+    Raises:
+        ConfigError, WorldError, MissingDependencyError: see what they say.
+    """
+    keep_large_blocks()
+    torch.set_num_threads(1)
+    torch.manual_seed(config.seed)
+    device = pick_device(config.device)
+    condition = condition_of(config.condition)
+    shown = [show(config.task, config.seed, index, condition, config.nudge)
+             for index in tqdm(range(config.episodes), 'expert')]
+    names, rate_hz = shown[0].joint_names, shown[0].rate_hz
+    scale = scale_of(shown, config.chunk)
+    replay = Replay(sum(len(one.joints) for one in shown))
+    for one in shown:
+        replay.add(one.sight(scale, config.chunk), np.arange(len(one.joints)))
+    hand = make_hand(HandConfig(
+        len(names), len(shown[0].task), len(names), config.chunk,
+        tuple(number for number, name in enumerate(names) if name == GRIPPER),
+        condition.levels, PATCH, layers=config.layers), scale, condition.places).to(device)
+    learner = HandLearner(hand, config.learning_rate, config.batch, config.joint_noise)
+    rng, loss, part = np.random.default_rng([config.seed, 7]), 0.0, 100
+    for done in tqdm(range(0, config.updates, part), 'learning'):
+        loss = learner.learn(replay, rng, part, 1.0 - done / config.updates)
+    both = HandEye(hand.cpu(), None, PATTERN, names, names, rate_hz, {
+        **origin('train workspace', config), 'condition': config.condition,
+        'workspace': config.task, 'loss': loss})
+    path = Path(config.out) / config.condition
+    save_hand_eye(path, both)
+    return {'out': str(path), 'glances': replay.size, 'loss': loss,
+            'success_of_expert': float(np.mean([one.succeeded for one in shown]))}
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What the expert did in one episode and what a condition saw, T steps."""
+
+    view: np.ndarray
+    """(T, N, P * P * 3) uint8."""
+
+    gaze: np.ndarray
+    """(T, 2) float32, radians."""
+
+    joints: np.ndarray
+    """(T, J) float32."""
+
+    actions: np.ndarray
+    """(T, J) float32, absolute."""
+
+    task: np.ndarray
+    joint_names: tuple[str, ...]
+    rate_hz: float
+    succeeded: bool
+
+    def chunks(self, chunk: int) -> tuple[np.ndarray, np.ndarray]:
+        """Relative actions (T, K, J), and which of them (T, K) were done."""
+        rows = np.arange(len(self.joints))[:, None] + np.arange(chunk)
+        last = len(self.joints) - 1
+        return self.actions[np.minimum(rows, last)] - self.joints[:, None], rows <= last
+
+    def sight(self, scale: Scale, chunk: int) -> Sight:
+        """As a replay takes it."""
+        relative, real = self.chunks(chunk)
+        return Sight(self.view, self.gaze, self.joints, np.tile(self.task, (len(self.joints), 1)),
+                     (relative / scale.action_spread).astype(np.float32), real)
+
+
+def scale_of(shown: list[Shown], chunk: int) -> Scale:
+    """What makes the arm's numbers comparable."""
+    joints = np.concatenate([one.joints for one in shown])
+    moves = np.concatenate([relative[real] for relative, real in (
+        one.chunks(chunk) for one in shown)])
+    joint_spread, action_spread = joints.std(axis=0), moves.std(axis=0)
+    return Scale(joints.mean(axis=0), *(np.where(spread > 1e-4, spread, 1.0).astype(np.float32)
+                                        for spread in (joint_spread, action_spread)))
+
+
+def show(task: str, seed: int, index: int, condition: Condition, nudge: float,
+         config: PhysicsConfig | None = None) -> Shown:
+    """Let the expert live through an episode, and see it as a condition does.
+
+    Raises:
+        WorldError: the arm cannot do it.
+    """
+    world = PhysicsWorld(task, seed, index, config)
+    rng = np.random.default_rng([seed, index, 1])
+    expert, nudges = Expert(world), Nudges(rng, world, nudge)
+    painter = Painter(world)
+    rows: list[tuple[np.ndarray, ...]] = []
+    try:
+        while not world.outcome:
+            levels = condition.look(painter)
+            gaze = world.reported_gaze() if condition.turns else np.zeros(2)
+            action = expert.act()
+            rows.append((cut([level[None] for level in levels], PATCH)[0], gaze, world.joints(),
+                         action))
+            world.step(nudges(action), oracle_gaze(world, rng))
+    finally:
+        painter.close()
+    if not rows:
+        raise WorldError(f'{task} {seed}.{index} was over before it began')
+    view, gaze, joints, actions = (np.stack(column) for column in zip(*rows))
+    return Shown(view, gaze.astype(np.float32), joints.astype(np.float32),
+                 actions.astype(np.float32), world.task.embedding, world.joint_names,
+                 world.config.rate_hz, world.outcome == 'success')
+
+
+def oracle_gaze(world: PhysicsWorld, rng: np.random.Generator | None) -> np.ndarray:
+    """(2,) where an eye that knows the truth looks next: towards what matters, 10 degrees of pan
+    and of tilt at most; with a generator, not quite there.
+    """
+    aim = world.aim() + (0.0 if rng is None else rng.normal(0.0, _LOST_RAD, 2))
+    turn = np.clip(aim - world.gaze, -MAX_STEP_RAD, MAX_STEP_RAD)
+    return np.clip(world.gaze + turn, LIMITS.min_position, LIMITS.max_position)

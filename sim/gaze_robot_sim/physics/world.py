@@ -1,0 +1,345 @@
+"""One episode: a table with things, an arm and an eye, in MuJoCo.
+
+J joints of the arm, the gripper last
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import mujoco
+import numpy as np
+
+from gaze_robot.errors import CommandError, ConfigError, WorldError
+from gaze_robot.geometry import pan_tilt_from_direction
+from gaze_robot.types import PanTiltLimits
+from gaze_robot_sim.dynamics import EyeDynamics
+from gaze_robot_sim.motion import Motion
+from gaze_robot_sim.physics import parts
+from gaze_robot_sim.physics.furniture import Furniture, GROUND
+from gaze_robot_sim.physics.parts import ArmConfig, GRIPPER, HeadConfig
+from gaze_robot_sim.physics.reach import Reach, reach_of
+from gaze_robot_sim.physics.tasks import Goal, HOVER, OPEN, Task, task_of
+
+SUBSTEPS = 16
+"""Of physics in a step of the hand."""
+_SPONGE = (0.012, 0.014, 0.07)
+_ENDLESS = 2000 * np.pi
+_JITTER_M = 0.008
+"""By how much the eye's place differs from episode to episode."""
+_ODD = tuple(int(getattr(mujoco.mjtWarning, f'mjWARN_{name}'))
+             for name in ('BADQPOS', 'BADQVEL', 'BADQACC', 'BADCTRL'))
+
+mujoco.set_mju_user_warning(lambda _: None)         # counted below, instead of a file of text
+
+LARGEST = 720
+"""Pixels along a side of what can be drawn at once."""
+
+LIMITS = PanTiltLimits((-1.92, -0.61), (1.92, 0.61))
+
+
+@dataclass(frozen=True)
+class PhysicsConfig:
+    """How a workspace is.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    rate_hz: float = 30.0
+    """Steps of hand and eye per second."""
+
+    time_limit_s: float = 0.0
+    """After this long an episode has failed; 0: the task's own."""
+
+    dynamics: str = 'off'
+    """Of the eye: 'off', 'head', 'typical' or 'random', see `EyeDynamics`."""
+
+    arm: ArmConfig = field(default_factory=ArmConfig)
+    head: HeadConfig = field(default_factory=HeadConfig)
+
+    def __post_init__(self) -> None:
+        if not (5 <= self.rate_hz <= 200 and 0 <= self.time_limit_s <= 600):
+            raise ConfigError('rate_hz is 5 to 200 and time_limit_s 0 to 600, got '
+                              f'{self.rate_hz} and {self.time_limit_s}')
+        EyeDynamics.named(self.dynamics)
+
+
+class PhysicsWorld:
+    """A workspace from (task, seed, index) alone; implements `tasks.State`."""
+
+    def __init__(self, task: str, seed: int, index: int, config: PhysicsConfig | None = None
+                 ) -> None:
+        """Build it, and let the things settle.
+
+        Raises:
+            ConfigError: there is no such task.
+            WorldError: an arm or head cannot be used, or the arm cannot do the task.
+        """
+        self.config = config or PhysicsConfig()
+        self.seed, self.index = seed, index
+        rng = np.random.default_rng([seed, index])
+        self.task: Task = task_of(task, rng)
+        self.model, self.reach = self._build(rng)
+        self.data = mujoco.MjData(self.model)
+        self._find_parts()
+        self.outcome = ''
+        """'' as long as it goes on; 'success', or what went wrong."""
+        self.steps = self.collisions = self.grasps = 0
+        self._touching: set[tuple[int, int]] = set()
+        self._held = False
+        self._grasp: set[int] = set()
+        self._begin(rng)
+
+    # --- making it
+
+    def _build(self, rng: np.random.Generator) -> tuple[mujoco.MjModel, Reach]:
+        config, task = self.config, self.task
+        spec = mujoco.MjSpec()
+        spec.compiler.degree = False
+        option = spec.option
+        option.timestep = 1.0 / (config.rate_hz * SUBSTEPS)
+        option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+        option.cone, option.impratio = mujoco.mjtCone.mjCONE_ELLIPTIC, 5.0
+        option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)
+        spec.visual.quality.shadowsize = spec.visual.quality.offsamples = 0
+        quality = spec.visual.quality               # coarse solids: a third of the time
+        quality.numslices, quality.numstacks, quality.numquads = 16, 8, 1
+        spec.visual.global_.offwidth = spec.visual.global_.offheight = LARGEST
+        spec.visual.map.znear, spec.visual.map.zfar = 0.01, 30.0
+        spec.stat.extent, spec.stat.center = 1.0, [0, 0, 0]
+        jitter = rng.uniform(-_JITTER_M, _JITTER_M, 3)
+        height = config.head.height + jitter[2]
+        furniture = Furniture(spec, rng)
+        furniture.room(height)
+        task.furnish(furniture, height)
+        arm = parts.load_arm(config.arm)
+        if task.needs_gripper and GRIPPER not in {part.name for part in arm.actuators}:
+            raise WorldError(f'{config.arm.path} has no actuator {GRIPPER!r}, which the task '
+                             f'{task.name} needs; press and wipe do without')
+        if task.sponge:
+            _add_sponge(arm, config.arm.tip)
+        parts.attach(spec, arm, 'arm/', config.arm.xyz)
+        centre = _optical_centre(config.head)
+        head = parts.load_head(config.head)
+        at = np.array([*jitter[:2], height]) - centre
+        parts.attach(spec, head, 'head/', (float(at[0]), float(at[1]), float(at[2])))
+        self.eye = np.array([*jitter[:2], height])
+        """(3,) the optical centre while the head looks straight ahead."""
+        for face, axes in enumerate(FACES):
+            camera = spec.worldbody.add_camera(name=f'face{face}', pos=self.eye.tolist(),
+                                               fovy=FACE_DEG)
+            _orient(camera, axes)
+        exo = spec.worldbody.add_camera(name='exo', fovy=48.0, pos=(
+            np.array([1.35, 0.0, 1.0]) + rng.uniform(-0.02, 0.02, 3)).tolist())
+        _orient(exo, [0, 1, 0, -0.62, 0, 0.78])
+        return parts.compiled(spec, 'this workspace'), reach_of(config.arm)
+
+    def _find_parts(self) -> None:
+        model, tip = self.model, f'arm/{self.config.arm.tip}'
+        self._tip = model.site(tip).id
+        self.actuators = np.array([number for number in range(model.nu)
+                                   if model.actuator(number).name.startswith('arm/')])
+        self.joint_names = tuple(model.actuator(number).name.removeprefix('arm/')
+                                 for number in self.actuators)
+        self._low, self._high = model.actuator_ctrlrange[self.actuators].T
+        free = model.actuator_ctrllimited[self.actuators] == 0
+        self._low, self._high = np.where(free, -np.inf, self._low), np.where(
+            free, np.inf, self._high)
+        self._pan_tilt = np.array([model.joint(f'head/{name}').qposadr[0] for name in (
+            self.config.head.pan, self.config.head.tilt)])
+        self._pan_tilt_v = np.array([model.joint(f'head/{name}').dofadr[0] for name in (
+            self.config.head.pan, self.config.head.tilt)])
+        self._of_arm = np.array([model.body(model.geom_bodyid[geom]).name.startswith('arm/')
+                                 for geom in range(model.ngeom)])
+        self._sponge = {geom for geom in range(model.ngeom)
+                        if model.geom(geom).name == 'arm/sponge'}
+        self._may_touch = {model.geom(name).id for name in self.task.touchable} | {
+            geom for geom in range(model.ngeom)
+            if model.body(model.geom_bodyid[geom]).name in self.task.touchable}
+        self._bodies = {model.body(number).name: number for number in range(model.nbody)}
+        self._gripper = (self.joint_names.index(GRIPPER) if GRIPPER in self.joint_names else None)
+
+    def _begin(self, rng: np.random.Generator) -> None:
+        data, opening = self.data, OPEN if self.task.needs_gripper else 0.0
+        start = Goal(rng.uniform(-1.2, 1.2), rng.uniform(0.44, 0.54), HOVER
+                     + rng.uniform(0.03, 0.1), opening)
+        angles = self.reach.solve(start, None)
+        for name, angle in angles.items():
+            data.joint(f'arm/{name}').qpos[0] = angle
+        self.data.ctrl[self.actuators] = self.command(angles, opening)
+        if self._gripper is not None:
+            for name in ('finger_left', 'finger_right'):
+                if f'arm/{name}' in {self.model.joint(n).name for n in range(self.model.njnt)}:
+                    data.joint(f'arm/{name}').qpos[0] = opening / 2
+        dynamics = EyeDynamics.named(self.config.dynamics)
+        self.motion = Motion(dynamics, 1, LIMITS, self.config.rate_hz)
+        self.random = rng
+        self.motion.start(0, rng, rng.uniform([-1.6, 0.0], [1.6, 0.5]))
+        for _ in range(2 * SUBSTEPS):
+            self._substep()
+        self._refresh()
+        self._contacts()
+        self.collisions = self.grasps = 0
+
+    # --- living
+
+    @property
+    def time_s(self) -> float:
+        """Since the episode began."""
+        return self.steps / self.config.rate_hz
+
+    @property
+    def time_limit_s(self) -> float:
+        """When it will have failed."""
+        return self.config.time_limit_s or self.task.time_limit_s
+
+    def command(self, angles: dict[str, float], opening: float) -> np.ndarray:
+        """(J,) joint angles by name, and the gripper's opening, as `step` takes them."""
+        return np.array([opening if name == GRIPPER else angles[name]
+                         for name in self.joint_names])
+
+    def step(self, action: np.ndarray, gaze: np.ndarray | None = None) -> str:
+        """Live a step; the outcome.
+
+        Args:
+            action: (J,) where the arm's joints should be, radians; the gripper's opening, metres.
+            gaze: (2,) pan and tilt that the eye should look along, radians; None: it rests.
+
+        Raises:
+            CommandError: numbers that are not finite, or of another count.
+        """
+        if self.outcome:
+            return self.outcome
+        action = np.asarray(action, float)
+        if action.shape != self.actuators.shape or not np.isfinite(action).all():
+            raise CommandError(f'this arm takes {len(self.actuators)} finite numbers '
+                               f'({", ".join(self.joint_names)}), got {action}')
+        goal = np.clip(action, self._low, self._high)
+        before = self.data.ctrl[self.actuators].copy()
+        self.motion.step(self.motion.pose if gaze is None else np.asarray(gaze, float)[None])
+        for part in range(1, SUBSTEPS + 1):
+            self.data.ctrl[self.actuators] = before + (goal - before) * (part / SUBSTEPS)
+            self._substep()
+        self.steps += 1
+        if self._diverged():
+            self.outcome = 'diverged'
+            return self.outcome
+        self._refresh()
+        self._contacts()
+        self.task.advance(self)
+        self.outcome = self.task.judge(self)
+        if not self.outcome and self.time_s >= self.time_limit_s:
+            self.outcome = 'timeout'
+        return self.outcome
+
+    def _substep(self) -> None:
+        self.data.qpos[self._pan_tilt] = self.motion.pose[0]
+        self.data.qvel[self._pan_tilt_v] = 0.0
+        mujoco.mj_step(self.model, self.data)
+
+    def _diverged(self) -> bool:
+        data = self.data
+        return (any(data.warning[kind].number for kind in _ODD)
+                or not np.isfinite(data.qpos).all() or bool(abs(data.qvel).max() > 1e4))
+
+    def _refresh(self) -> None:
+        self.data.qpos[self._pan_tilt] = self.motion.pose[0]
+        mujoco.mj_forward(self.model, self.data)
+
+    def _contacts(self) -> None:
+        """Who touches whom, and how often that was news."""
+        pairs = self.data.contact.geom[:self.data.ncon]
+        arm = self._of_arm[pairs]
+        pairs, arm = pairs[arm.any(axis=1)], arm[arm.any(axis=1)]
+        ours, theirs = np.where(arm[:, 0], pairs.T, pairs.T[::-1])
+        touching = {(int(a), int(b)) for a, b in zip(ours, theirs)}
+        new = {pair for pair in touching - self._touching
+               if pair[1] not in self._may_touch and pair[0] not in self._sponge}
+        self.collisions += len({self.model.geom_bodyid[theirs] for _, theirs in new})
+        self._touching = touching
+        held = self.task.needs_gripper and self.holds('thing')
+        self.grasps += held and not self._held
+        self._held = held
+
+    # --- what there is to know
+
+    def joints(self) -> np.ndarray:
+        """(J,) where the arm is, in the order of `joint_names`."""
+        return self.data.actuator_length[self.actuators].copy()
+
+    @property
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """(J,) least and greatest commands; 1000 times around where a joint has no limits."""
+        return np.maximum(self._low, -_ENDLESS), np.minimum(self._high, _ENDLESS)
+
+    @property
+    def tip(self) -> np.ndarray:
+        """(3,) between the fingertips."""
+        return self.data.site_xpos[self._tip]
+
+    @property
+    def opening(self) -> float:
+        """Of the gripper, metres; 0 without one."""
+        return 0.0 if self._gripper is None else float(
+            self.data.actuator_length[self.actuators[self._gripper]])
+
+    @property
+    def gaze(self) -> np.ndarray:
+        """(2,) pan and tilt of the eye, radians."""
+        return self.motion.pose[0]
+
+    def reported_gaze(self) -> np.ndarray:
+        """(2,) the same as its encoders say."""
+        return self.motion.measured([0], [self.random])[0]
+
+    def position(self, body: str) -> np.ndarray:
+        """(3,) of a body; see `State`."""
+        return self.data.xpos[self._bodies[body]]
+
+    def speed(self, body: str) -> float:
+        """Of a loose body, m/s; see `State`."""
+        return float(np.linalg.norm(self.data.cvel[self._bodies[body]][3:]))
+
+    def holds(self, body: str) -> bool:
+        """Whether two parts of the arm touch it; see `State`."""
+        number = self._bodies[body]
+        parts_ = {int(self.model.geom_bodyid[ours]) for ours, theirs in self._touching
+                  if self.model.geom_bodyid[theirs] == number}
+        return len(parts_) > 1
+
+    def aim(self) -> np.ndarray:
+        """(2,) pan and tilt to what matters now."""
+        pan, tilt = pan_tilt_from_direction(self.task.aim(self) - self.eye)
+        return np.array([float(pan), float(tilt)])
+
+
+FACE_DEG = 92.0
+"""Field of view of the pictures that panoramas are made of: neighbours overlap."""
+FACES = ([0, -1, 0, 0, 0, 1], [1, 0, 0, 0, 0, 1], [0, 1, 0, 0, 0, 1], [-1, 0, 0, 0, 0, 1],
+          [0, -1, 0, -1, 0, 0], [0, -1, 0, 1, 0, 0])
+"""Right and up of cameras that look to the front, left, back, right, top and bottom."""
+
+
+def _orient(camera: 'mujoco.MjsCamera', axes: Sequence[float]) -> None:
+    camera.alt.type = mujoco.mjtOrientation.mjORIENTATION_XYAXES
+    camera.alt.xyaxes = list(axes)
+
+
+def _add_sponge(arm: mujoco.MjSpec, tip: str) -> None:
+    site = arm.site(tip)
+    turn = np.zeros(9)
+    mujoco.mju_quat2Mat(turn, np.array(site.quat, float))
+    away = turn.reshape(3, 3) @ [_SPONGE[0], 0, 0]
+    site.parent.add_geom(
+        name='sponge', type=mujoco.mjtGeom.mjGEOM_BOX, size=list(_SPONGE), quat=site.quat,
+        pos=(np.array(site.pos) + away).tolist(), rgba=[0.9, 0.75, 0.3, 1], mass=0.02,
+        contype=2, conaffinity=GROUND, solref=[0.03, 1.0], friction=[0.3, 0.01, 0.001])
+
+
+def _optical_centre(config: HeadConfig) -> np.ndarray:
+    """(3,) of the eye in its head's own frame, looking straight ahead."""
+    model = parts.compiled(parts.load_head(config), config.path or 'our head')
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    return data.camera('eye').xpos.copy()
+
