@@ -21,6 +21,7 @@ HEAD = """\
 """
 OPTIONAL = {
     'gaze': {'publish': {'~/action', '~/detections'}, 'subscribe': {'image_raw/compressed'}},
+    'viewer': {'subscribe': {'image_raw/compressed'}},
     'pan_tilt': {'publish': {'/tf', '/tf_static', 'joint_states'}}}
 """What a node has only with some parameter or message package."""
 
@@ -38,12 +39,15 @@ def make_nodes():
     from gaze_robot.nodes.camera_node import CameraNode
     from gaze_robot.nodes.gaze_node import GazeNode
     from gaze_robot.nodes.pan_tilt_node import PanTiltNode
+    from gaze_robot.nodes.viewer_node import ViewerNode
     from gaze_robot_sim.world_node import WorldNode
     picture = Path(tempfile.mkdtemp()) / 'grey.png'
     cv2.imwrite(str(picture), np.full((32, 32, 3), 90, np.uint8))
     nodes = {'gaze': GazeNode(), 'pan_tilt': PanTiltNode(),
              'world': WorldNode(parameter_overrides=[Parameter('rate', value=1.0)]),
-             'camera': CameraNode(parameter_overrides=[Parameter('source', value=str(picture))])}
+             'camera': CameraNode(parameter_overrides=[Parameter('source', value=str(picture))]),
+             'viewer': ViewerNode()}
+    nodes['viewer'].listen(True)
     for name in ('gaze', 'pan_tilt'):
         nodes[name].trigger_configure()
         assert nodes[name].state == 'inactive', nodes[name].failure
