@@ -5,8 +5,8 @@ picture already says where its owner looks, so that almost no decoder is needed.
 for a small encoder: the picture is cut into patches, each head comes as one token more, made from
 a closer look at its face, and all of them go through the blocks together, once, however many heads
 there are. The rows of attention from a head to the patches, one per block and attention head, are
-read by a few small convolutions. In the last block the way a face looks shifts the attention from
-its head towards the patches that lie that way.
+read by a few small convolutions. In the last block the attention from a head is shifted towards
+patches that lie the way its face looks, and towards those that show something to look at.
 
 B pictures   P heads in each   N patches, rows first   G patches across   W width   R registers
 """
@@ -71,6 +71,7 @@ class PeopleEncoder(nn.Module):
         self.head = nn.Linear(size.width + 2, size.width)
         self.towards = Towards(size.heads)
         self.things = nn.Linear(size.width, FINER ** 2)
+        self.heed = nn.Parameter(torch.ones(size.heads))
         self.registers = nn.Parameter(torch.randn(size.registers, size.width) * 0.02)
         self.blocks = nn.ModuleList(Block(size.width, size.heads) for _ in range(size.depth))
         self.frequency: torch.Tensor
@@ -92,7 +93,7 @@ class PeopleEncoder(nn.Module):
         Returns:
             attention (B, P, depth * heads, N) of heads to patches; heads (B, P, W) what became of
             their tokens; features (B, P, W) of their faces; things (B, N, FINER ** 2) logits of
-            something that can be looked at being there, which only training asks for.
+            something that can be looked at being there.
         """
         batch, people = boxes.shape[:2]
         registers = self.registers.shape[0]
@@ -114,11 +115,13 @@ class PeopleEncoder(nn.Module):
         patches = x[:, registers:registers + self.config.grid ** 2]
         shift = self.towards(*self.face.direction(features), (self.grid * stretch)[:, None]
                              - (middle * stretch)[:, :, None], (size * stretch).mean(dim=-1))
-        shift = F.pad(shift, (registers, people))
+        things = self.things(patches)
+        worth = things.logsumexp(dim=-1)[:, None, None]                     # (B, 1, 1, N)
+        shift = F.pad(shift + self.heed[:, None, None] * worth, (registers, people))
         x, attention = _asking(self.blocks[-1], x, cos, sin, shift)
         rows.append(attention)
         seen = torch.cat(rows, dim=1)[..., registers:registers + self.config.grid ** 2]
-        return seen.transpose(1, 2), x, features, self.things(patches)
+        return seen.transpose(1, 2), x, features, things
 
 
 class Towards(nn.Module):
@@ -186,18 +189,29 @@ class AttentionDecoder(nn.Module):
         """
         super().__init__()
         self.grid = grid
-        self.read = nn.Conv2d(rows, _CHANNELS, 3, padding=1)
+        self.read = nn.Conv2d(rows + FINER ** 2, _CHANNELS, 3, padding=1)
         self.draw = nn.Conv2d(_CHANNELS, FINER ** 2, 3, padding=1)
         self.judge = nn.Sequential(nn.Linear(width + rows + 2, _HIDDEN), nn.GELU(),
                                    nn.Linear(_HIDDEN, 1))
 
-    def forward(self, attention: torch.Tensor, heads: torch.Tensor
+    def forward(self, attention: torch.Tensor, heads: torch.Tensor, things: torch.Tensor
                 ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits (..., FINER * G, FINER * G) and (...,) of (..., rows, N) and (..., W)."""
+        """Decode.
+
+        Args:
+            attention: (B, P, rows, N).
+            heads: (B, P, W).
+            things: (B, N, FINER ** 2), the same for all heads.
+
+        Returns:
+            logits (B, P, FINER * G, FINER * G) and (B, P).
+        """
         shape = attention.shape[:-2]
         # In units of even attention: the number of patches does not matter then.
         level = (attention * attention.shape[-1] + _FAINT).log().flatten(0, -3).clamp(min=-8)
-        maps = F.gelu(self.read(level.unflatten(-1, (self.grid, self.grid))))
+        shared = things.transpose(1, 2)[:, None].expand(-1, shape[1], -1, -1).flatten(0, 1)
+        planes = torch.cat([level, shared], dim=1).unflatten(-1, (self.grid, self.grid))
+        maps = F.gelu(self.read(planes))
         cells = F.pixel_shuffle(self.draw(maps), FINER)[:, 0]
         peaks = torch.stack([cells.flatten(1).amax(dim=1), cells.flatten(1).logsumexp(dim=1)],
                             dim=-1)
@@ -226,7 +240,7 @@ class AttentionReader(nn.Module):
             of something that can be looked at being there.
         """
         attention, heads, features, things = self.encoder(pictures, faces, boxes, aspect)
-        cells, inside = self.decoder(attention, heads)
+        cells, inside = self.decoder(attention, heads, things)
         grid = self.config.grid
         things = F.pixel_shuffle(things.transpose(1, 2).unflatten(2, (grid, grid)), FINER)[:, 0]
         return cells, inside, features, things

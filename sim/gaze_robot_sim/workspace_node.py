@@ -39,7 +39,7 @@ class WorkspaceNode(Node):
         self._physics = require('gaze_robot_sim.physics.world')
         self._views = require('gaze_robot_sim.physics.views')
         self.task = config.world.removeprefix(PREFIX)
-        most = self._physics.LARGEST
+        most = require('gaze_robot_sim.physics.build').LARGEST
         if max(config.width, config.height) > most:
             raise ConfigError(f'a workspace is drawn {most} pixels wide and high at most, got '
                               f'{config.width}x{config.height}; set width and height')

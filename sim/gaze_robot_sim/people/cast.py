@@ -33,8 +33,8 @@ _ROOM_VIEWS = 4
 class CastConfig:
     """How much there is at a time."""
 
-    busts: int = 3200
-    wholes: int = 800
+    busts: int = 2000
+    wholes: int = 480
     things: int = 300
     views: int = 120
     """Of empty rooms."""

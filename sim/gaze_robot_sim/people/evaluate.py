@@ -34,7 +34,7 @@ from gaze_robot_sim.people.scores import Example, inout_ap, judge, judge_gazes, 
 UNSEEN = 1_000_003
 """Added to the seed: people and rooms that training never shows."""
 
-CAST = CastConfig(busts=1200, wholes=320, things=200, views=80)
+CAST = CastConfig(busts=800, wholes=240, things=150, views=60)
 
 
 @dataclass(frozen=True)

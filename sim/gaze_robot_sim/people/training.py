@@ -65,16 +65,16 @@ class TrainPeopleConfig:
     """Weights to begin with: 'attention' (those shipped) or a run of `train people`; empty: none.
     """
 
-    faces: int = 150_000
+    faces: int = 94_208
     """Of synthetic: faces alone to learn from first: which way they look."""
 
-    pictures: int = 60_000
+    pictures: int = 16_000
     """Pictures to learn from after that."""
 
-    exam: int = 200
+    exam: int = 120
     """Unseen pictures to score it on."""
 
-    exams: int = 10
+    exams: int = 3
     """How often it is scored, and a checkpoint written."""
 
     batch: int = 24
