@@ -48,7 +48,7 @@ def make_nodes():
              'world': WorldNode(parameter_overrides=[Parameter('rate', value=1.0)]),
              'camera': CameraNode(parameter_overrides=[Parameter('source', value=str(picture))]),
              'viewer': ViewerNode()}
-    nodes['viewer']._feed.set_open(True)        # as while somebody looks
+    nodes['viewer'].listen(True)
     for name in ('gaze', 'pan_tilt'):
         nodes[name].trigger_configure()
         assert nodes[name].state == 'inactive', nodes[name].failure
