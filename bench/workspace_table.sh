@@ -14,7 +14,7 @@ robot="${ROBOT:-.venv/bin/gaze-robot}"
 jobs="${JOBS:-$(nproc)}"
 export OMP_NUM_THREADS=1
 
-"$robot" demos record --source "workspace:$task" --n "${DEMOS:-600}" --out "$out/demos"
+"$robot" demos record --source "workspace:$task" --n "${DEMOS:-1000}" --out "$out/demos"
 "$robot" train bcrl --demos "$out/demos" --joint-noise 0.05 --steps "${STEPS:-400000}" \
   --device "${DEVICE:-auto}" --out "$out/learned"
 for condition in ${CONDITIONS:-oracle wide exo wrist exo_wrist}; do
