@@ -31,7 +31,7 @@ endif
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 
-.PHONY: help install demo test lint check fmt bench clean
+.PHONY: help install demo test faults lint check fmt bench clean
 .DEFAULT_GOAL := help
 
 help:			## this list
@@ -55,6 +55,9 @@ demo: $(STAMP)		## the eye searches a room for 30 s; report, moving picture and 
 
 test: $(STAMP)		## every test that needs no device
 	$(BIN)/python -m pytest -m 'not hardware' $(ARGS)
+
+faults: $(STAMP)	## break a robot of real processes in every way; one line each, docs/faults.md
+	FAULT_TABLE=docs/faults.md $(BIN)/python -m pytest -q test/faults $(ARGS)
 
 lint: $(STAMP)		## ruff and mypy
 	$(BIN)/ruff check .

@@ -13,14 +13,12 @@ from typing import Any, Literal, TYPE_CHECKING
 
 from gaze_robot.allocator import keep_large_blocks
 from gaze_robot.config import (
-    CameraConfig,
     from_mapping,
-    GazeConfig,
     HeadConfig,
     load_yaml,
+    NODES,
     PanTiltConfig,
     parameter_names,
-    ViewerConfig,
     WorldConfig,
 )
 from gaze_robot.errors import ConfigError
@@ -35,8 +33,7 @@ if TYPE_CHECKING:
 FOLLOWING = {'sources.people': 1.0, 'people.model': 'figures', 'people.heads': 'figures'}
 """What lets a robot follow the gazes of the simulator's figures."""
 
-SCHEMAS = {'gaze': GazeConfig, 'pan_tilt': PanTiltConfig, 'world': WorldConfig,
-           'camera': CameraConfig, 'viewer': ViewerConfig}
+SCHEMAS = NODES
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,8 @@ class BringupConfig:
     """What to run, for how long, and what to write."""
 
     world: str | None = None
-    """With camera sim: 'procedural', a panorama, a folder of them, or a 360-degree video."""
+    """With camera sim: 'procedural', a panorama, a folder of them, or a 360-degree video;
+    workspace:press and so on: an arm in physics, for a policy with a hand."""
 
     camera: Literal['sim', 'usb', 'file', 'none'] = 'sim'
     """Where pictures come from: the simulated world, a USB camera, a file, or somebody else."""

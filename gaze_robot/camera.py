@@ -15,6 +15,8 @@ from gaze_robot.errors import CameraModelError
 
 # ROS names (sensor_msgs/distortion_models.hpp) -> how many coefficients each takes.
 COEFFICIENTS = {'plumb_bob': (4, 5), 'rational_polynomial': (8, 12, 14), 'equidistant': (4,)}
+_LARGEST, _LARGEST_COEFFICIENT = 1e7, 1e4
+"""Pixels, and distortion, beyond which nothing can be computed with a lens."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,9 @@ class CameraModel:
         values = (self.fx, self.fy, self.cx, self.cy, *self.distortion)
         if not all(math.isfinite(value) for value in values) or self.fx <= 0 or self.fy <= 0:
             raise CameraModelError(f'focal lengths must be positive and all values finite: {self}')
+        if not (min(self.fx, self.fy) > 1e-3 and max(map(abs, values[:4])) < _LARGEST
+                and max(map(abs, self.distortion), default=0.0) < _LARGEST_COEFFICIENT):
+            raise CameraModelError(f'no lens has such numbers: {self}')
         if self.model not in COEFFICIENTS:
             raise CameraModelError(f'unknown distortion model {self.model!r}; '
                                    f'known: {sorted(COEFFICIENTS)}')

@@ -9,12 +9,10 @@ from typing import Any
 import yaml
 
 from gaze_robot import plain_yaml
-from gaze_robot.config import CameraConfig, GazeConfig, PanTiltConfig, WorldConfig
+from gaze_robot.config import NODES
 from gaze_robot.errors import ConfigError, FindingsError
 from gaze_robot.schema import check_value, from_mapping, Parameter, parameters
 
-SCHEMAS: dict[str, type] = {'gaze': GazeConfig, 'pan_tilt': PanTiltConfig, 'world': WorldConfig,
-                            'camera': CameraConfig}
 LIFECYCLE = ('gaze', 'pan_tilt')
 PARAMETERS = 'ros__parameters'
 
@@ -50,8 +48,8 @@ def check_params(config: CheckParamsConfig) -> dict[str, Any]:
         FindingsError: one line for each thing that is wrong, with its line in the file.
     """
     values, found = read_values(plain_yaml.read_text(Path(config.file)))
-    ours = [each for each in values if each.node in (*SCHEMAS, '**')]
-    foreign = sorted({each.node for each in values} - {*SCHEMAS, '**'})
+    ours = [each for each in values if each.node in (*NODES, '**')]
+    foreign = sorted({each.node for each in values} - {*NODES, '**'})
     found += [*_misspelt_nodes(values), *check_values(ours)]
     if found:
         raise FindingsError([f'{config.file}, line {line}: {text}' for line, text in
@@ -128,10 +126,10 @@ def _flat(node: yaml.MappingNode, owner: str, prefix: str, found: list[tuple[int
 def check_values(values: list[Given]) -> list[tuple[int, str]]:
     """(line, what is wrong) of the values of our nodes; those of `**` are every node's."""
     found: list[tuple[int, str]] = []
-    for node, schema in SCHEMAS.items():
+    for node, schema in NODES.items():
         mine = [each for each in values if each.node in (node, '**')]
         if not any(each.node == node for each in mine) and any(
-                each.node in SCHEMAS for each in values):
+                each.node in NODES for each in values):
             continue                    # a node this file is not about need not know `**`
         wrong = [(each.line, text) for each in mine if (text := _wrong(node, schema, each))]
         found += wrong
@@ -181,8 +179,8 @@ def describe(parameter: Parameter) -> str:
 def _misspelt_nodes(values: list[Given]) -> list[tuple[int, str]]:
     first: Mapping[str, int] = {each.node: each.line for each in reversed(values)}
     return [(line, f'there is no node {node!r} here; did you mean {near[0]!r}?')
-            for node, line in first.items() if node not in (*SCHEMAS, '**')
-            and (near := difflib.get_close_matches(node, list(SCHEMAS), n=1, cutoff=0.75))]
+            for node, line in first.items() if node not in (*NODES, '**')
+            and (near := difflib.get_close_matches(node, list(NODES), n=1, cutoff=0.75))]
 
 
 def _of_every_node(node: str, given: Given) -> bool:

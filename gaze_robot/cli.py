@@ -186,6 +186,10 @@ COMMANDS = {
         'find heads in a picture or video and where each person looks; nobody is identified',
         'gaze-robot people party.jpg --out looks.png --json looks.json',
         'gaze_robot.people.command', 'PeopleConfig', 'run_people'),
+    'bench latency': Command(
+        "measure from a picture's stamp to its command, between processes, beside a bare listener",
+        'gaze-robot bench latency --json latency.json',
+        'gaze_robot_sim.benchmark_latency', 'BenchLatencyConfig', 'bench_latency'),
     'bench control': Command(
         'measure how the head moves: pursuit, saccades, old pictures, jitter of its loop',
         'gaze-robot bench control --json control.json --picture control.png',

@@ -72,8 +72,9 @@ class GazeConfig(HeadConfig):
     """Weight of what stands out in where to look."""
 
     people_model: str = setting('', name='people.model')
-    """How to judge where people look: 'coarse' (geometry), 'figures' (the simulator's), a gaze
-    model of `gaze-robot weights list`, or a path (.pt, .onnx); empty: only heads are marked."""
+    """How to judge where people look: 'coarse' (geometry), 'figures' (the simulator's),
+    'attention' (the package's own network), a gaze model of `gaze-robot weights list`, or a path
+    (.pt, .onnx, a run of `train people`); empty: only heads are marked."""
 
     people_heads: str = setting('cascade', name='people.heads')
     """How heads are found for that: 'cascade' (OpenCV's own), 'figures' (the simulator's), the
@@ -236,3 +237,8 @@ class WorldConfig(HeadConfig):
 
     frame_prefix: str = ''
     """Put before every frame name."""
+
+
+NODES: dict[str, type] = {'gaze': GazeConfig, 'pan_tilt': PanTiltConfig, 'world': WorldConfig,
+                          'camera': CameraConfig, 'viewer': ViewerConfig}
+"""Every node by its name, and its parameters."""

@@ -342,7 +342,8 @@ class GazePipeline:
             command, pose, mode, on_target, target, view,
             tuple(heat) if self._searches or self._priority.weights else (), tuple(others),
             stages_ms,
-            people=() if sight is None else tuple(gazed.target for gazed in sight.company))
+            people=() if sight is None else tuple(
+                gazed.target for gazed in sight.company if gazed.target.id))
 
     def _tick(self, stamp_s: float) -> float:
         """Seconds since the previous frame; a clock that jumps back starts the search anew."""

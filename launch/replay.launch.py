@@ -28,6 +28,8 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.substitutions import ExecutableInPackage
 
 BRINGUP = str(Path(__file__).parent / 'bringup.launch.py')
+PATIENCE_S = '120.0'
+"""How long the player waits until the eye listens, which may take its time to load."""
 HEARD = ('joint_states', 'gaze/exemplar', 'gaze/prompt', 'gaze/look_at')
 """What the eye listens to, beside the camera."""
 
@@ -66,7 +68,8 @@ def _player(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                    '--rate', argument['bag_rate'], *loop, *topics]
     else:
         command = [ExecutableInPackage(package='gaze_robot', executable='gaze-robot'), 'replay',
-                   argument['bag'], '--clock', '--speed', argument['bag_rate'], *loop, *topics]
+                   argument['bag'], '--wait', PATIENCE_S, '--clock',
+                   '--speed', argument['bag_rate'], *loop, *topics]
     play = ExecuteProcess(cmd=command, name='player', output='screen')
     return [play, RegisterEventHandler(OnProcessExit(
         target_action=play, on_exit=[EmitEvent(event=Shutdown(reason='the bag has ended'))]))]

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from gaze_robot import cli
-from gaze_robot.check_params import check_params, CheckParamsConfig, describe, read_values, SCHEMAS
-from gaze_robot.config import from_mapping, load_yaml, parameters
+from gaze_robot.check_params import check_params, CheckParamsConfig, describe, read_values
+from gaze_robot.config import from_mapping, load_yaml, NODES, parameters
 from gaze_robot.errors import ConfigError, FindingsError, GazeRobotError
 
 
@@ -31,7 +31,7 @@ def findings(path):
 
 def test_the_shipped_file_is_in_order(root):
     seen = check_params(CheckParamsConfig(str(root / 'config' / 'gaze_robot.yaml')))
-    assert seen['nodes'] == sorted(SCHEMAS)
+    assert seen['nodes'] == sorted(NODES)
     assert seen['values'] > 100
 
 
@@ -92,11 +92,11 @@ def test_a_wildcard_must_suit_the_nodes_it_is_for(write):
 
 
 @pytest.mark.parametrize('cls, parameter', [
-    (cls, parameter) for cls in SCHEMAS.values() for parameter in parameters(cls)],
+    (cls, parameter) for cls in NODES.values() for parameter in parameters(cls)],
     ids=lambda value: getattr(value, 'name', getattr(value, '__name__', None)))
 def test_every_default_is_right_and_every_limit_is_enforced(write, cls, parameter):
     """By the file and by the schema alike."""
-    node = next(name for name, each in SCHEMAS.items() if each is cls)
+    node = next(name for name, each in NODES.items() if each is cls)
     assert repr(parameter.default) in describe(parameter)
     if parameter.max is None or not isinstance(parameter.default, (int, float)):
         return

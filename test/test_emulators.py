@@ -167,3 +167,10 @@ def test_the_command_says_where_the_head_is(head, capsys):
 def test_a_duration_that_is_none_is_refused(duration):
     with pytest.raises(ConfigError, match='duration'):
         EmulateConfig('onvif', duration)
+
+
+def test_the_emulated_camera_listens_on_loopback_alone():
+    with OnvifEmulator() as camera:
+        host, port = camera._server.server_address[:2]
+        assert host == '127.0.0.1'
+        assert f'127.0.0.1:{port}' in camera.port

@@ -20,9 +20,9 @@ from gaze_robot.nodes._gaze_messages import SOURCES, TARGET_FIELDS  # noqa: E402
 NODES = {
     'gaze_robot.nodes.gaze_node': (
         'autostart:=true', 'sources.people:=1.0', 'people.model:=figures',
-        'people.heads:=figures', 'max_image_age:=1.0', 'confidence_threshold:=0.1'),
+        'people.heads:=figures', 'max_image_age:=2.0', 'confidence_threshold:=0.1'),
     'gaze_robot.nodes.pan_tilt_node': ('autostart:=true', 'enable_at_start:=true'),
-    'gaze_robot_sim.world_node': ('game:=follow', 'rate:=15.0', 'seed:=4', 'reliability:=reliable',
+    'gaze_robot_sim.world_node': ('game:=follow', 'rate:=8.0', 'seed:=4', 'reliability:=reliable',
                                   'dynamics:=off')}
 LOOKS, LONGEST_S = 5, 60.0
 

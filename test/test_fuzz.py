@@ -20,21 +20,14 @@ each_target = pytest.mark.parametrize('target', fuzz.TARGETS)
 @each_target
 def test_random_cases_are_taken_or_refused_in_words(target):
     with fuzz.quiet():
-        accepted = fuzz.cases(target, 400)
+        accepted = fuzz.cases(target, 100)
     # Both happen, or the cases are no test; joint states are never refused, only passed over.
-    assert 0 < accepted < 400 or target == 'joint_states'
+    assert 0 < accepted < 100 or target == 'joint_states'
 
 
 @each_target
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.binary(max_size=200))
 def test_what_hypothesis_thinks_of(target, data):
     with fuzz.quiet():
         fuzz.run(target, data)
-
-
-@pytest.mark.slow
-@each_target
-def test_many_random_cases(target):
-    with fuzz.quiet():
-        fuzz.cases(target, 4000, seed=1)

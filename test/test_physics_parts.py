@@ -10,7 +10,7 @@ from gaze_robot.errors import WorldError  # noqa: E402
 from gaze_robot_sim.physics.expert import succeeds  # noqa: E402
 from gaze_robot_sim.physics.parts import ArmConfig, HeadConfig, load_arm, load_head  # noqa: E402
 from gaze_robot_sim.physics.reach import Reach, reach_of  # noqa: E402
-from gaze_robot_sim.physics.tasks import Goal  # noqa: E402
+from gaze_robot_sim.physics.task import Goal  # noqa: E402
 from gaze_robot_sim.physics.world import PhysicsConfig, PhysicsWorld  # noqa: E402
 
 BROKEN = {

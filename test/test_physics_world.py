@@ -8,7 +8,8 @@ pytest.importorskip('mink', reason='needs mink')
 
 from gaze_robot.errors import CommandError, ConfigError
 from gaze_robot_sim.physics.expert import Expert, succeeds
-from gaze_robot_sim.physics.tasks import Goal, KINDS
+from gaze_robot_sim.physics.task import Goal
+from gaze_robot_sim.physics.tasks import KINDS
 from gaze_robot_sim.physics.world import PhysicsConfig, PhysicsWorld
 
 
@@ -135,8 +136,10 @@ def test_unknown_tasks_and_impossible_settings_are_refused():
 
 def test_collisions_are_counted_once_each():
     world = PhysicsWorld('press', 0, 3)
+    free = max(np.linspace(-1.5, 1.5, 40), key=lambda azimuth: min(
+        abs(azimuth - place) for place in world.task.places))     # no button near
     for touches in (1, 2):
-        move(world, world.tip, 0.15, 30)
+        move(world, (0.5 * np.cos(free), 0.5 * np.sin(free)), 0.15, 40)
         assert world.collisions == touches - 1
-        move(world, world.tip, -0.03, 30)                         # both fingers, into the table
+        move(world, world.tip, -0.03, 20)                         # both fingers, into the table
         assert world.collisions == touches

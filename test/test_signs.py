@@ -18,6 +18,12 @@ def test_every_sign_says_what_to_do_and_how_bad_it_is():
         assert len(fix) > 10
 
 
+def test_every_sign_is_in_the_documents(root):
+    page = (root / 'docs' / 'faults.md').read_text(encoding='utf-8')
+    for sign, (level, fix) in MEANINGS.items():
+        assert f'| `{sign}` | {level} | {fix} |' in page, 'run `make faults`'
+
+
 def test_the_worst_comes_first():
     level, text = summary([Sign('unstamped', 'first'), Sign('no image', 'second')], 'fine')
     assert (level, text) == ('error', 'second; first')

@@ -23,8 +23,12 @@ CHROMIUM = os.environ.get('GAZE_ROBOT_CHROMIUM') or next(
 FLAGS = ['--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking',
          '--disable-component-update', '--disable-sync', '--use-angle=swiftshader',
          '--enable-unsafe-swiftshader']
-HFOV_DEG, WIDTH, HEIGHT = 90.0, 480, 360
+HFOV_DEG, WIDTH, HEIGHT = 90.0, 320, 240
+LOOK_S = 12.0
+"""The robot's own time for a look is a second; other tests may have the processor meanwhile."""
+
 EYE = 'section[aria-label="What the eye sees"] .gaze-picture'
+LOOKING = re.compile('^The eye: (?!no pictures)')
 
 
 def wait_for(condition, seconds, what=''):
@@ -139,10 +143,10 @@ class Robot:
             self.port = place.getsockname()[1]
         self.url = f'http://127.0.0.1:{self.port}/'
         self.start('pan_tilt')
-        self.start('gaze', 'target_timeout:=8.0')
+        self.start('gaze', f'target_timeout:={LOOK_S}')
         self.start('world', f'width:={WIDTH}', f'height:={HEIGHT}', f'hfov_deg:={HFOV_DEG}',
-                   'rate:=15.0', 'hold_s:=60.0', 'search_timeout_s:=3600.0', 'seed:=3')
-        self.start('viewer', f'port:={self.port}', 'niceness:=0',
+                   'rate:=10.0', 'hold_s:=60.0', 'search_timeout_s:=3600.0', 'seed:=3')
+        self.start('viewer', f'port:={self.port}', 'niceness:=0', 'picture_rate:=5.0',
                    f'recordings:={folder / "recordings"}')
 
     def start(self, name, *parameters):
@@ -258,7 +262,7 @@ def test_the_page_loads_and_its_pictures_change(open_page, observer):
     page.get_by_text('The head: ok.').wait_for()
     for kind in ('mosaic', 'map'):
         wait_for(lambda kind=kind: page.evaluate(f"""() => [...document.images].some(
-            image => image.src.includes('/picture/{kind}/') && image.naturalWidth > 100)"""), 10)
+            image => image.src.includes('/{kind}/') && image.naturalWidth > 100)"""), 10)
     sliders = page.get_by_role('slider')
     assert sliders.count() >= 3
     wait_for(lambda: sliders.first.get_attribute('aria-valuenow') == '1', 10, 'a weight of 1')
@@ -271,9 +275,22 @@ def test_a_click_moves_the_gaze_to_what_was_clicked(open_page, observer):
         wanted = seen_at(x, y, *observer.pose)
         assert apart_deg(wanted, observer.gaze) > 10
         page.mouse.click(*at(page, x, y))
-        wait_for(lambda wanted=wanted: apart_deg(wanted, observer.gaze) < 3.0, 6, f'{x}, {y}')
+        wait_for(lambda wanted=wanted: apart_deg(wanted, observer.gaze) < 3.0, LOOK_S, f'{x}, {y}')
         time.sleep(0.4)
         assert apart_deg(wanted, observer.gaze) < 3.0
+
+
+def test_a_click_on_the_map_looks_there(open_page, observer):
+    page = open_page()
+    image = page.locator('section[aria-label="Map"] .gaze-picture img')
+    image.scroll_into_view_if_needed()
+    wait_for(lambda: image.evaluate('image => image.naturalWidth'), 20)
+    pan = observer.pose[0] + (0.6 if observer.pose[0] < 0 else -0.6)
+    wanted = in_base(np.array([1.0, 0.0, 0.0]), pan, 0.3)
+    box = image.bounding_box()
+    page.mouse.click(box['x'] + (0.5 - pan / (2 * math.pi)) * box['width'],
+                     box['y'] + (0.5 + 0.3 / math.pi) * box['height'])
+    wait_for(lambda: apart_deg(wanted, observer.gaze) < 3.0, LOOK_S, 'the map')
 
 
 def test_a_rectangle_starts_a_search_that_ends_on_target(open_page, observer, robot):
@@ -286,7 +303,7 @@ def test_a_rectangle_starts_a_search_that_ends_on_target(open_page, observer, ro
     place = place_of(observer.target, *observer.pose)
     assert place is not None
     half = 0.05
-    with_exemplar = page.locator('img[src*="/picture/exemplar/"]')
+    with_exemplar = page.locator('img[src*="/exemplar/"]')
     before = with_exemplar.get_attribute('src')
     page.mouse.move(*at(page, place[0] - half, place[1] - half * WIDTH / HEIGHT))
     page.mouse.down()
@@ -303,11 +320,11 @@ def test_a_rectangle_starts_a_search_that_ends_on_target(open_page, observer, ro
     page.get_by_label('Left, degrees').fill(f'{turned:.0f}')
     page.get_by_label('Down, degrees').fill(f'{tilt:.0f}')
     page.get_by_role('button', name='Look there').click()
-    wait_for(lambda: apart_deg(observer.target, observer.gaze) > 35, 6, 'a look away')
+    wait_for(lambda: apart_deg(observer.target, observer.gaze) > 35, LOOK_S, 'a look away')
     assert not observer.on_target or apart_deg(observer.target, observer.gaze) > 35
-    wait_for(lambda: observer.on_target and apart_deg(observer.target, observer.gaze) < 5, 30,
-             'the thing found again')
-    page.get_by_text('on target', exact=True).wait_for(timeout=3000)
+    wait_for(lambda: observer.on_target and apart_deg(observer.target, observer.gaze) < 5,
+             60, 'the thing found again')
+    page.get_by_text('on target', exact=True).wait_for(timeout=15000)
 
 
 @pytest.fixture
@@ -333,10 +350,10 @@ def stop_s(page, observer, side):
     time.sleep(1.0)
     moving = [state[0] for state in list(observer.states)
               if state[0] > clicked and max(map(abs, state[3:])) > 0.02]
-    page.get_by_role('button', name='Release').wait_for(timeout=3000)
+    page.get_by_role('button', name='Release').wait_for()
     page.get_by_text('The head is run-stopped: it refuses every command.').first.wait_for()
     page.get_by_role('button', name='Release').click()
-    page.get_by_role('button', name='Stop').wait_for(timeout=3000)
+    page.get_by_role('button', name='Stop').wait_for()
     return moving[-1] - clicked if moving else 0.0
 
 
@@ -355,21 +372,45 @@ def test_stop_stops_the_head_and_shows_it(open_page, observer, released):
 def test_two_browsers_see_the_same_and_a_reload_forgets_nothing(open_page, released):
     one, two = open_page(), open_page()
     one.get_by_role('button', name='Stop').click()
-    two.get_by_role('button', name='Release').wait_for(timeout=3000)
+    two.get_by_role('button', name='Release').wait_for()
     slider = one.get_by_role('slider').nth(0)
     weight = slider.get_attribute('aria-valuenow')
     one.locator('.q-toggle', has_text='Rings').click()
-    wait_for(lambda: '/camera/' in one.locator(f'{EYE} img').get_attribute('src'), 3)
+    wait_for(lambda: '/camera/' in one.locator(f'{EYE} img').get_attribute('src'), 15)
     assert '/eye/' in two.locator(f'{EYE} img').get_attribute('src')
     one.reload()
-    one.get_by_role('button', name='Release').wait_for(timeout=10000)
-    wait_for(lambda: '/camera/' in (one.locator(f'{EYE} img').get_attribute('src') or ''), 5,
+    one.get_by_role('button', name='Release').wait_for()
+    wait_for(lambda: '/camera/' in (one.locator(f'{EYE} img').get_attribute('src') or ''), 15,
              'the choice of drawing nothing')
-    wait_for(lambda: one.get_by_role('slider').nth(0).get_attribute('aria-valuenow') == weight, 5)
+    wait_for(lambda: one.get_by_role('slider').nth(0).get_attribute('aria-valuenow') == weight, 15)
     first, second = number_of(one), number_of(two)
-    wait_for(lambda: number_of(one) > first and number_of(two) > second, 5, 'both moving')
+    wait_for(lambda: number_of(one) > first and number_of(two) > second, 15, 'both moving')
     two.get_by_role('button', name='Release').click()
-    one.get_by_role('button', name='Stop').wait_for(timeout=3000)
+    one.get_by_role('button', name='Stop').wait_for()
+
+
+def test_a_recording_made_on_the_page_can_be_gone_through(open_page, observer):
+    pytest.importorskip('rosbags', reason='bags need the library rosbags')
+    page = open_page()
+    page.get_by_role('button', name='Record', exact=True).click()
+    page.get_by_text('Recording to').wait_for()
+    time.sleep(6.0)                                 # the recorder needs a while to begin
+    page.get_by_role('button', name='End recording').click()
+    page.get_by_text('look at it under Recordings').wait_for(timeout=60000)
+    page.get_by_role('tab', name='Recordings').click()
+    page.get_by_role('button', name='Look again').first.click()
+    page.get_by_role('combobox', name='Recording').click()
+    page.get_by_role('option').first.click()
+    image = page.locator('.gaze-picture img[src*="/picture/r"][src*="/eye/"]')
+    image.wait_for(timeout=60000)
+    wait_for(lambda: image.evaluate('image => image.naturalWidth') == WIDTH, 20, 'its picture')
+    before = image.get_attribute('src')
+    page.get_by_role('slider', name='time').locator('[tabindex]').focus()
+    for _ in range(6):
+        page.keyboard.press('PageUp')
+    wait_for(lambda: image.get_attribute('src') != before, 20, 'another moment')
+    page.get_by_role('tab', name='Now').click()
+    page.get_by_text('The head: ok.').first.wait_for()
 
 
 @pytest.mark.parametrize('width, height', [(1280, 720), (390, 844)])
@@ -410,21 +451,29 @@ def test_everything_can_be_reached_and_done_with_keys(open_page, observer):
     for _ in range(6):
         page.keyboard.press('ArrowRight')
     page.keyboard.press('Enter')
-    wait_for(lambda: apart_deg(wanted, observer.gaze) < 3.0, 6, 'a look by keys')
+    wait_for(lambda: apart_deg(wanted, observer.gaze) < 3.0, LOOK_S, 'a look by keys')
 
 
 def test_a_dead_gaze_node_is_seen_and_missed_no_longer_once_it_is_back(open_page, robot):
     page = open_page()
-    page.get_by_text('The eye: looking.').wait_for()
-    robot.processes['gaze'].kill()
-    robot.processes['gaze'].wait()
-    died = time.monotonic()
-    page.get_by_text('no eye', exact=True).wait_for(timeout=10000)
-    page.get_by_text('gaze_node is not heard of').first.wait_for(timeout=10000)
-    assert time.monotonic() - died < 2.6            # 2 s, and what the browser needs to tell us
-    first = number_of(page)
-    wait_for(lambda: number_of(page) > first, 5, 'pictures without an eye')
-    robot.start('gaze')
-    wait_for(lambda: page.get_by_text('no eye', exact=True).count() == 0, 40, 'a new eye')
-    page.get_by_text('The eye: looking.').wait_for(timeout=10000)
-    page.get_by_text('gaze_node is not heard of').first.wait_for(state='detached', timeout=3000)
+    page.get_by_text(LOOKING).wait_for()
+    took = []
+    for _ in range(2):                              # other tests may have the processor once
+        page.evaluate("""() => { window.missedAt = null; const look = setInterval(() => {
+            if (!document.querySelector('header').innerText.includes('no eye')) return;
+            window.missedAt = Date.now() / 1000;
+            clearInterval(look); }, 20); }""")
+        died = time.time()
+        robot.processes['gaze'].kill()
+        robot.processes['gaze'].wait()
+        took.append(wait_for(lambda: page.evaluate('() => window.missedAt'), 20) - died)
+        page.get_by_text('gaze_node is not heard of').first.wait_for()
+        first = number_of(page)
+        wait_for(lambda first=first: number_of(page) > first, 20, 'pictures without an eye')
+        robot.start('gaze')
+        wait_for(lambda: page.get_by_text('no eye', exact=True).count() == 0, 60, 'a new eye')
+        page.get_by_text(LOOKING).wait_for()
+        page.get_by_text('gaze_node is not heard of').first.wait_for(state='detached')
+        if took[-1] < 2.0:
+            break
+    assert took[-1] < 2.0, took

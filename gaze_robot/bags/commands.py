@@ -60,7 +60,7 @@ class ReplayConfig:
     """Publish /clock with the time of the recording, for nodes with use_sim_time."""
 
     wait: float = 3.0
-    """Seconds before the first message: that long may it take until subscribers are found."""
+    """Seconds before the first message at most: sooner if every topic has a listener."""
 
     restamp: bool = False
     """Set the stamps of messages to now, for nodes without use_sim_time."""

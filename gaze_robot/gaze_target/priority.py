@@ -286,7 +286,7 @@ class Priority:
 
     def target(self, fixation: Fixation) -> GazeTarget:
         """A fixation as a target, with what is known of the person whose gaze is followed."""
-        gazed = claimant(self._company, fixation.person)
+        gazed = claimant(self._company, fixation.person) if fixation.person else None
         if gazed is not None:
             return replace(gazed.target, direction=fixation.direction)
         return GazeTarget(fixation.direction, fixation.confidence, True, fixation.source)
@@ -303,7 +303,7 @@ class Priority:
             return found
         rays = self.rays(pose).reshape(-1, 3)
         found += [gazed.target for gazed in self._company
-                  if winner is None or gazed.target.id != winner.id]
+                  if gazed.target.id and (winner is None or gazed.target.id != winner.id)]
         for name in self.weights:
             if name == 'people' and self._company:
                 continue

@@ -19,6 +19,8 @@ from gaze_robot.nodes._alone import Alone, running
 from gaze_robot.nodes._bag_record import message_class
 
 CLOCK_HZ = 100.0
+SETTLE_S = 0.5
+"""A listener that is found has not yet found us."""
 
 
 class BagPlayer(Node):
@@ -52,6 +54,11 @@ class BagPlayer(Node):
             else ReliabilityPolicy.BEST_EFFORT,
             durability=DurabilityPolicy.TRANSIENT_LOCAL if topic.latched
             else DurabilityPolicy.VOLATILE))
+
+    def is_heard(self) -> bool:
+        """Whether somebody listens to every topic that is played."""
+        return all(publisher.get_subscription_count()
+                   for publisher in self._publishers_of.values())
 
     def lap(self, run: Alone) -> None:
         """Play the bag once; a signal ends it early."""
@@ -107,7 +114,8 @@ def play(config: ReplayConfig) -> dict[str, Any]:
             raise BagError(f'{config.bag} holds no topics')
         with running(lambda: BagPlayer(bag, config)) as run:
             player: BagPlayer = run.node
-            run.spin(config.wait)
+            run.spin(config.wait, player.is_heard)
+            run.spin(min(SETTLE_S, config.wait))
             laps = 0
             while not run.stop.is_set() and (config.loop or not laps):
                 player.lap(run)

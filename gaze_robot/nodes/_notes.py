@@ -53,4 +53,5 @@ def note_of(glance: Glance, config: GazeConfig, takes_words: bool = False) -> Gl
 
 def _noted(target: GazeTarget) -> NotedTarget:
     x, y, z = (float(value) for value in target.direction)
-    return NotedTarget((x, y, z), target.source, float(target.confidence), target.in_view)
+    return NotedTarget((x, y, z), target.source, float(target.confidence), target.in_view,
+                       target.head_box)

@@ -18,7 +18,7 @@ from gaze_robot.soak import KILLS_UNTIL, SoakConfig
 from gaze_robot.soak.processes import Processes
 from gaze_robot.soak.verdict import Fault, Sample
 
-START_S, SHOW_S, HEAL_S = 90.0, 20.0, 60.0
+START_S, SHOW_S, HEAL_S = 240.0, 20.0, 60.0
 SAMPLE_EVERY_S = 5.0
 RESPAWN_S = 2.0
 WARM_UP = 0.1
@@ -186,7 +186,8 @@ def run_soak(config: SoakConfig, processes: Processes) -> Soak:
     rng = np.random.default_rng(config.seed)
     with running(SoakWitness) as run:
         soak = Soak(config, processes, run, run.node)
-        if soak.wait(START_S, soak.all_is_well) is None:
+        if soak.wait(START_S, lambda: soak.all_is_well() or bool(processes.ended())) is None or (
+                processes.ended()):
             raise SoakError(f'the robot is not well within {START_S:g} s: '
                             f'{soak.witness.describe()}; {processes.log()}')
         length_s, start_s = config.minutes * 60, time.monotonic()

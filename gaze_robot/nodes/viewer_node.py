@@ -55,15 +55,19 @@ class ViewerNode(Node):
         self._browsers = 0
         self.robot.close()
 
+    def listen(self, wanted: bool) -> None:
+        """Begin or stop to listen to the robot; in the executor's thread."""
+        self._feed.set_open(wanted)
+
     def _follow(self) -> None:
         now_s = self.get_clock().now().nanoseconds * 1e-9
         if self._browsers > 0:
             self._alone_since_s = None
-            self._feed.set_open(True)
+            self.listen(True)
         elif self._feed.open:
             self._alone_since_s = self._alone_since_s or now_s
             if now_s - self._alone_since_s > LINGER_S:
-                self._feed.set_open(False)
+                self.listen(False)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -84,7 +84,7 @@ class SharedScene:
         self._q, self._k, self._v = self._project(scene)                      # (heads, N, d)
         scores = self._q @ self._k.transpose(1, 2) * self._q.shape[-1] ** -0.5
         self._log_sum = scores.logsumexp(dim=2, keepdim=True)                 # (heads, N, 1)
-        self._share = (scores - self._log_sum).exp_()                         # (heads, N, N)
+        self._share = scores.sub_(self._log_sum).exp_()                       # (heads, N, N)
         self._out = self._share @ self._v
 
     def with_head(self, mask: torch.Tensor, token: torch.Tensor) -> torch.Tensor:
@@ -188,6 +188,9 @@ class GazeDecoder(nn.Module):
         """Heatmaps (P, 2 G, 2 G) and (P,) of all people, a few at once."""
         weight, bias = self._readout()
         first, last = int(self.inout), self._blocks[-1]
+        # The last layer and the readout are linear: (4 D x D) and (D x 4) are one (4 D x 4).
+        out = last.mlp.fc2
+        whole, bias = weight.T @ out.weight, out.bias @ weight + bias
         cells, inside = [], []
         for start in range(0, len(whose), _AT_ONCE):
             some = range(start, min(start + _AT_ONCE, len(whose)))
@@ -197,10 +200,7 @@ class GazeDecoder(nn.Module):
                 x = block(x)
             x = x + last.attn(last.norm1(x))
             hidden = F.gelu(last.mlp.fc1(last.norm2(x)))
-            # The last layer and the readout are linear: (4 D x D) and (D x 4) are one (4 D x 4).
-            out = last.mlp.fc2
-            cells.append(x[:, first:] @ weight + hidden[:, first:] @ (out.weight.T @ weight)
-                         + (out.bias @ weight + bias))
+            cells.append((F.linear(hidden, whole, bias) + F.linear(x, weight.T))[:, first:])
             if self.inout:
                 inside.append(self.inout_head(x[:, 0] + out(hidden[:, 0]))[:, 0].sigmoid())
         if not cells:

@@ -9,7 +9,8 @@ import numpy as np
 
 from gaze_robot.camera import CameraModel
 from gaze_robot.gaze_target.company import Gazed
-from gaze_robot.geometry import angle_between, base_ray
+from gaze_robot.geometry import angle_between, direction_from_pan_tilt
+from gaze_robot.people.around import as_angles, as_seen, ray_of
 from gaze_robot.people.flow import FlowHeads
 from gaze_robot.people.given import GivenHeads
 from gaze_robot.people.heads import CascadeHeads, HeadFinder, make_finder
@@ -26,6 +27,9 @@ SHIFTED_RAD = math.radians(6.0)
 
 _NEWS_S = 2.0
 """Time constant with which a gaze shift gets old: what somebody turns to is news."""
+_GONE_S, _GIVEN_UP_S, _FAINT = 0.5, 3.0, 0.05
+"""After how long without anybody the eye looks back at where a head was, after how long it looks
+level instead, as heads are, and the claim and confidence of both."""
 _QUICK = 400, 1.2
 """Width of pictures and step of sizes with which cascades search while the robot runs."""
 _OLD_NEWS, _FAR = 0.5, 0.5
@@ -40,7 +44,8 @@ class PeopleSight:
     """By id, smoothed; those of the last second and a half."""
 
     company: tuple[Gazed, ...] = ()
-    """In the same order: what each looks at, as far as known."""
+    """In the same order: what each looks at, as far as known; where to look for people when there
+    are none comes last, with id 0."""
 
     things: tuple[Box, ...] = ()
     """What might be looked at, shares of the picture."""
@@ -60,6 +65,8 @@ class PeopleSource:
         self._steady = SteadyGazes()
         self._shifted: dict[int, tuple[np.ndarray, float]] = {}
         self._camera: CameraModel | None = None
+        self._seen: tuple[np.ndarray, float] | None = None
+        """Where a head was seen last, base frame, and when."""
 
     def close(self) -> None:
         """End threads."""
@@ -80,14 +87,19 @@ class PeopleSource:
         self._camera = frame.camera
         if self.given is not None:
             self.given.now(frame, pose)
-        heads = self._tracks(frame.image)
+        found = as_angles(self._finder(frame.image), frame.camera, pose)
+        heads = as_seen(self._tracks.update(found, everywhere=True), frame.camera, pose)
         clock.lap('heads')
         gazes = self._model(frame.image, heads)
+        if self.given is not None:
+            gazes = dataclasses.replace(gazes, things=(*gazes.things, *self.given.things()))
         people = people_of(gazes, heads, self._model.source)
         clock.lap('gaze')
         steady = self._steady(people, frame.camera, pose, frame.stamp_s)
         chosen = [self._choose(known, gazes, heads, frame, pose) for known in steady]
         company = self._claims(chosen, frame.stamp_s)
+        if (back := self._look_back(company, frame.camera, pose, frame.stamp_s)) is not None:
+            company = (*company, back)
         clock.lap('together')
         return PeopleSight(tuple(steady), company, gazes.things)
 
@@ -105,7 +117,7 @@ class PeopleSource:
             return target
         box = boxes[choice.index]
         confidence = max(person.confidence, min(choice.probability, gazes.ceiling))
-        return dataclasses.replace(target, direction=_middle(box, frame.camera, pose),
+        return dataclasses.replace(target, direction=ray_of(_middle(box), frame.camera, pose),
                                    confidence=confidence, object_box=box)
 
     def _claims(self, targets: Sequence[GazeTarget], now_s: float) -> tuple[Gazed, ...]:
@@ -121,6 +133,27 @@ class PeopleSource:
             found.append(Gazed(target, target.confidence * news * near))
         self._shifted = {target.id: self._shifted[target.id] for target in targets}
         return tuple(found)
+
+    def _look_back(self, company: Sequence[Gazed], camera: CameraModel, pose: PanTiltState,
+                   now_s: float) -> Gazed | None:
+        """Where to look for people when none is there: at the last head, then level."""
+        there = max((gazed for gazed in company if gazed.target.in_view), key=_claim,
+                    default=None)
+        if there is not None and there.target.head_box is not None:
+            self._seen = ray_of(_middle(there.target.head_box), camera, pose), now_s
+            return None
+        if self._seen is None:
+            self._seen = direction_from_pan_tilt(pose.pan_rad, 0.0), now_s
+        direction, seen_s = self._seen
+        if now_s - seen_s < _GONE_S:
+            return None
+        if now_s - seen_s > _GIVEN_UP_S:
+            direction = direction_from_pan_tilt(pose.pan_rad, 0.0)
+        return Gazed(GazeTarget(direction, _FAINT, False, 'people'), _FAINT)
+
+
+def _claim(gazed: Gazed) -> float:
+    return gazed.claim
 
 
 def make_people_source(model: str, heads: str, background: bool = True) -> PeopleSource:
@@ -146,10 +179,8 @@ def make_people_source(model: str, heads: str, background: bool = True) -> Peopl
     return PeopleSource(make_model(model), finder)
 
 
-def _middle(box: Box, camera: CameraModel, pose: PanTiltState) -> np.ndarray:
-    pixel = np.array([(box[0] + box[2]) / 2 * camera.width, (box[1] + box[3]) / 2 * camera.height])
-    ray = base_ray(camera.unproject(pixel), pose.pan_rad, pose.tilt_rad)
-    return ray / np.linalg.norm(ray)
+def _middle(box: Box) -> tuple[float, float]:
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
 
 
 def _height(target: GazeTarget) -> float:

@@ -67,8 +67,13 @@ class HeadTracks:
         self._seen += 1
         return self.update(self._finder(image) if search else None)
 
-    def update(self, found: Sequence[Head] | None) -> list[Head]:
-        """The same with what was found in the next picture; None: nobody looked."""
+    def update(self, found: Sequence[Head] | None, everywhere: bool = False) -> list[Head]:
+        """The same with what was found in the next picture; None: nobody looked.
+
+        Args:
+            found: heads; their boxes may also be angles around a camera that turns.
+            everywhere: they are not shares of a picture, and none is outside.
+        """
         detections = None if found is None else [
             self._norfair.Detection(np.array(head.box).reshape(2, 2), np.full(2, head.confidence),
                                     data=head) for head in found]
@@ -81,7 +86,8 @@ class HeadTracks:
             if found is not None:
                 here = any(head is last for head in found)
                 self._missed[one.id] = 0 if here else self._missed.get(one.id, 0) + 1
-            inside = right > max(left, 0) and bottom > max(top, 0) and left < 1 and top < 1
+            inside = everywhere or (right > max(left, 0) and bottom > max(top, 0)
+                                    and left < 1 and top < 1)
             if inside and self._missed.get(one.id, 0) <= _MISSED:
                 heads.append(dataclasses.replace(
                     last, box=(float(left), float(top), float(right), float(bottom)), id=one.id,

@@ -29,6 +29,9 @@ class SoakConfig:
     rest: float = 8.0
     """Mean seconds of calm between two faults."""
 
+    rate: float = 30.0
+    """Pictures per second of the simulated camera; fewer where the machine has other work."""
+
     out: str = 'soak.json'
     """Write the report here: faults, memory, threads and files over time, verdict."""
 
@@ -45,6 +48,8 @@ class SoakConfig:
         if not (math.isfinite(self.minutes) and self.minutes > 0 and 0 <= self.rest < 3600):
             raise ConfigError('minutes is more than 0, rest from 0 to 3600 seconds; got '
                               f'{self.minutes} and {self.rest}')
+        if not 0.1 <= self.rate <= 240.0:
+            raise ConfigError(f'rate is 0.1 to 240 Hz, got {self.rate}')
         if not 0 <= self.domain <= 232:
             raise ConfigError(f'domain is 0 to 232, got {self.domain}')
 
@@ -68,7 +73,7 @@ def soak(config: SoakConfig) -> dict[str, Any]:
         out.touch()
     except OSError as error:
         raise ConfigError(f'--out {out}: cannot write there ({error.strerror})') from error
-    with Processes(config.policy, config.domain) as processes:
+    with Processes(config.policy, config.domain, config.rate) as processes:
         run = require('gaze_robot.nodes._soak').run_soak(config, processes)
     verdict = judge(run.samples, run.faults, run.beyond, run.ended, run.calm_from_s)
     report = {'config': asdict(config), **verdict,

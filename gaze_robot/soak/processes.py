@@ -21,7 +21,7 @@ MODULES = {'gaze': 'gaze_robot.nodes.gaze_node', 'pan_tilt': 'gaze_robot.nodes.p
 class Processes:
     """world_node, gaze_node and pan_tilt_node of one ROS domain; a context manager."""
 
-    def __init__(self, policy: str = '', domain: int = 0) -> None:
+    def __init__(self, policy: str = '', domain: int = 0, rate_hz: float = 30.0) -> None:
         self.domain = domain or 101 + os.getpid() % 100
         environment = {**os.environ, 'ROS_DOMAIN_ID': str(self.domain),
                        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
@@ -29,7 +29,10 @@ class Processes:
         if profile is not None and not any(name in environment for name in PROFILE_VARIABLES):
             environment[PROFILE_VARIABLES[0]] = str(profile)
         self.environment: Mapping[str, str] = environment
-        self._parameters = {'gaze': ['-p', f'model.path:={policy}'] if policy else []}
+        # What leaks and what heals is asked, not how quick a machine with other work is.
+        model = [f'model.path:={policy}'] if policy else []
+        self._parameters = {'gaze': [*model, 'max_image_age:=1.0'],
+                            'world': [f'rate:={rate_hz}']}
         self._log: Any = None
         self._running: dict[str, subprocess.Popen] = {}
         self._start_s = time.monotonic()
@@ -55,7 +58,7 @@ class Processes:
 
     def start(self, name: str) -> None:
         """Start a process, anew if it ended."""
-        words = self._parameters.get(name, [])
+        words = [word for each in self._parameters.get(name, []) for word in ('-p', each)]
         self._running[name] = subprocess.Popen(
             [sys.executable, '-m', MODULES[name], '--ros-args', *words], env=self.environment,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self._log)

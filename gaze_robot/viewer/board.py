@@ -19,6 +19,9 @@ KEPT_PICTURES = 24
 TRAIL = 200
 """Fixations kept for the trail."""
 
+OLD_S = 1.0
+"""A glance says nothing of pictures that are newer than this."""
+
 SILENT_S = 1.5
 """A node that tells something every second is missed after this long."""
 
@@ -119,6 +122,7 @@ class Board:
         self._stages: deque[tuple[float, dict[str, float]]] = deque()
         self._trail: deque[tuple[float, float, float]] = deque(maxlen=TRAIL)
         self._remarks: deque[Remark] = deque(maxlen=20)
+        self._note: GlanceNote | None = None
         self.mosaic: tuple[int, np.ndarray] | None = None
         """(its number, (side * levels, side, 3) uint8): what the network received."""
 
@@ -153,10 +157,11 @@ class Board:
 
     @property
     def note(self) -> GlanceNote | None:
-        """What the eye told last, of a picture that is still here."""
-        with self._lock:
-            return next((shown.note for shown in reversed(self._pictures)
-                         if shown.note is not None), None)
+        """What the eye told last; None once pictures are much newer."""
+        note, picture = self._note, self.picture
+        if note is None or (picture is not None and picture.stamp_s - note.stamp_s > OLD_S):
+            return None
+        return note
 
     @property
     def gaze(self) -> np.ndarray | None:
@@ -186,6 +191,7 @@ class Board:
     def follow(self, note: GlanceNote) -> None:
         """Keep what a glance adds to the histories and to the trail."""
         gaze = direction_from_pan_tilt(np.array(note.pan_rad), np.array(note.tilt_rad))
+        self._note = note
         with self._lock:
             self._trail.append((float(gaze[0]), float(gaze[1]), float(gaze[2])))
             self._stages.append((note.stamp_s, note.stages_ms))

@@ -20,7 +20,7 @@ from gaze_robot.viewer.runs import find_runs
 from gaze_robot.viewer.source import Source
 
 STATIC = Path(__file__).parent / 'static'
-SLOW_S = 0.5
+SLOW_S = 1.0
 NOW, RECORDINGS, TRAINING = 'Now', 'Recordings', 'Training'
 
 
@@ -78,10 +78,10 @@ class Browser:
         self._opened = ''
         names = [NOW, RECORDINGS, TRAINING] if source.live else [source.title, TRAINING]
         kept = app.storage.tab.get('tab')
-        self._tabs = ui.tabs().props('dense')
-        with self._tabs:
+        with ui.tabs().props('dense') as tabs:
             made = {name: ui.tab(name) for name in names}
-        self._tabs.set_value(made[kept if kept in names else names[0]])
+        self._tab = kept if kept in names else names[0]
+        tabs.set_value(made[self._tab])
         self._recordings: RecordingsPanel | None = None
         self._places = {name: ui.element('main').classes('w-full') for name in names}
         with self._places[names[0]], ui.element('div').classes('gaze-grid'):
@@ -91,8 +91,8 @@ class Browser:
                 self._recordings = RecordingsPanel(page.recordings, self._open)
         with self._places[TRAINING]:
             RunsPanel(lambda: find_runs(page.config.runs))
-        self._turn()
-        self._tabs.on_value_change(self._turn)
+        self._turn(self._tab)
+        tabs.on_value_change(lambda event: self._turn(str(event.value)))
         ui.timer(1.0 / page.config.picture_rate, lambda: self._update('fast'))
         ui.timer(SLOW_S, lambda: self._update('slow'))
 
@@ -125,16 +125,16 @@ class Browser:
         self._page.sources[recording.key] = recording
         return self._of(recording)
 
-    def _turn(self) -> None:
+    def _turn(self, tab: str) -> None:
         """Show the tab that was chosen."""
-        app.storage.tab['tab'] = self._tabs.value
+        self._tab = app.storage.tab['tab'] = tab
         for name, place in self._places.items():
-            place.set_visibility(name == self._tabs.value)
+            place.set_visibility(name == tab)
 
     async def _update(self, name: str) -> None:
         if name == 'fast':
             self._header.fast(self._page.source.board)
-        if self._tabs.value == RECORDINGS and self._recordings is not None:
+        if self._tab == RECORDINGS and self._recordings is not None:
             await self._recordings.update(name)
-        elif self._tabs.value != TRAINING:
+        elif self._tab != TRAINING:
             await update(self._panels, name, self._page.source.board)

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from gaze_robot.signs import MEANINGS
+
 HERE = Path(__file__).parent
 ROWS: dict[str, dict[str, str]] = {}
 
@@ -34,10 +36,10 @@ def robot(checkpoint) -> Iterator[Any]:
     from fault_robot import Robot
     robot = Robot(checkpoint)
     try:
-        robot.gaze('max_image_age:=0.5', 'on_target_lost:=search')
+        robot.gaze('max_image_age:=2.0', 'on_target_lost:=search')
         robot.head()
         robot.camera()
-        robot.witness.healthy(60.0)
+        robot.witness.healthy(120.0)
         yield robot
     finally:
         robot.close()
@@ -82,5 +84,7 @@ def pytest_terminal_summary(terminalreporter) -> None:
     if path := os.environ.get('FAULT_TABLE'):
         lines = (f'| {fault} | {entry["promised"]} | {entry["seen"]} |'
                  for fault, entry in ROWS.items())
-        head = (HERE / 'page.md').read_text(encoding='utf-8')
-        Path(path).write_text(head + '\n'.join(lines) + '\n', encoding='utf-8')
+        page = (HERE / 'page.md').read_text(encoding='utf-8')
+        signs = (f'| `{sign}` | {level} | {fix} |' for sign, (level, fix) in MEANINGS.items())
+        Path(path).write_text(page.replace('ROWS', '\n'.join(lines)).replace(
+            'SIGNS', '\n'.join(signs)), encoding='utf-8')

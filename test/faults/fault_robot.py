@@ -30,7 +30,7 @@ from gaze_robot.signs import KEY, LEVELS
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
 LIMITS = PanTiltConfig().limits
-PATIENCE_S = 25.0
+PATIENCE_S = 60.0
 """Discovery of a late node takes 0.1 to 3 s here; the rest is for a busy machine."""
 
 BUSY = {'slow inference', 'images dropped', 'commands stopped'}

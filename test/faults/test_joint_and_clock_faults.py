@@ -94,8 +94,8 @@ def test_wild_commands(robot, row):
 @pytest.mark.fault('parameter out of range while running', 'refused with the range as reason; '
                    'the node goes on as before')
 def test_parameter_out_of_range(robot, row):
-    for node, name, value in (('gaze', 'hfov_deg', 400.0), ('pan_tilt', 'command_timeout', -1.0),
-                              ('pan_tilt', 'command_timeout', 'soon')):
+    for node, name, value in (('gaze', 'hfov_deg', 400.0), ('pan_tilt', 'command_timeout', 'soon'),
+                              ('pan_tilt', 'command_timeout', -1.0)):
         answer = robot.witness.call(SetParameters, f'{node}/set_parameters', parameters=[
             Parameter(name, value=value).to_parameter_msg()]).results[0]
         assert not answer.successful
@@ -115,7 +115,7 @@ def test_starved(robot, row):
         rates = ((robot.witness.states - states) / took_s,
                  (robot.witness.commands - commands) / took_s)
     oldest_ms = float(values.get('image age at command p95 [ms]', 0) or 0)
-    assert oldest_ms <= 510
+    assert oldest_ms <= 2050
     assert robot.witness.beyond == []
     row(f'6 busy processes: {rates[0]:.0f} joint states, {rates[1]:.0f} commands per second, '
         f'image age at command p95 {oldest_ms:.0f} ms')
@@ -127,10 +127,10 @@ def test_clock(make_robot, row):
     robot = make_robot()
     robot.witness.own_clock = True
     sim = 'use_sim_time:=true'
-    robot.gaze('max_image_age:=0.5', sim)
+    robot.gaze('max_image_age:=2.0', sim)
     robot.head(sim)
     robot.camera(clock=[1000.0, 1.0], rate=50.0)
-    robot.witness.healthy(60.0)
+    robot.witness.healthy(120.0)
     robot.camera(clock=[500.0, 1.0])
     back_s = robot.witness.shows('clock went back')
     commands = robot.witness.commands

@@ -1,11 +1,16 @@
 """Processes that end, begin again, double or lose their files; life cycles."""
 
 import os
+from pathlib import Path
 import shutil
 import signal
+import subprocess
+import sys
 import time
 
+import cv2
 from lifecycle_msgs.srv import ChangeState, GetState
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.ros
@@ -23,9 +28,9 @@ def trio(robot):
 def again(robot, key):
     """Start it anew, as a launch file with use_respawn does; seconds until all is well."""
     start_s = time.monotonic()
-    {'gaze': lambda: robot.gaze('max_image_age:=0.5'), 'pan_tilt': robot.head,
+    {'gaze': lambda: robot.gaze('max_image_age:=2.0'), 'pan_tilt': robot.head,
      'camera': robot.camera}[key]()
-    robot.witness.healthy(60.0)
+    robot.witness.healthy(120.0)
     return time.monotonic() - start_s
 
 
@@ -51,18 +56,20 @@ def test_kill(trio, row, key):
 
 
 MODULES = {'gaze': 'gaze_robot.nodes.gaze_node', 'pan_tilt': 'gaze_robot.nodes.pan_tilt_node',
-           'world': 'gaze_robot_sim.world_node', 'camera': 'gaze_robot.nodes.camera_node'}
+           'world': 'gaze_robot_sim.world_node', 'camera': 'gaze_robot.nodes.camera_node',
+           'viewer': 'gaze_robot.nodes.viewer_node'}
 
 
 @pytest.mark.fault('SIGINT, SIGTERM of {key}', 'ends with code 0 and without a traceback')
 @pytest.mark.parametrize('key', list(MODULES))
 def test_signals(make_robot, row, tmp_path, key):
-    import cv2
-    import numpy as np
+    if key == 'viewer':
+        pytest.importorskip('nicegui', reason='the extra viewer')
     picture = tmp_path / 'picture.png'
     cv2.imwrite(str(picture), np.zeros((48, 64, 3), np.uint8))
     parameters = {'gaze': [f'model.path:={make_robot().checkpoint}', 'model.runtime:=torch'],
-                  'camera': [f'source:={picture}']}.get(key, [])
+                  'camera': [f'source:={picture}'],
+                  'viewer': ['port:=8317', f'recordings:={tmp_path}']}.get(key, [])
     took_s = []
     robots = {how: make_robot() for how in (signal.SIGINT, signal.SIGTERM)}
     for robot in robots.values():
@@ -79,17 +86,17 @@ def test_signals(make_robot, row, tmp_path, key):
     row(f'code 0 after {took_s[0]:.1f} and {took_s[1]:.1f} s')
 
 
-@pytest.mark.fault('two nodes named gaze', 'both tell; the head stays inside its limits; well '
+@pytest.mark.fault('two nodes named gaze', 'told; the head stays inside its limits; well '
                    'when one is gone')
 def test_same_name(trio, row):
     first = trio.processes['gaze']
     trio.processes['first'] = first
-    trio.gaze('max_image_age:=0.5')
+    trio.gaze('max_image_age:=2.0')
     told_s = trio.witness.shows('same name twice', seconds=60.0)
     trio.witness.spin(1.0)
     trio.kill('gaze', signal.SIGINT)
     trio.processes['gaze'] = trio.processes.pop('first')
-    well_s = trio.witness.healthy(60.0)
+    well_s = trio.witness.healthy(120.0)
     row(f'told {told_s:.1f} s after the second was started; well {well_s:.1f} s after it ended')
 
 
@@ -132,10 +139,10 @@ def test_model_deleted(make_robot, row, tmp_path):
     folder = tmp_path / 'model'
     shutil.copytree(robot.checkpoint, folder)
     robot.checkpoint, kept = str(folder), robot.checkpoint
-    robot.gaze('max_image_age:=0.5')
+    robot.gaze('max_image_age:=2.0')
     robot.head()
     robot.camera()
-    robot.witness.healthy(60.0)
+    robot.witness.healthy(120.0)
     for path in folder.iterdir():
         os.truncate(path, 10)
     shutil.rmtree(folder)
@@ -154,3 +161,57 @@ def test_model_deleted(make_robot, row, tmp_path):
     robot.exemplar()
     robot.witness.healthy()
     row('commands went on; configuring failed with one line and worked once the folder was back')
+
+
+def recorder(robot, out, prefix=(), **options):
+    """`gaze-robot record` of the camera's pictures, in the robot's domain."""
+    words = [f'--{name.replace("_", "-")}={value}' for name, value in options.items()]
+    return subprocess.Popen(
+        [*prefix, sys.executable, '-m', 'gaze_robot.cli', 'record', str(out),
+         '--topics', '/image_raw', '/joint_states', *words],
+        cwd=Path(__file__).parents[2], env=robot.env, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE)
+
+
+@pytest.mark.fault('disk full while recording', 'the recorder ends with one line and code 2; what '
+                   'was recorded before can be read; the robot goes on')
+def test_disk_full(trio, row, tmp_path):
+    pytest.importorskip('rosbags', reason='the extra bags')
+    from gaze_robot.bags.store import open_bag
+    if subprocess.run(['unshare', '-rm', 'true'], capture_output=True).returncode:
+        pytest.skip('no user namespaces here: nothing small can be mounted')
+    disk, kept = tmp_path / 'disk', tmp_path / 'kept'
+    disk.mkdir()
+    script = (f'mount -t tmpfs -o size=12m tmpfs {disk} && "$@"; code=$?; '
+              f'cp -r {disk}/bag {kept}; exit $code')
+    process = recorder(trio, disk / 'bag', ('unshare', '-rm', 'sh', '-c', script, 'sh'),
+                       reserve_mib=0)
+    assert trio.witness.spin(60.0, lambda: process.poll() is not None)
+    said = process.communicate()[1]
+    assert process.returncode == 2
+    assert 'Traceback' not in said
+    assert 'kept' in said
+    with open_bag(kept) as bag:
+        count = sum(1 for _ in bag.entries())
+        assert count > 20
+    row(f'12 MiB filled; {count} messages can be read; the robot went on')
+
+
+@pytest.mark.fault('SIGKILL of the recorder', 'all but the last 1 MiB (MCAP) or second (sqlite3) '
+                   'can be read')
+def test_killed_recorder(trio, row, tmp_path):
+    pytest.importorskip('rosbags', reason='the extra bags')
+    from gaze_robot.bags.store import open_bag
+    processes = {storage: recorder(trio, tmp_path / storage, storage=storage, reserve_mib=0)
+                 for storage in ('mcap', 'sqlite3')}
+    files = {'mcap': tmp_path / 'mcap' / 'mcap.mcap', 'sqlite3': tmp_path / 'sqlite3/sqlite3.db3'}
+    assert trio.witness.spin(60.0, lambda: all(
+        path.exists() and path.stat().st_size > 8e6 for path in files.values()))
+    counts = {}
+    for storage, process in processes.items():
+        process.kill()
+        process.communicate()
+        with open_bag(tmp_path / storage) as bag:
+            counts[storage] = sum(entry.topic.name == '/image_raw' for entry in bag.entries())
+    assert min(counts.values()) > 20
+    row(f'pictures that can be read of some 35: {counts}')

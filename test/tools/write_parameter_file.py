@@ -5,17 +5,8 @@ import textwrap
 
 import yaml
 
-from gaze_robot.config import (
-    CameraConfig,
-    GazeConfig,
-    PanTiltConfig,
-    parameters,
-    ViewerConfig,
-    WorldConfig,
-)
+from gaze_robot.config import NODES, parameters
 
-NODES = {'gaze': GazeConfig, 'pan_tilt': PanTiltConfig, 'world': WorldConfig,
-         'camera': CameraConfig, 'viewer': ViewerConfig}
 TARGET = Path(__file__).resolve().parents[2] / 'config' / 'gaze_robot.yaml'
 HEAD = """\
 # Every parameter of every node with its default: copy this file, keep what you change, and give

@@ -21,13 +21,14 @@ HEAD = """\
 """
 OPTIONAL = {
     'gaze': {'publish': {'~/action', '~/detections'}, 'subscribe': {'image_raw/compressed'}},
-    'pan_tilt': {'publish': {'/tf', '/tf_static', 'joint_states'}}}
+    'pan_tilt': {'publish': {'/tf', '/tf_static', 'joint_states'}},
+    'viewer': {'subscribe': {'image_raw/compressed'}}}
 """What a node has only with some parameter or message package."""
 
 ACTIONS = {'pan_tilt': ('~/follow_joint_trajectory', '~/point_head')}
 LINK = {'publish': {'joint_trajectory_controller/joint_trajectory', '/rosout',
                     '/parameter_events'},
-        'subscribe': {'joint_states', '/clock'}, 'reply': set()}
+        'subscribe': {'joint_states', '/clock'}, 'reply': set(), 'request': set()}
 """pan_tilt's second node, with backend trajectory."""
 
 
@@ -38,12 +39,16 @@ def make_nodes():
     from gaze_robot.nodes.camera_node import CameraNode
     from gaze_robot.nodes.gaze_node import GazeNode
     from gaze_robot.nodes.pan_tilt_node import PanTiltNode
+    from gaze_robot.nodes.viewer_node import ViewerNode
     from gaze_robot_sim.world_node import WorldNode
     picture = Path(tempfile.mkdtemp()) / 'grey.png'
     cv2.imwrite(str(picture), np.full((32, 32, 3), 90, np.uint8))
-    nodes = {'gaze': GazeNode(), 'pan_tilt': PanTiltNode(),
+    nodes = {'gaze': GazeNode(parameter_overrides=[Parameter('model.runtime', value='torch')]),
+             'pan_tilt': PanTiltNode(),
              'world': WorldNode(parameter_overrides=[Parameter('rate', value=1.0)]),
-             'camera': CameraNode(parameter_overrides=[Parameter('source', value=str(picture))])}
+             'camera': CameraNode(parameter_overrides=[Parameter('source', value=str(picture))]),
+             'viewer': ViewerNode()}
+    nodes['viewer'].listen(True)
     for name in ('gaze', 'pan_tilt'):
         nodes[name].trigger_configure()
         assert nodes[name].state == 'inactive', nodes[name].failure
@@ -66,11 +71,12 @@ def running():
 
 
 def what(node):
-    """{'publish', 'subscribe', 'reply': {name: type}} of one node, names as in a policy."""
+    """{'publish', 'subscribe', 'reply', 'request': {name: type}} of a node, as in a policy."""
     name, namespace = node.get_name(), node.get_namespace()
     found = {'publish': node.get_publisher_names_and_types_by_node,
              'subscribe': node.get_subscriber_names_and_types_by_node,
-             'reply': node.get_service_names_and_types_by_node}
+             'reply': node.get_service_names_and_types_by_node,
+             'request': node.get_client_names_and_types_by_node}
     return {access: {_short(topic, name): kinds[0] for topic, kinds in ask(name, namespace)
                      if '/_action/' not in topic}
             for access, ask in found.items()}
@@ -112,7 +118,8 @@ def _profile(profiles, node, allowed, actions):
     profile = ElementTree.SubElement(profiles, 'profile', ns='/', node=node)
     for tag, access, names in (
             ('topic', 'publish', allowed['publish']), ('topic', 'subscribe', allowed['subscribe']),
-            ('service', 'reply', allowed['reply']), ('action', 'execute', actions)):
+            ('service', 'reply', allowed['reply']), ('service', 'request', allowed['request']),
+            ('action', 'execute', actions)):
         if names:
             group = ElementTree.SubElement(profile, f'{tag}s', {access: 'ALLOW'})
             for name in sorted(names):

@@ -1,13 +1,13 @@
 """Workspaces in physics (MuJoCo): an arm and an eye at a table that no fixed camera sees whole.
 
-    parts      the arm and the head: ours, or the user's own MJCF or URDF
-    textures   how things look
-    furniture  what stands on the table
-    tasks      five of them: where things lie, what to do, when it is done
-    world      one episode's physics, stepped
-    expert     who knows how: inverse kinematics towards what a task says
-    views      what eyes and cameras see of it
-    envs       gymnasium environments; importing this package registers them
+    parts, textures, furniture    the arm and the head (ours, or the user's own), and all else
+    task, carrying, tasks         five tasks: where things lie, what to do, when it is done
+    build, world                  a model, and one episode of it, stepped
+    reach, expert                 inverse kinematics, and who knows how to do the tasks
+    views, conditions             what eyes and cameras see
+    envs                          gymnasium environments; importing this package registers them
+    demos, hands                  what the expert shows, and hands that learn it by imitation
+    closed_loop, evaluate         hands at work, and the table about them
 
 MuJoCo renders without a screen through EGL or OSMesa; MUJOCO_GL overrules the choice made here.
 """
@@ -23,6 +23,8 @@ TASKS = ('Press', 'Bucket', 'Wipe', 'Shelf', 'Read')
 
 def _choose_renderer() -> None:
     """Before MuJoCo is imported: without a screen it must be told how to draw."""
+    # Mesa's software renderer: pictures as small as ours are not worth handing to its threads.
+    os.environ.setdefault('LP_NUM_THREADS', '0')
     if sys.platform != 'linux' or os.environ.get('DISPLAY') or os.environ.get('MUJOCO_GL'):
         return
     for name, library in (('egl', 'EGL'), ('osmesa', 'OSMesa')):

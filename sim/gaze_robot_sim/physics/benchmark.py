@@ -10,10 +10,11 @@ import cv2
 
 from gaze_robot.errors import ConfigError
 from gaze_robot.foveation import FoveationPattern
+from gaze_robot_sim.physics.build import SUBSTEPS
 from gaze_robot_sim.physics.expert import Expert
 from gaze_robot_sim.physics.tasks import KINDS
 from gaze_robot_sim.physics.views import Painter
-from gaze_robot_sim.physics.world import PhysicsWorld, SUBSTEPS
+from gaze_robot_sim.physics.world import PhysicsWorld
 
 _PATTERN = FoveationPattern((15.0, 40.0, 90.0), (64, 64, 64), (8,))
 

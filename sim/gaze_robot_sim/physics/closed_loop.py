@@ -8,7 +8,6 @@ import numpy as np
 from gaze_robot.errors import CheckpointError
 from gaze_robot.geometry import angle_between, direction_from_pan_tilt
 from gaze_robot.hand_eye import HandEye, Looking
-from gaze_robot.policy.ensembling import TemporalEnsemble
 from gaze_robot_sim.physics.conditions import Condition
 from gaze_robot_sim.physics.hands import oracle_gaze
 from gaze_robot_sim.physics.views import Painter
@@ -57,7 +56,6 @@ class HandAtWork:
                                   '`gaze-robot train bcrl --demos`')
         self.both, self.condition = both, condition
         self._looking = Looking(both)
-        self._ensemble = TemporalEnsemble(1.0 / both.rate_hz)
 
     def live(self, world: PhysicsWorld, painter: Painter,
              seen: Callable[[list[np.ndarray]], None] = lambda _: None) -> Episode:
@@ -74,7 +72,6 @@ class HandAtWork:
             raise CheckpointError(f'this hand moves {", ".join(self.both.joint_names)}, the arm '
                                   f'has {", ".join(world.joint_names)}; or its tasks are others')
         self._looking.reset()
-        self._ensemble.reset()
         found, track = Episode(), _GazeTrack(world)
         while not world.outcome:
             levels = self.condition.look(painter)
@@ -82,9 +79,9 @@ class HandAtWork:
             joints = world.joints()
             gaze = world.reported_gaze() if self.condition.turns else np.zeros(2)
             intent = self._looking.step(levels, joints, gaze, world.task.embedding)
-            chunk = self._ensemble.add(world.time_s, joints + intent.actions)
-            moved = self._turn(world, gaze, intent.move_rad)
-            if world.step(chunk[0], moved) != 'diverged':     # then nothing is anywhere
+            outcome = world.step(joints + intent.actions[0],
+                                 self._turn(world, gaze, intent.move_rad))
+            if outcome != 'diverged':                   # then nothing is anywhere
                 track.add()
         found.outcome, found.time_s, found.collisions = (
             world.outcome, world.time_s, world.collisions)

@@ -17,7 +17,7 @@ from gaze_robot_sim.demos.episode import Episode
 from gaze_robot_sim.physics.expert import Expert, Nudges
 from gaze_robot_sim.physics.tasks import KINDS
 from gaze_robot_sim.physics.views import Painter
-from gaze_robot_sim.physics.world import PhysicsConfig, PhysicsWorld
+from gaze_robot_sim.physics.world import PhysicsConfig, PhysicsWorld, SHOWN
 from gaze_robot_sim.render import Panorama
 from gaze_robot_sim.scenes.base import SearchTarget
 from gaze_robot_sim.scenes.overlay import Sprite
@@ -112,7 +112,8 @@ class PhysicsPlays:
             raise ConfigError(f'there is no task {task!r}; known: {", ".join(KINDS)}')
         if seed < 0:
             raise ConfigError(f'a seed is 0 or more, got {seed}')
-        self.task, self.seed, self.config, self.nudge = task, seed, config, nudge
+        self.task, self.seed, self.nudge = task, seed, nudge
+        self.config = config or SHOWN
         self.name = f'workspace:{task}'
         self._painters = Painters()
         self._made: weakref.WeakValueDictionary[int, Play] = weakref.WeakValueDictionary()

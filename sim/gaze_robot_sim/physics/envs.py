@@ -14,7 +14,8 @@ from gaze_robot.foveation import FoveationPattern
 from gaze_robot.policy.actions import move
 from gaze_robot_sim.bcrl.batch import PATTERN
 from gaze_robot_sim.physics.expert import Expert
-from gaze_robot_sim.physics.tasks import KINDS, TASK_NUMBERS
+from gaze_robot_sim.physics.task import TASK_NUMBERS
+from gaze_robot_sim.physics.tasks import KINDS
 from gaze_robot_sim.physics.views import Painter
 from gaze_robot_sim.physics.world import PhysicsConfig, PhysicsWorld
 

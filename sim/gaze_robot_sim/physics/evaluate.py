@@ -1,19 +1,15 @@
 """Does looking make the hand succeed? One table: an eye against the cameras people mount."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 import functools
-import multiprocessing
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from gaze_robot.draw import write
 from gaze_robot.errors import CheckpointError, ConfigError, WorldError
@@ -25,7 +21,8 @@ from gaze_robot_sim.physics.conditions import condition_of, CONDITIONS
 from gaze_robot_sim.physics.expert import succeeds
 from gaze_robot_sim.physics.tasks import KINDS
 from gaze_robot_sim.physics.views import Painter
-from gaze_robot_sim.physics.world import PhysicsWorld
+from gaze_robot_sim.physics.workers import workers
+from gaze_robot_sim.physics.world import PhysicsConfig, PhysicsWorld
 
 EXAM = 1 << 40
 """Added to seeds of episodes; those of training are smaller."""
@@ -57,6 +54,9 @@ class EvalWorkspaceConfig:
     expert_n: int = 200
     """Episodes of the expert."""
 
+    time_limit_s: float = 0.0
+    """After this long an episode has failed; 0: the task's own, 8 to 15 s."""
+
     jobs: int = 1
     """Processes that measure at the same time."""
 
@@ -73,6 +73,7 @@ class EvalWorkspaceConfig:
             raise ConfigError('n, seeds and jobs are at least 1, seed and expert_n not negative, '
                               f'got {self.n}, {self.seeds}, {self.jobs}, {self.seed} and '
                               f'{self.expert_n}')
+        PhysicsConfig(time_limit_s=self.time_limit_s)
         if self.picture and not self.picture.endswith('.png'):
             raise ConfigError(f'picture ends in .png, got {self.picture}')
 
@@ -93,10 +94,10 @@ def evaluate_workspace(config: EvalWorkspaceConfig) -> dict[str, Any]:
         _open(config.task, name, str(path))                  # complain before the work
     sets = [(EXAM + config.seed + number, index) for number in range(config.seeds)
             for index in range(config.n)]
-    with _workers(config.jobs) as run:
+    with workers(config.jobs) as run:
         expert = run(functools.partial(_expert, config.task),
                      [(EXAM + config.seed, index) for index in range(config.expert_n)], 'expert')
-        found = {name: run(functools.partial(_measure, config.task, name, str(path)), sets, name)
+        found = {name: run(functools.partial(_measure, config, name, str(path)), sets, name)
                  for name, path in paths.items()}
     if config.videos:
         for name, path in paths.items():
@@ -154,11 +155,12 @@ def _ready(task: str, name: str, path: str) -> HandAtWork:
     return _open(task, name, path)
 
 
-def _measure(task: str, name: str, path: str, which: tuple[int, int]) -> Episode:
-    world = PhysicsWorld(task, *which)
+def _measure(config: EvalWorkspaceConfig, name: str, path: str, which: tuple[int, int]
+             ) -> Episode:
+    world = PhysicsWorld(config.task, *which, PhysicsConfig(time_limit_s=config.time_limit_s))
     painter = Painter(world)
     try:
-        return _ready(task, name, path).live(world, painter)
+        return _ready(config.task, name, path).live(world, painter)
     finally:
         painter.close()
 
@@ -170,21 +172,10 @@ def _expert(task: str, which: tuple[int, int]) -> str:
         return 'unreachable'
 
 
-@contextmanager
-def _workers(jobs: int) -> Iterator[Any]:
-    """Something that maps a function over a list, showing how far it is."""
-    if jobs == 1:
-        yield lambda work, items, what: [work(item) for item in tqdm(items, what)]
-        return
-    # Started anew, not copied: OpenGL does not survive that.
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context('spawn')) as pool:
-        yield lambda work, items, what: list(tqdm(pool.map(work, items, chunksize=4), what,
-                                                  len(items)))
-
-
 def film(config: EvalWorkspaceConfig, name: str, path: str) -> None:
     """Film a condition's first episode: the table from the side, and what the hand is shown."""
-    world = PhysicsWorld(config.task, EXAM + config.seed, 0)
+    world = PhysicsWorld(config.task, EXAM + config.seed, 0,
+                         PhysicsConfig(time_limit_s=config.time_limit_s))
     painter = Painter(world)
     out = Path(config.videos) / f'{config.task}_{name}.webm'
     out.parent.mkdir(parents=True, exist_ok=True)

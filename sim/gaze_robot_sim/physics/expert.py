@@ -4,16 +4,20 @@ import numpy as np
 
 from gaze_robot.errors import WorldError
 from gaze_robot_sim.physics.parts import GRIPPER
-from gaze_robot_sim.physics.tasks import cylindrical, Goal
+from gaze_robot_sim.physics.task import cylindrical, Goal
 from gaze_robot_sim.physics.world import PhysicsWorld
 
 FASTEST = np.array([1.2, 0.3, 0.3])
 """Of the tip: azimuth, rad/s; radius and height, m/s."""
-_NUDGE_S = 0.25
+_WITHIN = (-2.0, 0.35, -0.02), (2.0, 0.62, 0.34)
+"""Least and greatest azimuth, radius and height of commands: a pushed arm comes back from outside.
+"""
 _AHEAD_S = 0.085
 """How far ahead of the arm its commands are."""
 _EAGER_HZ = 7.0
 """Below its fastest the tip closes in at this rate."""
+_NUDGE_S, _KICK_S, _KICKS_HZ = 0.25, 0.25, 0.3
+"""Time constant of slow noise; how long a kick lasts; how many there are."""
 
 
 class Expert:
@@ -33,7 +37,7 @@ class Expert:
         tip = np.array(cylindrical(world.tip))
         away = np.array([goal.azimuth, goal.radius, goal.z]) - tip
         pace = np.clip(away * _EAGER_HZ, -FASTEST, FASTEST)
-        azimuth, radius, z = (tip + pace * _AHEAD_S).tolist()
+        azimuth, radius, z = np.clip(tip + pace * _AHEAD_S, *_WITHIN).tolist()
         joints = dict(zip(world.joint_names, world.joints()))
         angles = world.reach.solve(Goal(azimuth, radius, z, goal.opening), joints)
         return world.command(angles, goal.opening)
@@ -54,8 +58,9 @@ def succeeds(world: PhysicsWorld) -> str:
 class Nudges:
     """Pushes against what the expert does, so that what it does from elsewhere is seen too.
 
-    Laskey et al., 'DART: noise injection for robust imitation learning', 2017. Slow noise: each
-    joint's is a first-order process of `_NUDGE_S`.
+    Laskey et al., 'DART: noise injection for robust imitation learning', 2017. There is slow
+    noise, each joint's a first-order process of `_NUDGE_S`, and now and then a kick, ten times as
+    strong, for `_KICK_S`.
     """
 
     def __init__(self, rng: np.random.Generator, world: PhysicsWorld, strength: float) -> None:
@@ -67,10 +72,17 @@ class Nudges:
         self._rng, self._now = rng, np.zeros(len(world.joint_names))
         self._spread = np.array([0.0 if name == GRIPPER else strength
                                  for name in world.joint_names])
-        self._keep = float(np.exp(-1.0 / (_NUDGE_S * world.config.rate_hz)))
+        self._rate_hz = world.config.rate_hz
+        self._keep = float(np.exp(-1.0 / (_NUDGE_S * self._rate_hz)))
+        self._kick, self._left = np.zeros(len(world.joint_names)), 0
 
     def __call__(self, action: np.ndarray) -> np.ndarray:
         """(J,) what is done instead."""
         fresh = self._rng.normal(0.0, 1.0, len(action)) * self._spread
         self._now = self._keep * self._now + (1 - self._keep ** 2) ** 0.5 * fresh
-        return action + self._now
+        if self._left:
+            self._left -= 1
+        elif self._rng.random() < _KICKS_HZ / self._rate_hz:
+            self._left = round(_KICK_S * self._rate_hz)
+            self._kick = 10 * self._rng.normal(0.0, 1.0, len(action)) * self._spread
+        return action + self._now + self._kick * bool(self._left)

@@ -11,7 +11,7 @@ from gaze_robot.errors import WorldError
 from gaze_robot_sim.physics import parts
 from gaze_robot_sim.physics.furniture import place
 from gaze_robot_sim.physics.parts import ArmConfig
-from gaze_robot_sim.physics.tasks import Goal
+from gaze_robot_sim.physics.task import Goal
 
 _ROUNDS, _CLOSE_M, _FAR_M = 60, 5e-4, 0.01
 _PACE_S = 0.05

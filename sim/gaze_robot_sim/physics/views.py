@@ -17,8 +17,9 @@ from gaze_robot.camera import CameraModel
 from gaze_robot.errors import MissingDependencyError
 from gaze_robot.foveation import FILL, FoveationPattern
 from gaze_robot.geometry import direction_from_pan_tilt, panorama_direction
+from gaze_robot_sim.physics.build import FACE_DEG, FACES, LARGEST
 from gaze_robot_sim.physics.parts import HEAD_GROUP
-from gaze_robot_sim.physics.world import FACE_DEG, FACES, LARGEST, PhysicsWorld
+from gaze_robot_sim.physics.world import PhysicsWorld
 
 PANORAMA_WIDTH = 1024
 _FACE = 256
@@ -26,8 +27,8 @@ _FACE = 256
 _CAMERA = (90.0, 0.75)
 """Horizontal field of view of the eye's camera, degrees, and height over width: what lies outside
 is grey, as it is for every other eye of the simulator."""
-_LARGE_DEG, _DRAWN = 0.6, 128
-"""Samples from this width on are means of more pixels, up to so many pixels across a level."""
+_LARGE_DEG, _FINE = 0.6, 64
+"""Samples from this width on are means of more pixels; windows from this size on need none."""
 
 
 class Painter:
@@ -71,6 +72,7 @@ class Painter:
         model.cam_fovy[number] = own
         out = np.empty((height, width, 3), np.uint8)
         where = mujoco.MjrRect(0, 0, width, height)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._drawing)
         mujoco.mjr_render(where, self._scene, self._drawing)
         mujoco.mjr_readPixels(out, None, where, self._drawing)
         return out[::-1]
@@ -78,14 +80,15 @@ class Painter:
     def levels(self, pattern: FoveationPattern) -> list[np.ndarray]:
         """What the eye samples now: one (window, window, 3) uint8 RGB per level, sharpest first.
 
-        A sample is the mean over 4 pixels at least, over 16 where samples are large.
+        A sample is the mean over 4 drawn pixels, over 16 where samples are large; in windows of 64
+        and more, which are fine enough, it is one.
         """
         found = []
         for fov, window, inside in zip(pattern.fov_deg, pattern.window,
                                        pattern.inside_camera(*_CAMERA)):
-            times = 2 if fov / window < _LARGE_DEG or 4 * window > _DRAWN else 4
-            fine = self.picture('head/eye', times * window, times * window, fov)
-            level = cv2.resize(fine, (window, window), interpolation=cv2.INTER_AREA)
+            times = 1 if window >= _FINE else 2 if fov / window < _LARGE_DEG else 4
+            drawn = self.picture('head/eye', times * window, times * window, fov)
+            level = cv2.resize(drawn, (window, window), interpolation=cv2.INTER_AREA)
             level[~inside] = FILL
             found.append(level)
         return found

@@ -3,38 +3,29 @@
 J joints of the arm, the gripper last
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import mujoco
 import numpy as np
 
-from gaze_robot.errors import CommandError, ConfigError, WorldError
+from gaze_robot.errors import CommandError, ConfigError
 from gaze_robot.geometry import pan_tilt_from_direction
 from gaze_robot.types import PanTiltLimits
 from gaze_robot_sim.dynamics import EyeDynamics
 from gaze_robot_sim.motion import Motion
-from gaze_robot_sim.physics import parts
-from gaze_robot_sim.physics.furniture import Furniture, GROUND
+from gaze_robot_sim.physics.build import build, SUBSTEPS
 from gaze_robot_sim.physics.parts import ArmConfig, GRIPPER, HeadConfig
 from gaze_robot_sim.physics.reach import Reach, reach_of
-from gaze_robot_sim.physics.tasks import Goal, HOVER, OPEN, Task, task_of
+from gaze_robot_sim.physics.task import cylindrical, Goal, HOVER, OPEN, Task
+from gaze_robot_sim.physics.tasks import task_of
 
-SUBSTEPS = 16
-"""Of physics in a step of the hand."""
-_SPONGE = (0.012, 0.014, 0.07)
+LIMITS = PanTiltLimits((-1.92, -0.61), (1.92, 0.61))
+"""Of the eye, as in `bcrl.batch`."""
 _ENDLESS = 2000 * np.pi
-_JITTER_M = 0.008
-"""By how much the eye's place differs from episode to episode."""
 _ODD = tuple(int(getattr(mujoco.mjtWarning, f'mjWARN_{name}'))
              for name in ('BADQPOS', 'BADQVEL', 'BADQACC', 'BADCTRL'))
 
 mujoco.set_mju_user_warning(lambda _: None)         # counted below, instead of a file of text
-
-LARGEST = 720
-"""Pixels along a side of what can be drawn at once."""
-
-LIMITS = PanTiltLimits((-1.92, -0.61), (1.92, 0.61))
 
 
 @dataclass(frozen=True)
@@ -54,14 +45,23 @@ class PhysicsConfig:
     dynamics: str = 'off'
     """Of the eye: 'off', 'head', 'typical' or 'random', see `EyeDynamics`."""
 
+    scattered: float = 0.0
+    """Share of the episodes in which the hand begins low, somewhere near where it has to go, as
+    it would after a mistake: for demonstrations of what to do then."""
+
     arm: ArmConfig = field(default_factory=ArmConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
 
     def __post_init__(self) -> None:
-        if not (5 <= self.rate_hz <= 200 and 0 <= self.time_limit_s <= 600):
-            raise ConfigError('rate_hz is 5 to 200 and time_limit_s 0 to 600, got '
-                              f'{self.rate_hz} and {self.time_limit_s}')
+        if not (5 <= self.rate_hz <= 200 and 0 <= self.time_limit_s <= 600
+                and 0 <= self.scattered <= 1):
+            raise ConfigError('rate_hz is 5 to 200, time_limit_s 0 to 600 and scattered 0 to 1, '
+                              f'got {self.rate_hz}, {self.time_limit_s} and {self.scattered}')
         EyeDynamics.named(self.dynamics)
+
+
+SHOWN = PhysicsConfig(scattered=0.5)
+"""How demonstrations differ from what is measured: many begin where things have gone wrong."""
 
 
 class PhysicsWorld:
@@ -79,7 +79,10 @@ class PhysicsWorld:
         self.seed, self.index = seed, index
         rng = np.random.default_rng([seed, index])
         self.task: Task = task_of(task, rng)
-        self.model, self.reach = self._build(rng)
+        self.model, self.eye = build(self.task, self.config.arm, self.config.head,
+                                     self.config.rate_hz, rng)
+        """`eye` is (3,), its optical centre while the head looks straight ahead, metres."""
+        self.reach: Reach = reach_of(self.config.arm)
         self.data = mujoco.MjData(self.model)
         self._find_parts()
         self.outcome = ''
@@ -91,48 +94,6 @@ class PhysicsWorld:
         self._begin(rng)
 
     # --- making it
-
-    def _build(self, rng: np.random.Generator) -> tuple[mujoco.MjModel, Reach]:
-        config, task = self.config, self.task
-        spec = mujoco.MjSpec()
-        spec.compiler.degree = False
-        option = spec.option
-        option.timestep = 1.0 / (config.rate_hz * SUBSTEPS)
-        option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-        option.cone, option.impratio = mujoco.mjtCone.mjCONE_ELLIPTIC, 5.0
-        option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)
-        spec.visual.quality.shadowsize = spec.visual.quality.offsamples = 0
-        quality = spec.visual.quality               # coarse solids: a third of the time
-        quality.numslices, quality.numstacks, quality.numquads = 16, 8, 1
-        spec.visual.global_.offwidth = spec.visual.global_.offheight = LARGEST
-        spec.visual.map.znear, spec.visual.map.zfar = 0.01, 30.0
-        spec.stat.extent, spec.stat.center = 1.0, [0, 0, 0]
-        jitter = rng.uniform(-_JITTER_M, _JITTER_M, 3)
-        height = config.head.height + jitter[2]
-        furniture = Furniture(spec, rng)
-        furniture.room(height)
-        task.furnish(furniture, height)
-        arm = parts.load_arm(config.arm)
-        if task.needs_gripper and GRIPPER not in {part.name for part in arm.actuators}:
-            raise WorldError(f'{config.arm.path} has no actuator {GRIPPER!r}, which the task '
-                             f'{task.name} needs; press and wipe do without')
-        if task.sponge:
-            _add_sponge(arm, config.arm.tip)
-        parts.attach(spec, arm, 'arm/', config.arm.xyz)
-        centre = _optical_centre(config.head)
-        head = parts.load_head(config.head)
-        at = np.array([*jitter[:2], height]) - centre
-        parts.attach(spec, head, 'head/', (float(at[0]), float(at[1]), float(at[2])))
-        self.eye = np.array([*jitter[:2], height])
-        """(3,) the optical centre while the head looks straight ahead."""
-        for face, axes in enumerate(FACES):
-            camera = spec.worldbody.add_camera(name=f'face{face}', pos=self.eye.tolist(),
-                                               fovy=FACE_DEG)
-            _orient(camera, axes)
-        exo = spec.worldbody.add_camera(name='exo', fovy=48.0, pos=(
-            np.array([1.35, 0.0, 1.0]) + rng.uniform(-0.02, 0.02, 3)).tolist())
-        _orient(exo, [0, 1, 0, -0.62, 0, 0.78])
-        return parts.compiled(spec, 'this workspace'), reach_of(config.arm)
 
     def _find_parts(self) -> None:
         model, tip = self.model, f'arm/{self.config.arm.tip}'
@@ -163,6 +124,11 @@ class PhysicsWorld:
         data, opening = self.data, OPEN if self.task.needs_gripper else 0.0
         start = Goal(rng.uniform(-1.2, 1.2), rng.uniform(0.44, 0.54), HOVER
                      + rng.uniform(0.03, 0.1), opening)
+        if self.config.scattered and rng.random() < self.config.scattered:
+            mujoco.mj_forward(self.model, data)
+            towards = cylindrical(self.task.aim(self))[0] + rng.normal(0.0, 0.25)
+            start = Goal(min(max(towards, -1.9), 1.9), start.radius, rng.uniform(
+                self.task.lowest, HOVER), opening)
         angles = self.reach.solve(start, None)
         for name, angle in angles.items():
             data.joint(f'arm/{name}').qpos[0] = angle
@@ -311,35 +277,3 @@ class PhysicsWorld:
         """(2,) pan and tilt to what matters now."""
         pan, tilt = pan_tilt_from_direction(self.task.aim(self) - self.eye)
         return np.array([float(pan), float(tilt)])
-
-
-FACE_DEG = 92.0
-"""Field of view of the pictures that panoramas are made of: neighbours overlap."""
-FACES = ([0, -1, 0, 0, 0, 1], [1, 0, 0, 0, 0, 1], [0, 1, 0, 0, 0, 1], [-1, 0, 0, 0, 0, 1],
-          [0, -1, 0, -1, 0, 0], [0, -1, 0, 1, 0, 0])
-"""Right and up of cameras that look to the front, left, back, right, top and bottom."""
-
-
-def _orient(camera: 'mujoco.MjsCamera', axes: Sequence[float]) -> None:
-    camera.alt.type = mujoco.mjtOrientation.mjORIENTATION_XYAXES
-    camera.alt.xyaxes = list(axes)
-
-
-def _add_sponge(arm: mujoco.MjSpec, tip: str) -> None:
-    site = arm.site(tip)
-    turn = np.zeros(9)
-    mujoco.mju_quat2Mat(turn, np.array(site.quat, float))
-    away = turn.reshape(3, 3) @ [_SPONGE[0], 0, 0]
-    site.parent.add_geom(
-        name='sponge', type=mujoco.mjtGeom.mjGEOM_BOX, size=list(_SPONGE), quat=site.quat,
-        pos=(np.array(site.pos) + away).tolist(), rgba=[0.9, 0.75, 0.3, 1], mass=0.02,
-        contype=2, conaffinity=GROUND, solref=[0.03, 1.0], friction=[0.3, 0.01, 0.001])
-
-
-def _optical_centre(config: HeadConfig) -> np.ndarray:
-    """(3,) of the eye in its head's own frame, looking straight ahead."""
-    model = parts.compiled(parts.load_head(config), config.path or 'our head')
-    data = mujoco.MjData(model)
-    mujoco.mj_forward(model, data)
-    return data.camera('eye').xpos.copy()
-

@@ -1,0 +1,139 @@
+"""Demonstrations of the expert: recorded all around, read back, and watched live."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip('mujoco', reason='needs mujoco')
+pytest.importorskip('mink', reason='needs mink')
+
+from gaze_robot.errors import ConfigError, WorldError
+from gaze_robot.geometry import direction_from_pan_tilt, panorama_pixel
+from gaze_robot_sim.bcrl.batch import WatchConfig
+from gaze_robot_sim.bcrl.plays import Scale
+from gaze_robot_sim.bcrl.studio import Studio
+from gaze_robot_sim.demos.commands import record, RecordConfig
+from gaze_robot_sim.demos.store import open_demos
+from gaze_robot_sim.oracles import Oracle
+from gaze_robot_sim.physics.demos import PhysicsPlays
+from gaze_robot_sim.physics.task import TASK_NUMBERS
+from gaze_robot_sim.physics.tasks import KINDS, task_of
+from gaze_robot_sim.physics.views import can_draw
+
+if can_draw():
+    pytest.skip(can_draw(), allow_module_level=True)
+
+
+@pytest.fixture(scope='module')
+def plays():
+    source = PhysicsPlays('bucket', 4)
+    yield source
+    source.close()
+
+
+def test_a_demonstration_is_one_of_the_arm(plays):
+    play = plays.play(0)
+    episode = play.episode
+    assert episode.joint_names == episode.action_names
+    assert episode.joint_names[-1] == 'gripper'
+    assert episode.task.shape == (TASK_NUMBERS,)
+    assert 'bucket' in episode.instruction
+    assert episode.scene.duration_s == pytest.approx(episode.duration_s)
+    # What it is told to do is where it is soon after, kicks apart.
+    late = np.median(abs(episode.actions[:-3] - episode.joints[3:]), axis=0)
+    assert (late[:-1] < 0.05).all()
+
+
+def test_equal_numbers_give_equal_demonstrations(plays):
+    again = PhysicsPlays('bucket', 4).play(0).episode
+    np.testing.assert_array_equal(again.actions, plays.play(0).episode.actions)
+    assert len(PhysicsPlays('bucket', 5).play(0).episode.actions) != len(again.actions) or (
+        not np.array_equal(PhysicsPlays('bucket', 5).play(0).episode.actions, again.actions))
+
+
+def test_the_task_hands_over_from_the_thing_to_the_bucket(plays):
+    play = plays.play(1)
+    over = play.hand_over
+    before, after = play.aim[over - 2], play.aim[over + 2]
+    assert np.degrees(np.arccos(before @ after)) > 60
+    gripper = play.episode.joints[:, -1]
+    assert gripper[:max(over - 15, 1)].max() > 0.1 > 0.06 > gripper[over + 5]
+
+
+def test_every_instruction_has_an_embedding_of_its_own():
+    seen = {}
+    for index in range(12):
+        episode = PhysicsPlays('press', 9).play(index).episode
+        same = seen.setdefault(episode.instruction, episode.task)
+        np.testing.assert_array_equal(same, episode.task)
+    assert len({tuple(task) for task in seen.values()}) == len(seen) > 4
+    buckets = [task_of('bucket', np.random.default_rng(0)) for _ in range(2)]
+    buckets[0].wanted = (('red', 'cube'), ('blue', ''))
+    buckets[1].wanted = (('blue', 'cube'), ('red', ''))
+    assert not np.array_equal(buckets[0].embedding, buckets[1].embedding)
+
+
+def test_the_scene_shows_what_matters_where_it_was(plays):
+    play = plays.play(2)
+    colour = play.episode.instruction.split()[2]
+    channel = {'red': 0, 'green': 1, 'blue': 2, 'yellow': 1, 'magenta': 0, 'cyan': 2}[colour]
+    image = play.episode.scene.panorama(0.0).image.astype(int)
+    u, v = panorama_pixel(play.aim[0], 1024, 512)
+    patch = image[int(v) - 2:int(v) + 3, int(u) - 2:int(u) + 3].reshape(-1, 3).mean(axis=0)
+    assert patch[channel] > patch.min() + 25
+
+
+def test_the_scene_moves_and_can_go_back(plays):
+    scene = plays.play(0).episode.scene
+    first = scene.panorama(0.0).image.copy()
+    assert np.abs(scene.panorama(2.0).image.astype(int) - first).max() > 60
+    np.testing.assert_array_equal(scene.panorama(0.0).image, first)
+    with pytest.raises(WorldError, match='0 s or later'):
+        scene.panorama(-1.0)
+
+
+def test_recorded_and_read_back(tmp_path):
+    told = record(RecordConfig(str(tmp_path / 'demos'), 'workspace:wipe', 2, seed=3))
+    assert told['recorded'] == 2
+    demos = open_demos(tmp_path / 'demos')
+    live = PhysicsPlays('wipe', 3)
+    for index, episode in enumerate(demos):
+        wanted = live.play(index).episode
+        np.testing.assert_array_equal(episode.actions, wanted.actions)
+        np.testing.assert_array_equal(episode.task, wanted.task)
+        seen = episode.scene.panorama(episode.time_of(5)).image.astype(float)
+        truth = wanted.scene.panorama(wanted.time_of(5)).image
+        assert np.sqrt(np.mean((seen - truth) ** 2)) < 6
+    live.close()
+
+
+def test_bcrl_watches_live_plays_and_knows_what_matters():
+    source = PhysicsPlays('press', 6)
+    studio = Studio(source, source, Scale.of([source.play(0), source.play(1)], 10), 'foveated', 10)
+    hand = studio.hand(width=16, hidden=16)
+    batch = studio.batch(2, hand, WatchConfig(chunk=10, pause_steps=20, episode_s=0.5), 0)
+    batch.start(range(2))
+    observation, errors = batch.look(), []
+    for _ in range(20):                                       # the pause: the world waits
+        batch.step(Oracle()(observation, batch))
+        observation = batch.look()
+        errors.append(np.degrees(batch.error_rad()))
+    assert (errors[-1] < 1.0).all()
+    assert errors[0].max() > 5.0
+    source.close()
+
+
+def test_unknown_tasks_are_refused():
+    with pytest.raises(ConfigError, match='known: press'):
+        PhysicsPlays('juggle')
+    with pytest.raises(ConfigError, match='seed'):
+        PhysicsPlays('press', -1)
+    assert all(f'workspace:{name}' in str(RecordConfig.__dataclass_fields__) or
+               RecordConfig(source=f'workspace:{name}') for name in KINDS)
+
+
+def test_directions_are_unit_vectors_that_the_gaze_can_reach(plays):
+    aim = plays.play(3).aim
+    np.testing.assert_allclose(np.linalg.norm(aim, axis=1), 1.0)
+    tilt = np.degrees(np.arcsin(-aim[:, 2]))
+    assert 0 < tilt.min() <= tilt.max() < 35
+    np.testing.assert_allclose(direction_from_pan_tilt(0.0, 0.0), [1, 0, 0], atol=1e-12)

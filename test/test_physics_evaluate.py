@@ -1,0 +1,144 @@
+"""Hands that learn and work in a workspace, and the table about them; tiny ones."""
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip('mujoco', reason='needs mujoco')
+pytest.importorskip('mink', reason='needs mink')
+torch = pytest.importorskip('torch', reason='needs torch')
+
+from gaze_robot import cli  # noqa: E402
+from gaze_robot.errors import CheckpointError, ConfigError  # noqa: E402
+from gaze_robot.hand_eye import HandEye, load_hand_eye, save_hand_eye  # noqa: E402
+from gaze_robot.policy.glances import vector_size  # noqa: E402
+from gaze_robot.policy.looking import LookingPolicy  # noqa: E402
+from gaze_robot_sim.physics import evaluate  # noqa: E402
+from gaze_robot_sim.physics.closed_loop import Episode, HandAtWork  # noqa: E402
+from gaze_robot_sim.physics.conditions import condition_of, CONDITIONS  # noqa: E402
+from gaze_robot_sim.physics.hands import (  # noqa: E402
+    oracle_gaze,
+    scale_of,
+    show,
+    train_workspace,
+    TrainWorkspaceConfig,
+)
+from gaze_robot_sim.physics.views import can_draw, Painter  # noqa: E402
+from gaze_robot_sim.physics.world import PhysicsConfig, PhysicsWorld  # noqa: E402
+
+if can_draw():
+    pytest.skip(can_draw(), allow_module_level=True)
+
+
+@pytest.fixture(scope='module')
+def runs(tmp_path_factory):
+    """A folder with a hand for `oracle`, for `wrist`, and one with an untrained eye."""
+    out = tmp_path_factory.mktemp('runs')
+    for name in ('oracle', 'wrist'):
+        train_workspace(TrainWorkspaceConfig('press', name, str(out), episodes=2, updates=10,
+                                             batch=16, device='cpu'))
+    both = load_hand_eye(out / 'oracle')
+    eye = LookingPolicy(both.pattern.tokens, both.hand.config.patch, vector_size(
+        both.pattern, both.hand.config.joints, both.hand.config.task))
+    save_hand_eye(out / 'learned', HandEye(both.hand, eye, both.pattern, both.joint_names,
+                                           both.action_names, both.rate_hz, {}))
+    return out
+
+
+def test_training_says_what_it_was_for(runs):
+    both = load_hand_eye(runs / 'wrist')
+    assert (both.meta['condition'], both.meta['workspace']) == ('wrist', 'press')
+    assert both.hand.config.levels == condition_of('wrist').levels
+    assert both.joint_names[-1] == 'gripper'
+
+
+def test_a_hand_learns_what_the_expert_does():
+    shown = [show('press', 1, index, condition_of('oracle'), 0.0, PhysicsConfig())
+             for index in range(2)]
+    scale = scale_of(shown, 30)
+    assert all(one.succeeded for one in shown)
+    for one in shown:
+        relative, real = one.chunks(30)
+        step = len(one.joints) // 2
+        np.testing.assert_allclose(relative[step, 0], one.actions[step] - one.joints[step])
+        np.testing.assert_allclose(relative[step, 1], one.actions[step + 1] - one.joints[step])
+        assert real[step].sum() == min(30, len(one.joints) - step)
+    assert (scale.action_spread[:-1] > 0).all()
+
+
+def test_the_command_writes_every_key_of_the_table(runs, tmp_path):
+    path, picture = tmp_path / 'press.json', tmp_path / 'press.png'
+    assert cli.main([
+        'eval', 'workspace', '--task', 'press', '--policies', str(runs), '--n', '1', '--seeds',
+        '1', '--expert-n', '3', '--time-limit-s', '1', '--picture', str(picture), '--videos',
+        str(tmp_path / 'films'), '--json', str(path)]) == 0
+    result = json.loads(path.read_text())
+    assert set(result['conditions']) == set(CONDITIONS) == {
+        'learned', 'oracle', 'wide', 'exo', 'wrist', 'exo_wrist'}
+    for name, row in result['conditions'].items():
+        assert (row is None) == (name not in ('learned', 'oracle', 'wrist'))
+        if row:
+            assert {'success_rate', 'ci_low', 'ci_high', 'median_time_s'} <= set(row)
+            assert row['ci_low'] <= row['success_rate'] <= row['ci_high']
+            assert sum(row['outcomes'].values()) == 1
+    assert result['expert_success_rate'] == 1.0
+    assert 'gaze_switch_fraction' in result
+    assert max(row['median_time_s'] or 0 for row in result['conditions'].values() if row) <= 1
+    assert picture.stat().st_size > 1000
+    assert {film.name for film in (tmp_path / 'films').iterdir()} == {
+        'press_learned.webm', 'press_oracle.webm', 'press_wrist.webm'}
+
+
+@pytest.mark.slow
+def test_several_processes_find_the_same(runs):
+    found = [evaluate.evaluate_workspace(evaluate.EvalWorkspaceConfig(
+        'press', str(runs), n=2, seeds=1, expert_n=2, time_limit_s=1.5, jobs=jobs))[
+            'conditions']['oracle'] for jobs in (1, 2)]
+    assert found[0] == found[1]
+
+
+def test_figures_by_hand():
+    episodes = [Episode('success', 2.0, 0, 0, 0.5, 4.0, True),
+                Episode('success', 4.0, 1, 2, 1.0, 6.0, False),
+                Episode('timeout', 8.0), Episode('dropped', 3.0, switched=True)]
+    row = evaluate.figures(episodes)
+    assert (row['success_rate'], row['median_time_s'], row['collisions']) == (0.5, 3.0, 0.5)
+    assert row['outcomes'] == {'success': 2, 'timeout': 1, 'dropped': 1}
+    # Wilson's interval of 2 in 4, from its table: 15.0 to 85.0 %.
+    assert (row['ci_low'], row['ci_high']) == pytest.approx((0.150, 0.850), abs=1e-3)
+    assert evaluate.switch_fraction(episodes) == 0.5
+    assert evaluate.switch_fraction([Episode('timeout')]) is None
+
+
+def test_the_oracle_looks_at_what_matters():
+    world = PhysicsWorld('read', 0, 0)
+    for _ in range(30):
+        world.step(world.joints(), oracle_gaze(world, None))
+    np.testing.assert_allclose(world.gaze, world.aim(), atol=1e-3)
+
+
+def test_a_fixed_camera_never_turns_and_says_nothing_about_gaze(runs):
+    world = PhysicsWorld('press', 3, 0, PhysicsConfig(time_limit_s=0.3))
+    before, painter = world.gaze.copy(), Painter(world)
+    found = HandAtWork(load_hand_eye(runs / 'wrist'), condition_of('wrist')).live(world, painter)
+    painter.close()
+    np.testing.assert_array_equal(world.gaze, before)
+    assert (found.outcome, found.on_aim, found.switched) == ('timeout', 0.0, None)
+
+
+def test_hands_for_something_else_are_refused(runs, tmp_path):
+    with pytest.raises(CheckpointError, match='pictures'):
+        HandAtWork(load_hand_eye(runs / 'oracle'), condition_of('wide'))
+    with pytest.raises(CheckpointError, match='no eye'):
+        HandAtWork(load_hand_eye(runs / 'oracle'), condition_of('learned'))
+    with pytest.raises(CheckpointError, match='workspace press, not wipe'):
+        evaluate.evaluate_workspace(evaluate.EvalWorkspaceConfig('wipe', str(runs)))
+    with pytest.raises(CheckpointError, match='none of learned'):
+        evaluate.evaluate_workspace(evaluate.EvalWorkspaceConfig('press', str(tmp_path)))
+    for bad in ({'task': 'juggle'}, {'n': 0}, {'picture': 'a.jpg'}):
+        with pytest.raises(ConfigError):
+            evaluate.EvalWorkspaceConfig(**bad)
+    for bad in ({'condition': 'learned'}, {'task': 'juggle'}, {'updates': 0}):
+        with pytest.raises(ConfigError):
+            TrainWorkspaceConfig(**bad)
