@@ -23,7 +23,7 @@ CHROMIUM = os.environ.get('GAZE_ROBOT_CHROMIUM') or next(
 FLAGS = ['--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking',
          '--disable-component-update', '--disable-sync', '--use-angle=swiftshader',
          '--enable-unsafe-swiftshader']
-HFOV_DEG, WIDTH, HEIGHT = 90.0, 320, 240
+HFOV_DEG, WIDTH, HEIGHT = 90.0, 480, 360
 LOOK_S = 12.0
 """The robot's own time for a look is a second; other tests may have the processor meanwhile."""
 

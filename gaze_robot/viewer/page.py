@@ -45,6 +45,8 @@ class Page:
         ui.add_body_html(f'<script>{(STATIC / "viewer.js").read_text(encoding="utf-8")}</script>')
         client = ui.context.client
         await client.connected()
+        if not client.has_socket_connection:            # curl, or a browser that left at once
+            return
         browser = Browser(self, scene)
         self._came(1)
 
