@@ -16,7 +16,7 @@ pytest.importorskip('std_msgs', reason='needs ROS messages')
 from std_msgs.msg import Header
 
 from gaze_robot.camera import CameraModel
-from gaze_robot.nodes._detections import detections, heads_in
+from gaze_robot.nodes._detections import detections, heads_in, things_in
 from gaze_robot.types import GazeTarget
 
 
@@ -96,6 +96,14 @@ def test_other_things_and_broken_boxes_are_left_out() -> None:
     assert heads_in(Detection2DArray(None, [
         detection('cup', 100, 80, 40, 50), detection('head', math.nan, 80, 40, 50),
         detection('head', 100, 80, 0, 50), detection('head', 100, 80, 40, math.inf)])) == []
+
+
+def test_other_things_may_be_looked_at() -> None:
+    (box, sure), = things_in(Detection2DArray(None, [
+        detection('cup', 100, 80, 40, 50), detection('head', 200, 80, 40, 50),
+        detection('cup', 100, 80, -4, 50)]))
+    assert box == (80, 55, 120, 105)
+    assert sure == 0.8
 
 
 def test_a_detection_without_a_hypothesis_is_a_head() -> None:

@@ -131,6 +131,9 @@ def test_heads_may_come_from_somebody_else() -> None:
         sight = source(Frame(PICTURE, step / 10, CAMERA), PanTiltState(0.0, 0.0))
     assert [known.person.id for known in sight.people] == [1]
     assert sight.people[0].person.source == CoarseGaze.source
+    source.given.put(0.4, [((300.0, 200.0, 340.0, 250.0), 0.8)], [((64.0, 48.0, 128.0, 96.0), 1)])
+    sight = source(Frame(PICTURE, 0.4, CAMERA), PanTiltState(0.0, 0.0))
+    assert sight.things == (pytest.approx((0.1, 0.1, 0.2, 0.2)),)
     source.close()
 
 

@@ -4,7 +4,7 @@ Fields are those of vision_msgs 4 (ROS 2 Humble and later). The package may be a
 module comes as an argument.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import math
 from typing import Any
 
@@ -27,21 +27,33 @@ def heads_in(message: Any) -> list[tuple[Box, float]]:
         (left, top, right, bottom) in pixels, and the score of the surest hypothesis; without one
         1. What is of another class, of no size or not finite is left out.
     """
-    found = []
+    return [(_part(box, HEADS[kind]), sure) for kind, box, sure in _sound(message)
+            if kind in HEADS]
+
+
+def things_in(message: Any) -> list[tuple[Box, float]]:
+    """What else a Detection2DArray holds: somebody may look at it; as `heads_in`."""
+    return [(box, sure) for kind, box, sure in _sound(message) if kind not in HEADS]
+
+
+def _sound(message: Any) -> Iterator[tuple[str, Box, float]]:
+    """Class, box in pixels and score of all that has a size."""
     for detection in message.detections:
         best = max((result.hypothesis for result in detection.results),
                    key=lambda hypothesis: hypothesis.score, default=None)
-        kind = '' if best is None else best.class_id.lower()
         box, middle = detection.bbox, detection.bbox.center.position
-        edges = (middle.x - box.size_x / 2, middle.y - box.size_y / 2)
-        if kind not in HEADS or not all(map(math.isfinite, (*edges, box.size_x, box.size_y))) or (
-                min(box.size_x, box.size_y) <= 0):
-            continue
-        left, top, right, bottom = HEADS[kind]
-        found.append(((edges[0] + left * box.size_x, edges[1] + top * box.size_y,
-                       edges[0] + right * box.size_x, edges[1] + bottom * box.size_y),
-                      1.0 if best is None else float(best.score)))
-    return found
+        edges = (middle.x - box.size_x / 2, middle.y - box.size_y / 2,
+                 middle.x + box.size_x / 2, middle.y + box.size_y / 2)
+        if all(map(math.isfinite, edges)) and min(box.size_x, box.size_y) > 0:
+            yield ('' if best is None else best.class_id.lower(), edges,
+                   1.0 if best is None else float(best.score))
+
+
+def _part(box: Box, part: Box) -> Box:
+    """A part of a box, given in shares of it."""
+    wide, tall = box[2] - box[0], box[3] - box[1]
+    return (box[0] + part[0] * wide, box[1] + part[1] * tall,
+            box[0] + part[2] * wide, box[1] + part[3] * tall)
 
 
 def detections(messages: Any, people: Sequence[GazeTarget], header: Header, camera: CameraModel

@@ -21,7 +21,7 @@ from gaze_robot.config import GazeConfig, LIVE_GAZE, parameter_names
 from gaze_robot.errors import CommandError, ConfigError, ImageError
 from gaze_robot.nodes import _messages, _qos
 from gaze_robot.nodes._desk import Desk
-from gaze_robot.nodes._detections import heads_in
+from gaze_robot.nodes._detections import heads_in, things_in
 from gaze_robot.nodes._eye import Eye, Glance, Picture, Refusal
 from gaze_robot.nodes._gaze_outputs import GazeOutputs
 from gaze_robot.nodes._intake import direction_in_base
@@ -116,7 +116,8 @@ class GazeNode(ManagedNode):
     def _on_heads(self, message: Any) -> None:
         people = getattr(self._eye.pipeline, 'people', None) if self._eye is not None else None
         if people is not None and people.given is not None:
-            people.given.put(_messages.seconds(message.header.stamp), heads_in(message))
+            people.given.put(_messages.seconds(message.header.stamp), heads_in(message),
+                             things_in(message))
 
     @transition
     def on_activate(self) -> None:

@@ -19,25 +19,29 @@ _PICTURES = 60
 
 _SAME_S = 1e-4
 
+Found = Sequence[tuple[Box, float]]
+"""Boxes, and how sure each is."""
+
 
 class GivenHeads:
-    """A `HeadFinder` that repeats what it was told, turned with the camera since."""
+    """A `HeadFinder` that repeats what it was told, turned with the camera since; things, too."""
 
     def __init__(self) -> None:
         """Start with nobody."""
         self._lock = threading.Lock()
-        self._told: deque[tuple[float, Sequence[tuple[Box, float]]]] = deque(maxlen=8)
+        self._told: deque[tuple[float, Found, Found]] = deque(maxlen=8)
         self._poses: deque[tuple[float, CameraModel, PanTiltState]] = deque(maxlen=_PICTURES)
 
-    def put(self, stamp_s: float, heads: Sequence[tuple[Box, float]]) -> None:
+    def put(self, stamp_s: float, heads: Found, things: Found = ()) -> None:
         """Take what was found in the picture of this stamp, from any thread.
 
         Args:
             stamp_s: of that picture.
             heads: boxes in its pixels, and how sure each is in [0, 1].
+            things: the same of what else there is, and may be looked at.
         """
         with self._lock:
-            self._told.append((stamp_s, tuple(heads)))
+            self._told.append((stamp_s, tuple(heads), tuple(things)))
 
     def now(self, frame: Frame, pose: PanTiltState) -> None:
         """Say of which picture the next call is."""
@@ -47,6 +51,13 @@ class GivenHeads:
 
     def __call__(self, image: np.ndarray) -> list[Head]:
         """The newest heads that are not of a later picture, where they should be in this one."""
+        return [Head(box, min(max(sure, 0.0), 1.0)) for box, sure in self._here(1)]
+
+    def things(self) -> tuple[Box, ...]:
+        """The same of things; shares of the picture."""
+        return tuple(box for box, _ in self._here(2))
+
+    def _here(self, which: int) -> list[tuple[Box, float]]:
         if not self._poses:
             return []
         now_s, camera, pose = self._poses[-1]
@@ -56,15 +67,15 @@ class GivenHeads:
         if told is None or now_s - told[0] > _LATE_S:
             return []
         _, lens, then = min(self._poses, key=lambda row: abs(row[0] - told[0]))
-        heads = []
-        for pixels, sure in told[1]:
+        here, found = abs(told[0] - now_s) <= _SAME_S, told[1] if which == 1 else told[2]
+        out = []
+        for pixels, sure in found:
             box = (pixels[0] / lens.width, pixels[1] / lens.height, pixels[2] / lens.width,
                    pixels[3] / lens.height)
-            moved = box if abs(told[0] - now_s) <= _SAME_S else carried(box, (lens, then),
-                                                                        (camera, pose))
+            moved = box if here else carried(box, (lens, then), (camera, pose))
             if moved is not None and moved[0] < moved[2] and moved[1] < moved[3]:
-                heads.append(Head(moved, min(max(sure, 0.0), 1.0)))
-        return heads
+                out.append((moved, sure))
+        return out
 
 
 def carried(box: Box, before: tuple[CameraModel, PanTiltState],

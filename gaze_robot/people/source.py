@@ -91,6 +91,8 @@ class PeopleSource:
         heads = as_seen(self._tracks.update(found, everywhere=True), frame.camera, pose)
         clock.lap('heads')
         gazes = self._model(frame.image, heads)
+        if self.given is not None:
+            gazes = dataclasses.replace(gazes, things=(*gazes.things, *self.given.things()))
         people = people_of(gazes, heads, self._model.source)
         clock.lap('gaze')
         steady = self._steady(people, frame.camera, pose, frame.stamp_s)

@@ -18,6 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from gaze_robot.errors import CheckpointError, ConfigError
+from gaze_robot.people.figure_heads import FigureFinder
 from gaze_robot.people.figure_net import FaceNet, FigureNet, normal, SceneNet, STRIDE
 from gaze_robot.people.figure_weights import save_figures
 from gaze_robot_sim.training.figure_pictures import figure_pictures, FigurePicture, labels
@@ -156,7 +157,6 @@ def scores(network: FigureNet, exam: list[FigurePicture]) -> dict[str, float]:
         gaze_within: share of gazes whose error is below what the network itself gives as the
         width of two of three cases.
     """
-    from gaze_robot.people.figure_heads import FigureFinder
     finder = FigureFinder(network)
     hits = {'head': [0, 0, 0], 'thing': [0, 0, 0]}
     for picture in exam:
