@@ -132,6 +132,8 @@ class Browser:
         self._tab = app.storage.tab['tab'] = tab
         for name, place in self._places.items():
             place.set_visibility(name == tab)
+        if tab == RECORDINGS and self._recordings is not None:
+            self._recordings.refresh()
 
     async def _update(self, name: str) -> None:
         if name == 'fast':
