@@ -41,7 +41,8 @@ class BringupConfig:
     """What to run, for how long, and what to write."""
 
     world: str | None = None
-    """With camera sim: 'procedural', a panorama, a folder of them, or a 360-degree video."""
+    """With camera sim: 'procedural', a panorama, a folder of them, or a 360-degree video;
+    workspace:press and so on: an arm in physics, for a policy with a hand."""
 
     camera: Literal['sim', 'usb', 'file', 'none'] = 'sim'
     """Where pictures come from: the simulated world, a USB camera, a file, or somebody else."""

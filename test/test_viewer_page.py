@@ -405,7 +405,7 @@ def test_a_recording_made_on_the_page_can_be_gone_through(open_page, observer):
     image.wait_for(timeout=60000)
     wait_for(lambda: image.evaluate('image => image.naturalWidth') == WIDTH, 20, 'its picture')
     before = image.get_attribute('src')
-    page.get_by_role('slider', name='time').focus()
+    page.get_by_role('slider', name='time').locator('[tabindex]').focus()
     for _ in range(6):
         page.keyboard.press('PageUp')
     wait_for(lambda: image.get_attribute('src') != before, 20, 'another moment')

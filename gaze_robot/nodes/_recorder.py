@@ -26,8 +26,10 @@ class Recorder:
         """Begin to watch; with `film`, keep pictures of it."""
         self._run = run
         by_name = {node.get_name(): node for node in run.nodes}
-        self.gaze, self.world = by_name['gaze'], by_name.get('world')
-        self._camera = self.world or by_name.get('camera')
+        self.gaze, camera = by_name['gaze'], by_name.get('world') or by_name.get('camera')
+        self._camera = camera
+        self.world = camera if hasattr(camera, 'game') else None
+        """The simulated world, if it sets searches; a workspace sets tasks for a hand instead."""
         self.film = Film()
         self._wanted = film
         self._start_s = time.monotonic()
@@ -51,6 +53,9 @@ class Recorder:
                 report['dropped']['lost in transport'] = lost
         if self.crowded:
             report['crowded_topics'] = self.crowded
+        outcomes = getattr(self._camera, 'outcomes', None)
+        if outcomes is not None:
+            return {**report, 'episodes': len(outcomes), 'successes': outcomes.count('success')}
         return {**report, **self.searches}
 
     def look_around(self) -> None:

@@ -32,6 +32,9 @@ class ViewConfig:
     rate: float = 10.0
     """Its pictures per second."""
 
+    width: int = 0
+    """Its width, pixels; 0: as it comes, 768 with pictures of 4:3."""
+
     host: str = '127.0.0.1'
     """Address to listen on: this machine alone, or 0.0.0.0 for whoever can reach it, who may then
     move the robot unless there is a token."""
@@ -55,8 +58,8 @@ class ViewConfig:
         self.viewer()
         if self.export and not self.recording:
             raise ConfigError('a film is made of a recording: give --recording, too')
-        if not 0 < self.rate <= 60 or not self.duration > 0:
-            raise ConfigError('rate is above 0 and at most 60, duration above 0')
+        if not 0 < self.rate <= 60 or not self.duration > 0 or not 0 <= self.width <= 3840:
+            raise ConfigError('rate is above 0 and at most 60, duration above 0, width 0 to 3840')
 
     def viewer(self) -> ViewerConfig:
         """The same as the page takes it."""
@@ -87,7 +90,8 @@ def _view_recording(config: ViewConfig) -> dict[str, Any]:
         films = require('gaze_robot.viewer.export')
         try:
             return {'film': films.export(recording, config.export, config.start,
-                                         config.start + config.duration, config.rate)}
+                                         config.start + config.duration, config.rate,
+                                         config.width)}
         finally:
             recording.close()
     server = require('gaze_robot.viewer.server')

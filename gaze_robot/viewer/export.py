@@ -1,6 +1,6 @@
 """A recording as a film: what the page shows of it, in one picture per moment."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 import math
 from pathlib import Path
@@ -70,11 +70,11 @@ def _high(picture: np.ndarray, height: int) -> np.ndarray:
 
 
 def export(recording: Recording, path: str, start_s: float = 0.0, end_s: float = math.inf,
-           rate_hz: float = 10.0, progress: Callable[[float], None] | None = None) -> str:
+           rate_hz: float = 10.0, width: int = 0) -> str:
     """Write a film (.mp4, .webm or .gif) of a part of a recording.
 
     Args:
-        progress: told how much is done, 0 to 1.
+        width: of the film, pixels; 0: as it comes.
 
     Returns:
         The path written.
@@ -90,7 +90,7 @@ def export(recording: Recording, path: str, start_s: float = 0.0, end_s: float =
         raise ConfigError(f'from {start_s:g} to {end_s:g} s there is nothing of '
                           f'{recording.duration_s:.1f} s to film')
     times = np.arange(start_s, end_s, 1.0 / rate_hz)
-    frames = _frames(recording, times, progress)
+    frames = (_narrowed(frame, width) for frame in _frames(recording, times))
     if kind == '.gif':
         film = Film(1.0 / rate_hz, most=len(times) + 1)
         for at_s, frame in zip(times, frames):
@@ -104,15 +104,20 @@ def export(recording: Recording, path: str, start_s: float = 0.0, end_s: float =
     return path
 
 
-def _frames(recording: Recording, times: np.ndarray, progress: Callable[[float], None] | None
-            ) -> Iterator[np.ndarray]:
+def _narrowed(frame: np.ndarray, width: int) -> np.ndarray:
+    """As wide as asked, its sides even numbers."""
+    if not width:
+        return frame
+    height = round(frame.shape[0] * width / frame.shape[1])
+    return cv2.resize(frame, (width // 2 * 2, height // 2 * 2), interpolation=cv2.INTER_AREA)
+
+
+def _frames(recording: Recording, times: np.ndarray) -> Iterator[np.ndarray]:
     surrounding: tuple[bytes | None, np.ndarray] | None = None
-    for row, at_s in enumerate(times):
+    for at_s in times:
         recording.seek(float(at_s))
         board = recording.board
         data = board.panorama[1] if board.panorama else None
         if surrounding is None or surrounding[0] != data:
             surrounding = (data, surrounding_picture(data, MAP))
         yield frame_of(board, surrounding[1])
-        if progress is not None:
-            progress((row + 1) / len(times))

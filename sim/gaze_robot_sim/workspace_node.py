@@ -47,6 +47,8 @@ class WorkspaceNode(Node):
                                             math.radians(config.hfov_deg))
         self.outcomes: list[str] = []
         """Of the episodes that are over."""
+        self.published = 0
+        """Pictures so far."""
         self._pose = np.zeros(2)
         self._painter: Any = None
         self._begin(0)
@@ -131,6 +133,7 @@ class WorkspaceNode(Node):
             position=world.joints().tolist()))
         self._info_pub.publish(_messages.info_from_camera(self.camera, header))
         self._image_pub.publish(self._fill(self._painter.photograph(self.camera), header))
+        self.published += 1
         aim = direction_from_pan_tilt(*world.aim())
         self._target_pub.publish(_messages.point_from_ray(
             aim, Header(stamp=stamp, frame_id=f'{prefix}base_link')))
