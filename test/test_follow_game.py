@@ -85,6 +85,16 @@ def test_coming_late_does_not_count(game):
     assert [how for how, _ in ends] == ['timeout']
 
 
+def test_a_first_look_that_the_eye_could_not_see_is_not_judged(world):
+    made = FollowGame(world, np.random.default_rng(3))
+    far = made.choose(direction_from_pan_tilt(0.0, 0.9), next_scene=False)
+    assert not far.near
+    made.begin(far, 100.0)
+    ends = play(made, lambda game: -game.target.direction, 112.0)
+    assert ends[0][1] > 102.5 + SOON_S - 0.1
+    assert {how for how, _ in ends} == {'timeout'}
+
+
 def test_a_visit_ends(game):
     play(game, lambda game: game.target.direction, 130.0)
     assert game.target is None

@@ -177,7 +177,7 @@ def test_every_output_reaches_another_process(executor, checkpoint, camera_qos, 
         robot = Robot(executor, camera_qos)
         exemplar = robot.rng.integers(0, 256, (24, 24, 3), np.uint8)
         robot.exemplars.publish(_messages.ImageFiller()(exemplar, robot.header('')))
-        robot.run(30, until=lambda: len(robot.heard['/gaze/fixation']) > 8
+        robot.run(120, until=lambda: len(robot.heard['/gaze/fixation']) > 8
                   and robot.heard['/diagnostics'] and robot.heard['/gaze/salience'])
         point = _messages.point_from_ray(np.array([0.6, 0.8, 0.0]), robot.header('base_link'))
         robot.look_ats.publish(point)

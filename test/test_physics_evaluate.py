@@ -67,6 +67,12 @@ def test_a_hand_learns_what_the_expert_does():
     assert (scale.action_spread[:-1] > 0).all()
 
 
+def test_an_expert_pushed_too_hard_fails_and_does_no_harm():
+    shown = show('read', 3, 1, condition_of('wrist'), 0.05)
+    assert not shown.succeeded
+    assert np.isfinite(shown.actions).all()
+
+
 def test_the_command_writes_every_key_of_the_table(runs, tmp_path):
     path, picture = tmp_path / 'press.json', tmp_path / 'press.png'
     assert cli.main([

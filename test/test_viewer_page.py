@@ -23,7 +23,7 @@ CHROMIUM = os.environ.get('GAZE_ROBOT_CHROMIUM') or next(
 FLAGS = ['--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking',
          '--disable-component-update', '--disable-sync', '--use-angle=swiftshader',
          '--enable-unsafe-swiftshader']
-HFOV_DEG, WIDTH, HEIGHT = 90.0, 320, 240
+HFOV_DEG, WIDTH, HEIGHT = 90.0, 480, 360
 LOOK_S = 12.0
 """The robot's own time for a look is a second; other tests may have the processor meanwhile."""
 
@@ -398,8 +398,13 @@ def test_a_recording_made_on_the_page_can_be_gone_through(open_page, observer):
     page.get_by_role('button', name='End recording').click()
     page.get_by_text('look at it under Recordings').wait_for(timeout=60000)
     page.get_by_role('tab', name='Recordings').click()
-    page.get_by_role('button', name='Look again').first.click()
-    page.get_by_role('combobox', name='Recording').click()
+
+
+    def opened():
+        page.get_by_role('combobox', name='Recording').click()
+        time.sleep(0.5)
+        return page.get_by_role('option').count()
+    wait_for(opened, 30, 'a list of recordings')
     page.get_by_role('option').first.click()
     image = page.locator('.gaze-picture img[src*="/picture/r"][src*="/eye/"]')
     image.wait_for(timeout=60000)

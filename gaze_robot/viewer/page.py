@@ -45,6 +45,8 @@ class Page:
         ui.add_body_html(f'<script>{(STATIC / "viewer.js").read_text(encoding="utf-8")}</script>')
         client = ui.context.client
         await client.connected()
+        if not client.has_socket_connection:            # curl, or a browser that left at once
+            return
         browser = Browser(self, scene)
         self._came(1)
 
@@ -130,6 +132,8 @@ class Browser:
         self._tab = app.storage.tab['tab'] = tab
         for name, place in self._places.items():
             place.set_visibility(name == tab)
+        if tab == RECORDINGS and self._recordings is not None:
+            self._recordings.refresh()
 
     async def _update(self, name: str) -> None:
         if name == 'fast':

@@ -118,10 +118,8 @@ class BagRecording(_Still):
         self._pictures: tuple[list[float], list[tuple[int, float]]] = ([], [])
         self._image: Any = None
         self._read()
-        begun = [times[0] for times, _ in self._told.values() if times]
         # The first second tells what is rare, too: how they are, what is looked for.
-        self.first_s = min(self.duration_s, 1.0 + min([*self._pictures[0][:1], *begun],
-                                                      default=0.0))
+        self.first_s = min(self.duration_s, 1.0 + next(iter(self._pictures[0]), 0.0))
         self._seek(self.first_s)
 
     def close(self) -> None:

@@ -41,7 +41,7 @@ def make_app(source: Source, config: ViewerConfig, path: str = '') -> FastAPI:
     page = Page(source, config, sources, path)
     ui.page('/', title='gaze_robot')(page.build)
     ui.run_with(app, title='gaze_robot', dark=True, show_welcome_message=False, favicon='👁',
-                reconnect_timeout=10.0, gzip_middleware_factory=None)
+                reconnect_timeout=30.0, gzip_middleware_factory=None)
     return app
 
 

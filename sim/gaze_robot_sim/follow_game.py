@@ -10,7 +10,11 @@ import math
 
 import numpy as np
 
-from gaze_robot.geometry import angle_between, pan_tilt_from_direction
+from gaze_robot.geometry import (
+    angle_between,
+    direction_from_pan_tilt,
+    pan_tilt_from_direction,
+)
 from gaze_robot.types import Exemplar, PanTiltLimits
 from gaze_robot_sim.envs.follow import Company, FollowConfig
 from gaze_robot_sim.render import Panorama
@@ -27,6 +31,7 @@ SOON_S = 2.0
 _MIND_S = (2.5, 4.0)
 """How long the figure looks at a thing: every look leaves the eye its time."""
 _EPISODE_S = 15.0
+_START_RAD = math.radians(15)
 _ROOM_RAD = math.radians(48)
 """Things and figure are so far at most from where the eye looks when they appear."""
 
@@ -49,6 +54,9 @@ class Visit:
 
     scene: Scene
     company: Company
+    near: bool = True
+    """Whether the figure's head appears near where the eye looks: as `Follow-v0` begins. Else the
+    eye has to find it first, and its first look is not judged."""
 
     @property
     def target(self) -> FollowTarget:
@@ -105,14 +113,17 @@ class FollowGame:
         middle = min(max(pan, low[0] + _ROOM_RAD), high[0] - _ROOM_RAD)
         limits = replace(self._limits, min_position=(max(low[0], middle - _ROOM_RAD), low[1]),
                          max_position=(min(high[0], middle + _ROOM_RAD), high[1]))
-        return Visit(scene, Company(self._rng, FollowConfig(limits=limits, mind_s=_MIND_S)))
+        company = Company(self._rng, FollowConfig(limits=limits, mind_s=_MIND_S))
+        away = angle_between(gaze, direction_from_pan_tilt(*company.head))
+        return Visit(scene, company, bool(away <= _START_RAD))
 
     def begin(self, visit: Visit, now_s: float) -> None:
         """Show it from now on, on the clock that `watch` will use."""
         self._visit, self.target, self._plain = visit, visit.target, visit.scene
         self.scene = PeopledScene(visit.scene, visit.company.sprites)
-        self._began_s, self._told = now_s, False
+        self._began_s = now_s
         self._look(now_s)
+        self._told = not visit.near
 
     def begin_again(self, now_s: float) -> None:
         """The clock was set: the visit starts anew at the new time."""

@@ -11,7 +11,7 @@ from gaze_robot.people.face_gaze import bins_loss, PITCH, YAW
 
 SIGMA = 3 / 64
 """Of the spot that a heatmap is to show, as in the published data sets' scripts."""
-_HEAT, _FACE, _INSIDE, _THINGS = 10.0, 0.4, 1.0, 3.0
+_HEAT, _FACE, _INSIDE, _THINGS = 10.0, 0.4, 1.0, 6.0
 
 
 def goals(target: torch.Tensor, across: int) -> torch.Tensor:

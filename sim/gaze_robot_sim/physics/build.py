@@ -70,7 +70,7 @@ def _settings(rate_hz: float) -> mujoco.MjSpec:
     option.cone, option.impratio = mujoco.mjtCone.mjCONE_ELLIPTIC, 5.0
     option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)
     quality = visual.quality                          # coarse solids: a third of the time
-    quality.numslices, quality.numstacks, quality.numquads = 16, 8, 1
+    quality.numslices, quality.numstacks, quality.numquads = 12, 6, 1
     quality.shadowsize = quality.offsamples = 0
     visual.global_.offwidth = visual.global_.offheight = LARGEST
     visual.map.znear, visual.map.zfar = 0.01, 30.0

@@ -14,7 +14,7 @@ from gaze_robot.errors import ConfigError, WorldError
 from gaze_robot.geometry import direction_from_pan_tilt
 from gaze_robot_sim.bcrl.plays import Play
 from gaze_robot_sim.demos.episode import Episode
-from gaze_robot_sim.physics.expert import Expert, Nudges
+from gaze_robot_sim.physics.expert import Expert, NUDGE_RAD, Nudges
 from gaze_robot_sim.physics.tasks import KINDS
 from gaze_robot_sim.physics.views import Painter
 from gaze_robot_sim.physics.world import PhysicsConfig, PhysicsWorld, SHOWN
@@ -22,8 +22,6 @@ from gaze_robot_sim.render import Panorama
 from gaze_robot_sim.scenes.base import SearchTarget
 from gaze_robot_sim.scenes.overlay import Sprite
 
-NUDGE_RAD = 0.01
-"""How much the expert is pushed while it demonstrates."""
 _TRIES = 20
 """Episodes in a row that the expert may spoil before it is an error."""
 _KEPT = 8

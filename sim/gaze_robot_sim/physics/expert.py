@@ -16,6 +16,8 @@ _AHEAD_S = 0.085
 """How far ahead of the arm its commands are."""
 _EAGER_HZ = 7.0
 """Below its fastest the tip closes in at this rate."""
+NUDGE_RAD = 0.015
+"""How much the expert is pushed while it demonstrates: standard deviation of each joint."""
 _NUDGE_S, _KICK_S, _KICKS_HZ = 0.25, 0.25, 0.3
 """Time constant of slow noise; how long a kick lasts; how many there are."""
 

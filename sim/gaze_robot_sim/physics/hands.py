@@ -24,7 +24,7 @@ from gaze_robot_sim.bcrl.hand_learner import HandLearner, make_hand
 from gaze_robot_sim.bcrl.plays import Scale
 from gaze_robot_sim.bcrl.replay import Replay
 from gaze_robot_sim.physics.conditions import Condition, condition_of, PATCH
-from gaze_robot_sim.physics.expert import Expert, Nudges
+from gaze_robot_sim.physics.expert import Expert, NUDGE_RAD, Nudges
 from gaze_robot_sim.physics.parts import GRIPPER
 from gaze_robot_sim.physics.tasks import KINDS
 from gaze_robot_sim.physics.views import Painter
@@ -58,7 +58,7 @@ class TrainWorkspaceConfig:
     episodes: int = 1500
     """Of the expert; from 250 of pressing, a hand learned by heart where buttons were."""
 
-    nudge: float = 0.01
+    nudge: float = NUDGE_RAD
     """How much the expert is pushed while it shows what to do, radians."""
 
     updates: int = 10_000
@@ -197,7 +197,11 @@ def show(task: str, seed: int, index: int, condition: Condition, nudge: float,
         while not world.outcome:
             levels = condition.look(painter)
             gaze = world.reported_gaze() if condition.turns else np.zeros(2)
-            action = expert.act()
+            try:
+                action = expert.act()
+            except WorldError:                    # pushed to where its arm does not get away from
+                world.outcome = 'unreachable'
+                break
             rows.append((cut([level[None] for level in levels], PATCH)[0], gaze, world.joints(),
                          action))
             world.step(nudges(action), oracle_gaze(world, rng))
