@@ -267,6 +267,18 @@ def test_the_page_loads_and_its_pictures_change(open_page, observer):
     sliders = page.get_by_role('slider')
     assert sliders.count() >= 3
     wait_for(lambda: sliders.first.get_attribute('aria-valuenow') == '1', 10, 'a weight of 1')
+    # The sphere, of 3 m, is seen from within: the ray through the middle of the scene ends on it.
+    eye, middle = np.array([-1.7, 0.9, 0.9]), np.array([0.6, 0.0, -0.1])
+    ray = (middle - eye) / np.linalg.norm(middle - eye)
+    place = eye + ray * (math.sqrt((eye @ ray) ** 2 - eye @ eye + 9.0) - eye @ ray)
+    right = -math.degrees(math.atan2(place[1], place[0]))
+    down = math.degrees(math.atan2(-place[2], math.hypot(place[0], place[1])))
+    page.evaluate("""() => {
+        const canvas = document.querySelector('section[aria-label="Where it looks"] canvas');
+        const box = canvas.getBoundingClientRect();
+        canvas.dispatchEvent(new MouseEvent('dblclick', {bubbles: true,
+            clientX: box.left + box.width / 2, clientY: box.top + box.height / 2})); }""")
+    page.get_by_text(f'Looking {right:.0f} degrees right, {down:.0f} down').wait_for()
 
 
 def test_a_click_moves_the_gaze_to_what_was_clicked(open_page, observer):
