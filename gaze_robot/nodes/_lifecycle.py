@@ -151,8 +151,8 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int
             deaf = args is None and ear.is_deaf()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    except rclpy_implementation.RCLError:
-        if rclpy.ok():          # else: the signal came in the middle of a publish
+    except RuntimeError:        # RCLError, or a message that could not be converted
+        if rclpy.ok():          # else: the signal came in the middle of a publish or of a take
             raise
     except GazeRobotError as error:
         get_logger('gaze_robot').fatal(str(error))

@@ -24,7 +24,7 @@ from gaze_robot.people.metrics import (
     mean_angular_error_rad,
 )
 from gaze_robot.people.records import GazeModel, people_of, PersonGaze
-from gaze_robot.people.social import looks_at_heads, shared_target
+from gaze_robot.people.social import mutual_gaze, shared_target
 from gaze_robot.people.watch import make_model
 from gaze_robot_sim.people.cast import Cast, CastConfig
 from gaze_robot_sim.people.datasets import open_data_set
@@ -33,6 +33,9 @@ from gaze_robot_sim.people.scores import Example, inout_ap, judge, judge_gazes, 
 
 UNSEEN = 1_000_003
 """Added to the seed: people and rooms that training never shows."""
+
+MUTUAL_SHARE = 0.06
+"""Of two people in these pictures: how often they look at each other."""
 
 CAST = CastConfig(busts=800, wholes=240, things=150, views=60)
 
@@ -136,9 +139,10 @@ def judge_scenes(model: GazeModel, scenes: Sequence[Scene]) -> dict[str, Any]:
     Returns:
         auc and mean_l2 by VideoAttentionTarget's protocol, of who looks into the picture;
         gazefollow_auc; inout_ap; mutual_accuracy and joint_attention_accuracy over all pairs of
-        people of a picture (said to be so where each looks at the other's head with more than even
-        odds, and where they rather share a target than not), each the mean of the shares of right
-        answers among the pairs that do and among those that do not, as most pairs do not;
+        people of a picture, each the mean of the shares of right answers among the pairs that do
+        and among those that do not, as most pairs do not. As both count alike, a pair is said to
+        look at each other where that is likelier than it is of any two, and to share a target
+        where even odds before become better ones;
         face_deg where the model tells which way faces look; counts; ms, the median time for a
         picture.
     """
@@ -173,9 +177,9 @@ def judge_scenes(model: GazeModel, scenes: Sequence[Scene]) -> dict[str, Any]:
 
 def _pairs(scene: Scene, people: Sequence[PersonGaze]) -> list[tuple[bool, bool, bool, bool]]:
     """Of every two: do they look at each other, is that said, do they look at the same, said."""
-    looks = looks_at_heads(people) > 0.5
-    return [(bool(scene.mutual[one, other]), bool(looks[one, other] and looks[other, one]),
-             bool(scene.joint[one, other]), shared_target(people[one], people[other]) > 0.5)
+    together = mutual_gaze(people)
+    return [(bool(scene.mutual[one, other]), bool(together[one, other] > MUTUAL_SHARE),
+             bool(scene.joint[one, other]), shared_target(people[one], people[other], 0.5) > 0.5)
             for one in range(len(people)) for other in range(one)]
 
 
