@@ -18,10 +18,10 @@ WELL = Fault('the camera hangs', 5.0, 2.0, 1.0, 'no image')
 
 
 def life(grow_mib_per_s=0.0, seconds=1000.0, warm_s=100.0, noise_mib=0.3):
-    """A process that warms up by 50 MiB and then grows so fast."""
+    """A process that warms up by 50 MiB and then grows so fast; shared pages are used anew."""
     rng = np.random.default_rng(0)
-    return [Sample('gaze', 7, at_s, 300 + 50 * min(at_s / warm_s, 1.0) + grow_mib_per_s
-                   * max(0.0, at_s - warm_s) + rng.normal(0, noise_mib), 200.0, 18, 26)
+    return [Sample('gaze', 7, at_s, 600 + at_s / 10, 300 + 50 * min(at_s / warm_s, 1.0)
+                   + grow_mib_per_s * max(0.0, at_s - warm_s) + rng.normal(0, noise_mib), 18, 26)
             for at_s in np.arange(0.0, seconds, 5.0).tolist()]
 
 
@@ -36,7 +36,7 @@ def test_a_leak_of_more_than_two_percent_is_told():
     assert judge(life(0.006), [WELL], [], [], 100.0)['passed']
     verdict = judge(life(0.012), [WELL], [], [], 100.0)
     assert not verdict['passed']
-    assert 'gaze: memory grew' in verdict['wrong'][0]
+    assert 'gaze: own memory grew' in verdict['wrong'][0]
 
 
 @pytest.mark.parametrize('what', ['threads', 'files'])
@@ -47,7 +47,7 @@ def test_one_more_thread_or_file_is_told(what):
 
 
 def test_only_the_last_life_of_a_killed_process_counts():
-    before = [replace(sample, pid=6, resident_mib=100.0) for sample in life(seconds=200.0)]
+    before = [replace(sample, pid=6, own_mib=100.0) for sample in life(seconds=200.0)]
     after = [replace(sample, at_s=sample.at_s + 200) for sample in life()]
     assert growth(before + after, 300.0)['wrong'] == []
 

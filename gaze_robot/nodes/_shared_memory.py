@@ -53,6 +53,7 @@ class Ear:
 def start_again() -> None:
     """Replace this process by a new one of the same command; does not return."""
     os.environ[_COUNTER] = str(_tried() + 1)
+    os.closerange(3, os.sysconf('SC_OPEN_MAX'))     # the middleware's locks and sockets, too
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 

@@ -18,7 +18,7 @@ from gaze_robot.soak import KILLS_UNTIL, SoakConfig
 from gaze_robot.soak.processes import Processes
 from gaze_robot.soak.verdict import Fault, Sample
 
-START_S, SHOW_S, HEAL_S = 240.0, 20.0, 60.0
+START_S, SHOW_S, HEAL_S = 240.0, 20.0, 120.0
 SAMPLE_EVERY_S = 5.0
 RESPAWN_S = 2.0
 WARM_UP = 0.1

@@ -6,7 +6,11 @@ import statistics
 from typing import Any
 
 MEMORY_GROWTH = 0.02
-"""Of resident memory between the begin and the end of what is judged."""
+"""Of a process's own memory between the begin and the end of what is judged.
+
+Not of all resident memory: the shared segments of the middleware have a fixed size, 64 MiB a peer,
+and count as resident page by page as they are used for the first time.
+"""
 
 _ENDS = 0.15
 """Share of the judged time whose median is its begin, or its end."""
@@ -93,10 +97,10 @@ def growth(samples: Sequence[Sample], from_s: float) -> dict[str, Any]:
         found[what] = [round(before, 1), round(after, 1)]
         if what in ('threads', 'files') and after > before:
             found['wrong'].append(f'{what} grew from {before:g} to {after:g}')
-        if what == 'resident_mib':
+        if what == 'own_mib':
             found['growth_percent'] = round(100 * (after / before - 1), 2)
             if after > before * (1 + MEMORY_GROWTH):
-                found['wrong'].append(f'memory grew from {before:.1f} to {after:.1f} MiB')
+                found['wrong'].append(f'own memory grew from {before:.1f} to {after:.1f} MiB')
     return found
 
 

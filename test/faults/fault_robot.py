@@ -226,7 +226,10 @@ class Robot:
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         process.stdin.write(json.dumps(settings) + '\n')
         process.stdin.flush()
-        assert process.stdout.readline().strip() == 'applied'
+        line = ' '
+        while line and line.strip() != 'applied':       # Fast DDS writes on stdout, too
+            line = process.stdout.readline()
+        assert line, 'the camera ended'
         return process
 
     def _log(self, key: str):
