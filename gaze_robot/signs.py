@@ -19,8 +19,7 @@ MEANINGS: dict[str, tuple[str, str]] = {
                  'autostart:=true'),
     'disabled': ('warn', 'call ~/enable with data: true'),
     'no image': ('error', 'start the camera driver, or name its topic with image_topic:=...; '
-                 'large pictures need the Fast DDS profile of config/; if it runs, start this '
-                 'node anew: after a kill -9, Fast DDS sometimes leaves the next one deaf'),
+                 'large pictures need the Fast DDS profile of config/'),
     'no usable image': ('error', 'see the reason beside it'),
     'images dropped': ('warn', 'see the reasons beside it'),
     'stale stamps': ('error', 'set the clocks of camera and robot alike (chrony), or raise '

@@ -51,9 +51,9 @@ def generate_launch_description() -> LaunchDescription:
             "The camera's topic in the bag.")),
         DeclareLaunchArgument('namespace', default_value='', description=(
             "The robot's, as it was recorded.")),
+        OpaqueFunction(function=_player),       # first: it refuses a bag that is not there
         IncludeLaunchDescription(PythonLaunchDescriptionSource(BRINGUP), launch_arguments=[
-            ('camera', 'none'), ('pan_tilt', 'false'), ('use_sim_time', 'true')]),
-        OpaqueFunction(function=_player)])
+            ('camera', 'none'), ('pan_tilt', 'false'), ('use_sim_time', 'true')])])
 
 
 def _player(context: LaunchContext) -> list[LaunchDescriptionEntity]:

@@ -141,9 +141,15 @@ def test_frames_and_diagnostics_say_whose_they_are(watcher):
 
 
 def test_nothing_of_theirs_is_outside_their_namespaces(watcher):
-    names = {name for name, _ in watcher.node.get_topic_names_and_types()}
-    outside = {name for name in names - SHARED
-               if not name.startswith(tuple(f'/{robot}/' for robot in ROBOTS))}
-    assert not outside
-    nodes = set(watcher.node.get_node_names_and_namespaces())
-    assert {('gaze', '/left'), ('gaze', '/right'), ('world', '/left')} <= nodes
+    nodes = {(name, namespace) for name, namespace in
+             watcher.node.get_node_names_and_namespaces() if namespace != '/'}
+    assert {(name, f'/{robot}') for name in ('gaze', 'pan_tilt', 'world')
+            for robot in ROBOTS} <= nodes
+    for name, namespace in nodes:
+        said = {topic for topic, _ in watcher.node.get_publisher_names_and_types_by_node(
+            name, namespace)}
+        heard = {topic for topic, _ in watcher.node.get_subscriber_names_and_types_by_node(
+            name, namespace)}
+        outside = {topic for topic in (said | heard) - SHARED
+                   if not topic.startswith(f'{namespace}/')}
+        assert not outside, (name, namespace)

@@ -8,12 +8,14 @@ import cv2
 import numpy as np
 import pytest
 
+from gaze_robot.bringup import BringupConfig, parameters
 from gaze_robot.camera import CameraModel
-from gaze_robot.config import ViewerConfig
-from gaze_robot.errors import CommandError, ConfigError
+from gaze_robot.config import from_mapping, ViewerConfig
+from gaze_robot.errors import CommandError, ConfigError, MissingDependencyError
 from gaze_robot.geometry import panorama_direction
 from gaze_robot.glance_note import GlanceNote, NotedTarget
-from gaze_robot.viewer.address import address_of, bound_socket, exposure_warning
+from gaze_robot.viewer.address import address_of, bound_socket, exposure_warning, open_page
+from gaze_robot.viewer.beside import viewer_beside
 from gaze_robot.viewer.board import Board, Remark, Status
 from gaze_robot.viewer.drawing import map_picture, mosaic_picture, seen, surrounding_picture
 from gaze_robot.viewer.gallery import Gallery
@@ -151,6 +153,34 @@ def test_a_port_that_is_taken_is_passed_over():
     assert address_of(ViewerConfig(token='abcd1234'), 81).endswith(':81/?token=abcd1234')
     with pytest.raises(ConfigError, match='choose another host or port'):
         bound_socket('203.0.113.7', 8080)
+
+
+def test_the_page_is_opened_where_there_is_a_screen(monkeypatch):
+    opened = []
+    monkeypatch.setattr('webbrowser.open', lambda at: opened.append(at) or True)
+    monkeypatch.delenv('DISPLAY', raising=False)
+    monkeypatch.delenv('WAYLAND_DISPLAY', raising=False)
+    assert not open_page('http://127.0.0.1:8080/')
+    assert opened == []
+    monkeypatch.setenv('WAYLAND_DISPLAY', 'wayland-0')
+    assert open_page('http://127.0.0.1:8080/')
+    assert opened == ['http://127.0.0.1:8080/']
+
+
+def test_bringup_gives_the_page_the_head_and_the_camera_of_the_robot(tmp_path):
+    given = tmp_path / 'robot.yaml'
+    given.write_text('pan_tilt: {ros__parameters: {camera_mount: {xyz: [0.1, 0.0, 0.2]}}}')
+    values = parameters(BringupConfig(viewer=True, viewer_port=8123, params_file=str(given),
+                                      image_transport='compressed'))['viewer']
+    config = from_mapping(ViewerConfig, values)
+    assert (config.port, config.image_transport, config.open) == (8123, 'compressed', True)
+    assert config.geometry.camera_xyz == (0.1, 0.0, 0.2)
+
+
+def test_without_nicegui_the_page_is_refused_with_advice(monkeypatch):
+    monkeypatch.setattr('gaze_robot.viewer.beside.available', lambda name: False)
+    with pytest.raises(MissingDependencyError, match=r'nicegui.*\[viewer\]'):
+        viewer_beside({}).__enter__()
 
 
 # --- what it says --------------------------------------------------------------------------------

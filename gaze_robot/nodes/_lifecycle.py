@@ -21,6 +21,7 @@ from rclpy.node import Node
 from gaze_robot.allocator import keep_large_blocks
 from gaze_robot.errors import GazeRobotError
 from gaze_robot.nodes._params import declare_autostart, idle_overrides
+from gaze_robot.nodes._shared_memory import Ear, start_again
 
 _Transition = Callable[[Any, LifecycleState], TransitionCallbackReturn]
 
@@ -130,6 +131,7 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int
     keep_large_blocks()
     prepare_log_folder()
     node: Node | None = None
+    deaf = False
     try:
         _interrupt_once()
         rclpy.init(args=args)
@@ -143,12 +145,14 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int
         _tell_idle_overrides(node)
         # Not spin(): a signal between rclpy's own check and its wait leaves a node that has no
         # timers waiting for ever (2 of 25 times here).
-        while rclpy.ok():
+        ear = Ear()
+        while rclpy.ok() and not deaf:
             executor.spin_once(timeout_sec=0.5)
+            deaf = args is None and ear.is_deaf()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    except rclpy_implementation.RCLError:
-        if rclpy.ok():          # else: the signal came in the middle of a publish
+    except RuntimeError:        # RCLError, or a message that could not be converted
+        if rclpy.ok():          # else: the signal came in the middle of a publish or of a take
             raise
     except GazeRobotError as error:
         get_logger('gaze_robot').fatal(str(error))
@@ -162,7 +166,11 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int
         rclpy.try_shutdown()
         # Python puts the deadly default back while it ends; a late Ctrl-C would then be a crash.
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGINT, signal.SIG_DFL if deaf else signal.SIG_IGN)
+    if deaf:
+        get_logger('gaze_robot').warning('a peer has deleted the port of this process in shared '
+                                         'memory, so it hears nothing; starting again')
+        start_again()
     return 0
 
 

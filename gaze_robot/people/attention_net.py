@@ -264,6 +264,7 @@ def _stem(width: int) -> nn.Sequential:
                    nn.GELU()]
         before = after
     last = nn.Conv2d(before, width, 3, stride=2, padding=1)
+    assert last.bias is not None
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
     return nn.Sequential(*layers, last)

@@ -57,9 +57,12 @@ def make_nodes():
 
 @contextmanager
 def running():
-    """The nodes of `make_nodes`, in a context of their own, gone afterwards."""
+    """The nodes of `make_nodes`, in a domain of their own, gone afterwards.
+
+    Nodes of the same name that another test of this process made linger in its domain's graph.
+    """
     import rclpy
-    rclpy.init()
+    rclpy.init(domain_id=100 + os.getpid() % 100)
     nodes = make_nodes()
     try:
         yield nodes
