@@ -182,7 +182,8 @@ def _pairs(scene: Scene, people: Sequence[PersonGaze]) -> list[tuple[bool, bool,
     """Of every two: do they look at each other, is that said, do they look at the same, said."""
     together = mutual_gaze(people)
     return [(bool(scene.mutual[one, other]), bool(together[one, other] > MUTUAL_SHARE),
-             bool(scene.joint[one, other]), shared_target(people[one], people[other], JOINT_ODDS) > 0.5)
+             bool(scene.joint[one, other]),
+             shared_target(people[one], people[other], JOINT_ODDS) > 0.5)
             for one in range(len(people)) for other in range(one)]
 
 
