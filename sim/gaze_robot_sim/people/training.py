@@ -68,13 +68,13 @@ class TrainPeopleConfig:
     faces: int = 94_208
     """Of synthetic: faces alone to learn from first: which way they look."""
 
-    pictures: int = 16_000
+    pictures: int = 55_000
     """Pictures to learn from after that."""
 
     exam: int = 120
     """Unseen pictures to score it on."""
 
-    exams: int = 3
+    exams: int = 8
     """How often it is scored, and a checkpoint written."""
 
     batch: int = 24
