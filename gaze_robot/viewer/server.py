@@ -1,6 +1,7 @@
 """Serves the page: FastAPI for pictures, NiceGUI for everything that moves on the page."""
 
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from fastapi import FastAPI
@@ -45,6 +46,13 @@ def make_app(source: Source, config: ViewerConfig, path: str = '') -> FastAPI:
     return app
 
 
+class _Server(uvicorn.Server):
+    """Ends in good order however often Ctrl-C comes: launch files send it twice."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.should_exit = True
+
+
 def serve(source: Source, config: ViewerConfig, ready: Callable[[str], None],
           path: str = '') -> None:
     """Serve the page until Ctrl-C or SIGTERM; call it from the main thread.
@@ -60,7 +68,7 @@ def serve(source: Source, config: ViewerConfig, ready: Callable[[str], None],
     """
     place = bound_socket(config.host, config.port)
     app: Any = Gate(make_app(source, config, path), config.token, config.loopback)
-    server = uvicorn.Server(uvicorn.Config(app, log_level='warning', lifespan='on',
+    server = _Server(uvicorn.Config(app, log_level='warning', lifespan='on',
                                            timeout_graceful_shutdown=1))
     address = address_of(config, place.getsockname()[1])
     ready(address)
@@ -68,8 +76,6 @@ def serve(source: Source, config: ViewerConfig, ready: Callable[[str], None],
         open_page(address)
     try:
         server.run(sockets=[place])
-    except KeyboardInterrupt:               # uvicorn hands on the signal that ended it
-        pass
     finally:
         source.close()
         place.close()
