@@ -31,11 +31,11 @@ endif
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 
-.PHONY: help install demo test faults lint check fmt bench clean
+.PHONY: help install demo test test-long faults lint check fmt bench clean
 .DEFAULT_GOAL := help
 
 help:			## this list
-	@sed -n 's/^\([a-z]*\):.*##\( .*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*##\( .*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
 
 install: $(STAMP)	## make .venv with everything in it
 
@@ -53,8 +53,11 @@ demo: $(STAMP)		## the eye searches a room for 30 s; report, moving picture and 
 	@mkdir -p demo
 	$(BIN)/gaze-robot bringup --world procedural --duration 30 --report demo/report.json --picture demo/eye.gif --viewer $(ARGS)
 
-test: $(STAMP)		## every test that needs no device
-	$(BIN)/python -m pytest -m 'not hardware' $(ARGS)
+test: $(STAMP)		## every test that needs no device, but for the longest
+	$(BIN)/python -m pytest -m 'not hardware and not long' $(ARGS)
+
+test-long: $(STAMP)	## the longest: rest of the fault table, the page in a browser, a minute of faults
+	$(BIN)/python -m pytest -m 'long and not hardware' $(ARGS)
 
 faults: $(STAMP)	## break a robot of real processes in every way; one line each, docs/faults.md
 	FAULT_TABLE=docs/faults.md $(BIN)/python -m pytest -q test/faults $(ARGS)
@@ -64,7 +67,7 @@ lint: $(STAMP)		## ruff and mypy
 	$(BIN)/mypy
 
 check: lint		## lint and the quick tests: run it before a commit
-	$(BIN)/python -m pytest -m 'not slow and not ros and not hardware' $(ARGS)
+	$(BIN)/python -m pytest -m 'not slow and not ros and not long and not hardware' $(ARGS)
 
 fmt: $(STAMP)		## put imports in order and fix what ruff can fix
 	$(BIN)/ruff check --fix .

@@ -82,7 +82,7 @@ def test_settings_out_of_range_are_refused():
             SoakConfig(**wrong)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.ros
 def test_a_minute_of_faults_on_the_real_graph(tmp_path):
     """Faults show and heal; a minute is too short to judge memory to two percent."""

@@ -293,6 +293,7 @@ def test_a_click_moves_the_gaze_to_what_was_clicked(open_page, observer):
         assert apart_deg(wanted, observer.gaze) < 3.0
 
 
+@pytest.mark.long
 def test_a_click_on_the_map_looks_there(open_page, observer):
     page = open_page()
     image = page.locator('section[aria-label="Map"] .gaze-picture img')
@@ -386,6 +387,7 @@ def test_stop_stops_the_head_and_shows_it(open_page, observer, released):
     assert took[-1] < 0.2, took
 
 
+@pytest.mark.long
 def test_two_browsers_see_the_same_and_a_reload_forgets_nothing(open_page, released):
     one, two = open_page(), open_page()
     one.bring_to_front()                            # a page behind another one stands still
@@ -408,7 +410,7 @@ def test_two_browsers_see_the_same_and_a_reload_forgets_nothing(open_page, relea
     one.get_by_role('button', name='Stop').wait_for()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_recording_made_on_the_page_can_be_gone_through(open_page, observer):
     pytest.importorskip('rosbags', reason='bags need the library rosbags')
     page = open_page()
@@ -458,6 +460,7 @@ def test_it_fits_and_the_stop_is_always_there(open_page, width, height):
         assert box['height'] >= 44
 
 
+@pytest.mark.long
 def test_everything_can_be_reached_and_done_with_keys(open_page, observer):
     page = open_page()
     page.get_by_text('The head: ok.').wait_for()
@@ -479,6 +482,7 @@ def test_everything_can_be_reached_and_done_with_keys(open_page, observer):
     wait_for(lambda: apart_deg(wanted, observer.gaze) < 3.0, LOOK_S, 'a look by keys')
 
 
+@pytest.mark.long
 def test_a_dead_gaze_node_is_seen_and_missed_no_longer_once_it_is_back(open_page, robot):
     page = open_page()
     page.get_by_text(LOOKING).wait_for()

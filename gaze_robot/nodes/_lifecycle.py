@@ -132,8 +132,9 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int
     prepare_log_folder()
     node: Node | None = None
     deaf = False
+    interrupted = threading.Event()
     try:
-        _interrupt_once()
+        _interrupt_once(interrupted)
         rclpy.init(args=args)
         # Before the node: rclpy cannot make one after a signal has shut it down, and says so with
         # a traceback nobody can catch.
@@ -152,7 +153,8 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except RuntimeError:        # RCLError, or a message that could not be converted
-        if rclpy.ok():          # else: the signal came in the middle of a publish or of a take
+        # else: the signal came in the middle of a publish or of a take; rclpy may not know yet
+        if rclpy.ok() and not interrupted.is_set():
             raise
     except GazeRobotError as error:
         get_logger('gaze_robot').fatal(str(error))
@@ -183,13 +185,10 @@ def _tell_idle_overrides(node: Node) -> None:
             'name of the topic, such as qos_overrides./image_raw.subscription.reliability')
 
 
-def _interrupt_once() -> None:
-    """Let only the first Ctrl-C raise: a terminal and `ros2 launch` may both send one.
-
-    rclpy calls the handler it finds after its own, so this goes before rclpy.init.
+def _interrupt_once(came: threading.Event) -> None:
+    """Let only the first Ctrl-C raise, and set `came`: a terminal and `ros2 launch` may both send
+    one. rclpy calls the handler it finds after its own, so this goes before rclpy.init.
     """
-    came = threading.Event()
-
     def handle(number: int, frame: Any) -> None:
         if not came.is_set():
             came.set()

@@ -145,6 +145,7 @@ def test_order(robot, row, kind, order):
     row(f'half of them counted as out of order, told after {told_s:.1f} s; the others looked at')
 
 
+@pytest.mark.long
 @pytest.mark.fault('camera: flood of 1000 Hz', 'processing_rate holds, the rest is counted; the '
                    'node answers; memory and threads stay')
 def test_flood(robot, row):
@@ -163,6 +164,7 @@ def test_flood(robot, row):
         f'a service answered in {answered_s:.2f} s; memory {after[0] - before[0]:+.1f} MiB')
 
 
+@pytest.mark.long
 @pytest.mark.fault('camera: 4K frames', 'looked at, or counted as too slow; never a crash; well '
                    'afterwards')
 def test_four_k(robot, row):
@@ -176,6 +178,7 @@ def test_four_k(robot, row):
         f'{robot.usage("gaze")[0]:.0f} MiB')
 
 
+@pytest.mark.long
 @pytest.mark.fault('camera: absent at start, late, uncalibrated', 'its absence is told; once it '
                    'is there, hfov_deg is used instead of its camera_info, and that is told')
 def test_no_camera_info(make_robot, row):

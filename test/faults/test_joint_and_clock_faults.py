@@ -103,6 +103,7 @@ def test_parameter_out_of_range(robot, row):
     row(f'refused: {answer.reason}')
 
 
+@pytest.mark.long
 @pytest.mark.fault('CPU starved by busy processes', 'nothing is commanded on a picture older '
                    'than max_image_age; the head keeps its rate; well afterwards')
 def test_starved(robot, row):
@@ -121,6 +122,7 @@ def test_starved(robot, row):
         f'image age at command p95 {oldest_ms:.0f} ms')
 
 
+@pytest.mark.long
 @pytest.mark.fault('/clock jumps back, stops, goes on', 'diagnostics go on and tell; commands '
                    'flow again at once; timers survive')
 def test_clock(make_robot, row):

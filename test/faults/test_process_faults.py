@@ -36,7 +36,8 @@ def again(robot, key):
 
 @pytest.mark.fault('SIGKILL and respawn of {key}', 'the others live on and tell; the head holds '
                    'still without commands; well again once it is back')
-@pytest.mark.parametrize('key', ['gaze', 'pan_tilt', 'camera'])
+@pytest.mark.parametrize('key', ['gaze', *(pytest.param(key, marks=pytest.mark.long)
+                                          for key in ('pan_tilt', 'camera'))])
 def test_kill(trio, row, key):
     assert trio.kill(key) == -signal.SIGKILL
     if key == 'gaze':
@@ -61,6 +62,7 @@ MODULES = {'gaze': 'gaze_robot.nodes.gaze_node', 'pan_tilt': 'gaze_robot.nodes.p
 
 
 @pytest.mark.fault('SIGINT, SIGTERM of {key}', 'ends with code 0 and without a traceback')
+@pytest.mark.long
 @pytest.mark.parametrize('key', list(MODULES))
 def test_signals(make_robot, row, tmp_path, key):
     if key == 'viewer':
@@ -86,6 +88,7 @@ def test_signals(make_robot, row, tmp_path, key):
     row(f'code 0 after {took_s[0]:.1f} and {took_s[1]:.1f} s')
 
 
+@pytest.mark.long
 @pytest.mark.fault('two nodes named gaze', 'told; the head stays inside its limits; well '
                    'when one is gone')
 def test_same_name(trio, row):
@@ -110,7 +113,8 @@ def change(robot, node, label, number=0):
 @pytest.mark.fault('{node}: {laps} life cycles and impossible ones', 'each possible transition '
                    'works, an impossible one is refused; no thread, file or memory is lost')
 @pytest.mark.parametrize('node, laps', [
-    ('gaze', 4), ('pan_tilt', 13), pytest.param('gaze', 50, marks=pytest.mark.slow)])
+    ('gaze', 4), pytest.param('pan_tilt', 13, marks=pytest.mark.long),
+    pytest.param('gaze', 50, marks=pytest.mark.long)])
 def test_lifecycle(trio, row, node, laps):
     """Four transitions a lap; 13 laps are 52."""
     for lap in range(laps + 1):
@@ -132,6 +136,7 @@ def test_lifecycle(trio, row, node, laps):
         f'{after[2]}, memory {after[0] - before[0]:+.1f} MiB')
 
 
+@pytest.mark.long
 @pytest.mark.fault('model file cut and deleted while running', 'the eye goes on with what it has '
                    'loaded; configuring anew says what is missing, and a later try works')
 def test_model_deleted(make_robot, row, tmp_path):
@@ -197,6 +202,7 @@ def test_disk_full(trio, row, tmp_path):
     row(f'12 MiB filled; {count} messages can be read; the robot went on')
 
 
+@pytest.mark.long
 @pytest.mark.fault('SIGKILL of the recorder', 'all but the last 1 MiB (MCAP) or second (sqlite3) '
                    'can be read')
 def test_killed_recorder(trio, row, tmp_path):
