@@ -6,7 +6,6 @@ drawn; what they make of photographs has no value.
 B pictures   h, w cells of 8 pixels
 """
 
-from typing import Any
 
 import torch
 from torch import nn
@@ -93,10 +92,6 @@ class FigureNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.scene, self.face = SceneNet(), FaceNet()
-
-    def forward(self, *_: Any) -> None:
-        """Not used: call one of the two."""
-        raise NotImplementedError('call .scene or .face')
 
 
 def normal(pictures: torch.Tensor) -> torch.Tensor:

@@ -84,17 +84,7 @@ def load_decoder(path: Path) -> GazeDecoder:
                               f'{_names(tensors)}')
     inout = any(name.startswith('inout_') for name in tensors)
     decoder = GazeDecoder(width, inout)
-    own = decoder.state_dict()
-    wrong = [f'missing {name}' for name in own if name not in tensors]
-    wrong += [f'unknown {name}' for name in tensors if name not in own]
-    wrong += [f'{name} has shape {tuple(tensors[name].shape)}, not {tuple(value.shape)}'
-              for name, value in own.items()
-              if name in tensors and tensors[name].shape != value.shape]
-    wrong += [f'{name} is not finite' for name, value in tensors.items()
-              if not value.isfinite().all()]
-    if wrong:
-        raise CheckpointError(f'{path} does not fit Gaze-LLE: {"; ".join(sorted(wrong))}')
-    decoder.load_state_dict(tensors)
+    load_tensors(decoder, tensors, f'{path} does not fit Gaze-LLE')
     return decoder.eval().requires_grad_(False)
 
 
@@ -111,6 +101,30 @@ def load_gazelle(path: Path, backbone_folder: str = '') -> GazeLLE:
     decoder = load_decoder(path)
     config = BackboneConfig(_BACKBONES[decoder.width], backbone_folder, patch=PATCH)
     return GazeLLE(load_backbone(config, half_tangent=1.0), decoder, path.stem)
+
+
+def load_tensors(network: torch.nn.Module, tensors: dict[str, torch.Tensor], what: str) -> None:
+    """Give a network exactly its own tensors.
+
+    Args:
+        what: begins the error.
+
+    Raises:
+        CheckpointError: some are missing, unknown, of another shape, or not finite; up to eight
+            are named.
+    """
+    own = network.state_dict()
+    wrong = [f'missing {name}' for name in own if name not in tensors]
+    wrong += [f'unknown {name}' for name in tensors if name not in own]
+    wrong += [f'{name} has shape {tuple(tensors[name].shape)}, not {tuple(value.shape)}'
+              for name, value in own.items()
+              if name in tensors and tensors[name].shape != value.shape]
+    wrong += [f'{name} is not finite' for name, value in tensors.items()
+              if not value.isfinite().all()]
+    if wrong:
+        raise CheckpointError(f'{what}: {"; ".join(sorted(wrong)[:8])}'
+                              + (f' and {len(wrong) - 8} more' if len(wrong) > 8 else ''))
+    network.load_state_dict(tensors)
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:

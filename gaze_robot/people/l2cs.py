@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from gaze_robot.errors import CheckpointError, ImageError
 from gaze_robot.people.face_gaze import Bins, facings
-from gaze_robot.people.gazelle_model import read_tensors
+from gaze_robot.people.gazelle_model import load_tensors, read_tensors
 from gaze_robot.people.records import Box, Facing, Head
 
 SIDE = 448
@@ -140,17 +140,5 @@ def load_l2cs(path: Path) -> L2csGaze:
     if head is None or head.ndim != 2:
         raise CheckpointError(f'{path} is no L2CS-Net: it has no fc_yaw_gaze.weight')
     network = L2csNet(len(head))
-    own = network.state_dict()
-    wrong = [f'missing {name}' for name in own if name not in tensors]
-    wrong += [f'unknown {name}' for name in tensors if name not in own]
-    wrong += [f'{name} has shape {tuple(tensors[name].shape)}, not {tuple(value.shape)}'
-              for name, value in own.items()
-              if name in tensors and tensors[name].shape != value.shape]
-    wrong += [f'{name} is not finite' for name, value in tensors.items()
-              if not value.isfinite().all()]
-    if wrong:
-        shown = '; '.join(sorted(wrong)[:8])
-        raise CheckpointError(f'{path} does not fit L2CS-Net with a ResNet-50: {shown}'
-                              + (f' and {len(wrong) - 8} more' if len(wrong) > 8 else ''))
-    network.load_state_dict(tensors)
+    load_tensors(network, tensors, f'{path} does not fit L2CS-Net with a ResNet-50')
     return L2csGaze(network)

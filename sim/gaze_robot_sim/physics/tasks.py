@@ -21,20 +21,23 @@ from gaze_robot_sim.physics.task import (
 )
 
 
+def _alike(rng: np.random.Generator) -> list[tuple[str, str]]:
+    """Colours and shapes of four: the wanted one, its colour, its shape, another colour."""
+    colours, shapes = draw_colours(rng, 3), ('round', 'square')
+    shape = int(rng.integers(2))
+    return [(colours[0], shapes[shape]), (colours[0], shapes[1 - shape]),
+            (colours[1], shapes[shape]), (colours[2], shapes[int(rng.integers(2))])]
+
+
 class Press(Task):
     """Press the named button; others have its colour or its shape."""
 
     name = 'press'
     time_limit_s = 8.0
-    _SHAPES = ('round', 'square')
 
     def __init__(self, rng: np.random.Generator) -> None:
         super().__init__(rng)
-        colours = draw_colours(rng, 3)
-        shape = int(rng.integers(2))
-        self.looks = [(colours[0], self._SHAPES[shape]), (colours[0], self._SHAPES[1 - shape]),
-                      (colours[1], self._SHAPES[shape]),
-                      (colours[2], self._SHAPES[int(rng.integers(2))])]
+        self.looks = _alike(rng)
         self.wanted = (self.looks[0],)
         self.instruction = f'press the {" ".join(self.looks[0])} button'
         self.touchable = {'button0'}
@@ -69,18 +72,13 @@ class Wipe(Task):
     name = 'wipe'
     time_limit_s = 10.0
     sponge = True
-    _SHAPES = ('round', 'square')
     _LOW = 0.018
     _SPONGE = (0.014, 0.07)
     """Half of it, along and across the sweep."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         super().__init__(rng)
-        colours = draw_colours(rng, 3)
-        shape = int(rng.integers(2))
-        self.looks = [(colours[0], self._SHAPES[shape]), (colours[0], self._SHAPES[1 - shape]),
-                      (colours[1], self._SHAPES[shape]),
-                      (colours[2], self._SHAPES[int(rng.integers(2))])]
+        self.looks = _alike(rng)
         self.wanted = (self.looks[0],)
         self.instruction = f'wipe the {" ".join(self.looks[0])} patch'
         self.touchable = {'table'}
