@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from gaze_robot.encoder import Block, EncoderConfig, patchify
 from gaze_robot.encoder.positions import rotate
 from gaze_robot.errors import ConfigError
-from gaze_robot.people.attention_space import in_space, lines_of_sight, Towards
+from gaze_robot.people.attention_space import in_sight, Towards
 from gaze_robot.people.face_gaze import FaceNet
 
 FINER = 2
@@ -33,7 +33,9 @@ _DIRECTIONS, _LONGEST, _SHORTEST = 4, 4.0, 0.25
 """Rotary positions: along so many directions, wavelengths over the picture's mean side."""
 _CHANNELS, _HIDDEN = 16, 12
 _STEM = (16, 32, 64)
-"""Channels of the convolutions over a patch; four halvings, so a patch has 16 pixels."""
+"""Channels of the convolutions over a patch; with one more, four halvings: it has 16 pixels."""
+_CLOSER = 24
+"""Channels of those over cells."""
 _FAINT = 1e-6
 """Added to attention before its logarithm."""
 _THING = math.log(0.1)
@@ -75,7 +77,11 @@ class PeopleEncoder(nn.Module):
         self.config, size = config, config.encoder
         self.face = FaceNet(size.width)
         self.embed = nn.Linear(size.patch ** 2 * 3, size.width)
-        self.stem = _stem(size.width)
+        self.stem = _stem()
+        self.closer = nn.Sequential(nn.Conv2d(_STEM[-1], _CLOSER, 3, padding=1), nn.GELU(),
+                                    nn.Conv2d(_CLOSER, 2, 3, padding=1))
+        self.join = nn.Conv2d(_STEM[-1], size.width, 3, stride=2, padding=1, bias=False)
+        nn.init.zeros_(self.join.weight)
         self.place = nn.Linear(4 * _DIRECTIONS, size.width)
         self.head = nn.Linear(size.width + 2, size.width)
         self.towards = Towards(size.heads + 1)
@@ -106,8 +112,9 @@ class PeopleEncoder(nn.Module):
         Returns:
             attention (B, P, depth * heads, N) of heads to patches; heads (B, P, W) what became of
             their tokens; features (B, P, W) of their faces; things (B, N, 2, FINER ** 2): logits
-            of something that can be looked at being in a cell, and the logarithm of its size over
-            the picture's mean side; fits (B, P, N, FINER ** 2): how well cells suit a face.
+            of something that can be looked at being in a cell, and the logarithm of its longer
+            side over the picture's mean side; fits (B, P, N, FINER ** 2): how well cells suit a
+            face.
         """
         batch, people = boxes.shape[:2]
         registers = self.registers.shape[0]
@@ -117,8 +124,9 @@ class PeopleEncoder(nn.Module):
         places = torch.cat([(self.grid - 0.5) * stretch, middle], dim=1)
         features = self.face(faces.flatten(0, 1)).unflatten(0, (batch, people))
         heads = self.head(torch.cat([features, size.log()], dim=-1))
-        patches = self.embed(patchify([pictures], [self.config.encoder.patch])) + self.stem(
-            pictures.permute(0, 3, 1, 2).float() / 127.5 - 1).flatten(2).transpose(1, 2)
+        near = self.stem(pictures.permute(0, 3, 1, 2).float() / 127.5 - 1)
+        patches = self.embed(patchify([pictures], [self.config.encoder.patch])) + self.join(
+            near).flatten(2).transpose(1, 2)
         tokens = torch.cat([patches, heads], dim=1) + self.place(_waves(places))
         x = torch.cat([self.registers.expand(batch, -1, -1), tokens], dim=1)
         angle = (places[..., None] * self.frequency).sum(dim=-2)            # (B, N + P, d / 2)
@@ -129,9 +137,10 @@ class PeopleEncoder(nn.Module):
             x, attention = block(x, cos, sin, True)
             rows.append(attention[:, :, -people:] if people else attention[:, :, :0])
         patches = x[:, registers:registers + self.config.grid ** 2]
-        things = self.things(patches).float().unflatten(-1, (2, -1))
+        things = (self.things(patches) + F.pixel_unshuffle(self.closer(near), FINER).flatten(
+            2).transpose(1, 2)).float().unflatten(-1, (2, -1))
         things = torch.cat([things[:, :, :1], (things[:, :, 1:] + _THING).clamp(-4, 0.5)], dim=2)
-        fits = self._judged(features, middle, size.mean(dim=-1), things, stretch, aspect)
+        fits = self._judged(features, middle, size, things[:, :, 1], stretch, aspect)
         worth = fits[..., :-1] + self.heed * things[:, None, :, 0, :, None]
         shift = F.pad(worth.logsumexp(dim=3).permute(0, 3, 1, 2), (registers, people))
         x, attention = _asking(self.blocks[-1], x, cos, sin, shift)
@@ -139,16 +148,18 @@ class PeopleEncoder(nn.Module):
         seen = torch.cat(rows, dim=1)[..., registers:registers + self.config.grid ** 2]
         return seen.transpose(1, 2), x, features, things, fits[..., -1]
 
-    def _judged(self, features: torch.Tensor, middle: torch.Tensor, size: torch.Tensor,
-                things: torch.Tensor, stretch: torch.Tensor, aspect: torch.Tensor) -> torch.Tensor:
+    def _judged(self, features: torch.Tensor, middle: torch.Tensor, sides: torch.Tensor,
+                sizes: torch.Tensor, stretch: torch.Tensor, aspect: torch.Tensor) -> torch.Tensor:
         """(B, P, N, FINER ** 2, heads + 1): what `Towards` says of all cells."""
-        cells = (self.cells - 0.5) * stretch
+        cells, size = (self.cells - 0.5) * stretch, sides.amax(dim=-1)
+        offset = cells[:, None] - middle[:, :, None]
+        # How large heads are is known; the larger one hides the other.
+        known = torch.where((offset.abs() < sides[:, :, None] / 2).all(dim=-1), size[..., None], 0)
+        nearest = known.amax(dim=1)
+        sizes = torch.where(nearest > 0, nearest, sizes.flatten(1).exp())
         direction, spread = self.face.direction(features)
-        cosine, length = lines_of_sight(
-            direction, in_space(middle, size, aspect),
-            in_space(cells, things[:, :, 1].flatten(1).exp(), aspect))
-        return self.towards(direction, spread, cells[:, None] - middle[:, :, None], size, cosine,
-                            length).unflatten(2, (-1, FINER ** 2))
+        return self.towards(direction, spread, offset, size, *in_sight(
+            direction, (middle, size), (cells, sizes), aspect)).unflatten(2, (-1, FINER ** 2))
 
 
 def _asking(block: Any, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, shift: torch.Tensor
@@ -242,10 +253,11 @@ class AttentionReader(nn.Module):
         return cells, inside, features, things[:, :, 0]
 
 
-def _stem(width: int) -> nn.Sequential:
-    """What a patch of 16 pixels shows, by convolutions: sooner learned than by a product alone.
+def _stem() -> nn.Sequential:
+    """What cells show, by convolutions: sooner learned than by a product with a patch alone.
 
-    It begins with zeros (Xiao et al. 2021 put such stems in the product's place).
+    What patches are told of it begins with zeros (Xiao et al. 2021 put such stems in the product's
+    place).
     """
     layers: list[nn.Module] = []
     before = 3
@@ -253,11 +265,7 @@ def _stem(width: int) -> nn.Sequential:
         layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GroupNorm(4, after),
                    nn.GELU()]
         before = after
-    last = nn.Conv2d(before, width, 3, stride=2, padding=1)
-    assert last.bias is not None
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
-    return nn.Sequential(*layers, last)
+    return nn.Sequential(*layers)
 
 
 def _frequencies(pairs: int) -> torch.Tensor:

@@ -7,13 +7,17 @@ places in space are made, and the angle between a gaze and the line to each.
 B pictures   P heads in each   K places
 """
 
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 _FOCAL = 0.8
 """Of a camera that nobody told of, over the picture's width: 64 degrees across."""
-_FACTS, _HIDDEN = 9, 16
+_DEPTHS = (0.0, -0.2, 0.2)
+"""Depths are not sure: beside the likeliest, these are tried too (of its logarithm)."""
+_FACTS, _HIDDEN = 7 + 2 * len(_DEPTHS), 24
 
 
 def in_space(places: torch.Tensor, size: torch.Tensor, aspect: torch.Tensor) -> torch.Tensor:
@@ -51,6 +55,23 @@ def lines_of_sight(direction: torch.Tensor, heads: torch.Tensor, places: torch.T
     return (lines * gaze[:, :, None]).sum(dim=-1) / length, length
 
 
+def in_sight(direction: torch.Tensor, heads: tuple[torch.Tensor, torch.Tensor],
+             cells: tuple[torch.Tensor, torch.Tensor], aspect: torch.Tensor
+             ) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same of places and sizes in the picture; see `in_space` for these.
+
+    Returns:
+        cosines (B, P, K, D), at each of `_DEPTHS`; lengths (B, P, K) at the first.
+    """
+    places, size = cells
+    tried = torch.cat([size * math.exp(-farther) for farther in _DEPTHS], dim=1)
+    cosine, length = lines_of_sight(
+        direction, in_space(*heads, aspect),
+        in_space(places.repeat(1, len(_DEPTHS), 1), tried, aspect))
+    return (cosine.unflatten(-1, (len(_DEPTHS), -1)).transpose(-2, -1),
+            length[..., :size.shape[1]])
+
+
 class Towards(nn.Module):
     """Judges places by the way a face looks."""
 
@@ -69,18 +90,17 @@ class Towards(nn.Module):
             spread: (B, P) how sure that is, radians.
             offset: (B, P, K, 2) from head to place in the picture.
             size: (B, P) of the head, in the same unit.
-            cosine, length: (B, P, K), see `lines_of_sight`.
+            cosine, length: (B, P, K, D) and (B, P, K), see `in_sight`.
 
         Returns:
             (B, P, K, answers).
         """
         flat_length = offset.norm(dim=-1)
-        across = (direction[..., None, :2].square().sum(dim=-1) + 1e-8).sqrt().expand_as(cosine)
+        across = (direction[..., None, :2].square().sum(dim=-1) + 1e-8).sqrt().expand_as(length)
         along = (offset * direction[..., None, :2]).sum(dim=-1) / (flat_length * across + 1e-3)
         far = (flat_length / size[..., None].clamp(min=1e-3) + 0.1).log()
+        flat = torch.stack([along, along * across, across,
+                            direction[..., 2:].expand_as(length), far,
+                            spread[..., None].expand_as(length), length.log()], dim=-1)
         off = (2 - 2 * cosine).clamp(min=1e-6).sqrt()                # about the angle, if small
-        facts = torch.stack([along, along * across, across,
-                             direction[..., 2:].expand_as(cosine), far,
-                             spread[..., None].expand_as(cosine), off,
-                             off / (spread[..., None] + 0.1), length.log()], dim=-1)
-        return self.judge(facts)
+        return self.judge(torch.cat([flat, off, off / (spread[..., None, None] + 0.1)], dim=-1))

@@ -11,7 +11,7 @@ from gaze_robot.people.face_gaze import bins_loss, PITCH, YAW
 
 SIGMA = 3 / 64
 """Of the spot that a heatmap is to show, as in the published data sets' scripts."""
-_HEAT, _FACE, _INSIDE, _THINGS, _SIZES = 10.0, 0.4, 1.0, 6.0, 0.5
+_HEAT, _FACE, _INSIDE, _THINGS, _SIZES = 10.0, 0.4, 1.0, 6.0, 3.0
 
 
 def goals(target: torch.Tensor, across: int) -> torch.Tensor:
@@ -77,7 +77,7 @@ def _things_loss(seen: torch.Tensor, boxes: torch.Tensor, aspect: torch.Tensor
         0, boxes.shape[:2])
     there, which = spots.max(dim=1)                                     # (B, C, C)
     stretch = torch.stack([aspect.sqrt(), aspect.rsqrt()], dim=-1)[:, None]
-    size = ((corners[..., 1, :] - corners[..., 0, :]) * stretch).mean(dim=-1).clamp(min=1e-3).log()
+    size = ((corners[..., 1, :] - corners[..., 0, :]) * stretch).amax(dim=-1).clamp(min=1e-3).log()
     off = (seen[:, 1] - size.gather(1, which.flatten(1)).view_as(there)).abs() * there
     return (F.binary_cross_entropy_with_logits(seen[:, 0], there),
             off.sum() / there.sum().clamp(min=1e-6))
