@@ -50,9 +50,17 @@ def lines_of_sight(direction: torch.Tensor, heads: torch.Tensor, places: torch.T
     right = F.normalize(torch.stack([z, torch.zeros_like(z), -x], dim=-1), dim=-1)
     axes = torch.stack([right, torch.linalg.cross(away, right), away], dim=-1)      # (B, P, 3, 3)
     gaze = (axes * direction[..., None, :]).sum(dim=-1)
-    lines = places[:, None] - heads[:, :, None]
-    length = (lines.square().sum(dim=-1) + 1e-6).sqrt()
-    return (lines * gaze[:, :, None]).sum(dim=-1) / length, length
+    ahead = _dot(gaze, places) - (gaze * heads).sum(dim=-1, keepdim=True)
+    square = (places.square().sum(dim=-1)[:, None] + heads.square().sum(dim=-1, keepdim=True)
+              - 2 * _dot(heads, places))
+    length = (square.clamp(min=0) + 1e-4).sqrt()
+    return ahead / length, length
+
+
+def _dot(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """(B, P, K) of (B, P, 3) and (B, K, 3); no product of matrices, whose floats may be short."""
+    parts = [one[..., axis, None] * other[:, None, :, axis] for axis in range(3)]
+    return parts[0] + parts[1] + parts[2]
 
 
 def in_sight(direction: torch.Tensor, heads: tuple[torch.Tensor, torch.Tensor],
