@@ -83,6 +83,20 @@ def test_who_is_gone_is_not_followed() -> None:
     assert look(priority, [], 0.1) is None
 
 
+def test_what_the_view_does_not_show_is_looked_at_too() -> None:
+    """Behind the eye, where no cell of its map is; unless the head cannot turn there."""
+    priority = Priority(PATTERN, {'people': 1.0})
+    fixation = look(priority, [gazed(2.5, 0.1, 0)], 0.0)
+    assert fixation.person == 0
+    np.testing.assert_allclose(fixation.direction, direction_from_pan_tilt(2.5, 0.1))
+    assert look(priority, [gazed(-2.0, 0.1, 0)], 0.1).direction[1] < 0, 'it goes where it moves'
+    assert look(priority, [gazed(0.3, 0.5, 7), gazed(2.5, 0.1, 0)], 0.2).person == 7
+    narrow = PanTiltLimits((-1.0, -1.0), (1.0, 1.0))
+    other = Priority(PATTERN, {'people': 1.0})
+    maps = other.maps(NOTHING, [gazed(2.5, 0.5)], STILL)
+    assert other.step(maps, VALID, STILL, narrow, 0.0)[0] is None
+
+
 def bid(priority: Priority, claim: float, search: tuple[float, float], now_s: float = 0.0) -> bool:
     maps = priority.maps(NOTHING, [gazed(0.37, claim)], STILL)
     return priority.outbid(maps, VALID, STILL, LIMITS, search, now_s)
