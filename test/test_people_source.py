@@ -34,7 +34,7 @@ class Looker:
 
     def __init__(self) -> None:
         self.head, self.target, self.pose = HEAD, CUP, PanTiltState(0.0, 0.0)
-        self.sure, self.facing, self.gone = 0.9, None, False
+        self.sure, self.facing, self.gone, self.things = 0.9, None, False, True
 
     def box(self, direction: np.ndarray, size: float = 0.08
             ) -> tuple[float, float, float, float] | None:
@@ -54,7 +54,7 @@ class Looker:
             heat[:] = 0.8 * np.exp(-((x / 64 - (thing[0] + thing[2]) / 2 - 0.02) ** 2
                                      + (y / 64 - (thing[1] + thing[3]) / 2) ** 2) / 0.004)
         return Gazes(heat, np.full(len(heads), 0.9, np.float32), 0.9,
-                     () if thing is None else (thing,))
+                     () if thing is None or not self.things else (thing,))
 
 
 def watch(poses: list[tuple[float, float]], rate_hz: float = 10.0, looker: Looker | None = None
@@ -127,6 +127,20 @@ def test_who_is_not_seen_any_more_claims_less_and_less_and_keeps_the_thing() -> 
     assert not after.target.in_view
     assert later.claim < after.claim < 0.5 * before.claim
     assert angle_between(after.target.direction, CUP) < 1e-6
+
+
+def test_who_stares_at_nothing_is_soon_no_reason_to_stop_looking() -> None:
+    """The peak of a broad cone that wavers is no news, a thing that moves as far is."""
+    for things, alone in ((True, True), (False, False)):
+        looker = Looker()
+        source = PeopleSource(looker, looker.find)
+        looker.things = things
+        for step in range(60):
+            looker.target = direction_from_pan_tilt(0.45 + 0.14 * (step // 10 % 2), 0.15)
+            sight = source(Frame(PICTURE, step / 10, CAMERA), looker.pose)
+        here = {gazed.target.id: gazed for gazed in sight.company}
+        assert (set(here) == {1}) is alone
+        assert (5.9 - here[1].since_s < 1.0) is alone
 
 
 def test_a_doubtful_head_claims_little_and_is_no_reason_to_stop_looking() -> None:

@@ -15,6 +15,9 @@ from gaze_robot.types import GazeTarget
 SPREAD_RAD = math.radians(4.0)
 """Standard deviation of a target's bell."""
 
+FOLLOWED_S = 4.0
+"""How long the eye rests on what a person looks at, if that person goes on looking there."""
+
 
 @dataclass(frozen=True, eq=False)
 class Gazed:
@@ -25,6 +28,9 @@ class Gazed:
 
     claim: float
     """In [0, 1]: its confidence, less for who is far away or has looked there for long."""
+
+    since_s: float = -math.inf
+    """When they turned to it."""
 
 
 Company = Sequence[Gazed]

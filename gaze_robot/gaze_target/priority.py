@@ -18,7 +18,13 @@ import numpy as np
 from gaze_robot.config import GazeConfig
 from gaze_robot.errors import ConfigError
 from gaze_robot.foveation import FoveationPattern
-from gaze_robot.gaze_target.company import claimant, Company, company_map, nearest
+from gaze_robot.gaze_target.company import (
+    claimant,
+    Company,
+    company_map,
+    FOLLOWED_S,
+    nearest,
+)
 from gaze_robot.gaze_target.evidence import CELLS
 from gaze_robot.geometry import (
     angle_between,
@@ -35,9 +41,6 @@ if TYPE_CHECKING:
 
 DWELL_S = 0.7
 """How long the eye rests on a place."""
-
-FOLLOWED_S = 4.0
-"""How long it rests on what a person looks at, if that person goes on looking there."""
 
 _OUTDONE = 1.5
 """Somebody whose claim is so many times that of who is followed is followed instead."""
@@ -242,11 +245,9 @@ class Priority:
             self._fixation = None
             return
         moved = angle_between(followed.target.direction, fixation.direction)
-        if moved > _ARRIVED_RAD:
-            self._chosen_s = now_s
         place = followed.target.direction if moved > _STILL_RAD else fixation.direction
         self._fixation = Fixation(place, 'people', followed.target.confidence, followed.target.id)
-        if now_s - self._chosen_s >= FOLLOWED_S:
+        if now_s - max(self._chosen_s, followed.since_s) >= FOLLOWED_S:
             self._left.append((place, now_s))
             self._fixation = None
 

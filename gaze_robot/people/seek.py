@@ -56,7 +56,7 @@ class Seeker:
             return None
         if now_s - seen_s > _GIVEN_UP_S:
             direction = self._look_around(camera, pose, now_s)
-        return Gazed(GazeTarget(direction, FAINT, False, 'people'), FAINT)
+        return Gazed(GazeTarget(direction, FAINT, False, 'people'), FAINT, now_s)
 
     def _look_around(self, camera: CameraModel, pose: PanTiltState, now_s: float) -> np.ndarray:
         if self._around is None:

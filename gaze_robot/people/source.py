@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from gaze_robot.camera import CameraModel
-from gaze_robot.gaze_target.company import Gazed
+from gaze_robot.gaze_target.company import FOLLOWED_S, Gazed
 from gaze_robot.geometry import angle_between
 from gaze_robot.people.around import as_angles, as_seen, ray_of, turned_towards
 from gaze_robot.people.flow import FlowHeads
@@ -24,7 +24,10 @@ from gaze_robot.stages import Clock
 from gaze_robot.types import Frame, GazeTarget, PanTiltState
 
 SHIFTED_RAD = math.radians(6.0)
-"""A target that moves by more than this is another one."""
+"""A thing that moves by more than this is another one."""
+
+_ELSEWHERE_RAD = math.radians(15.0)
+"""The same of places without a thing, which are the peaks of broad cones and waver."""
 
 _NEWS_S = 2.0
 """Time constant with which a gaze shift gets old: what somebody turns to is news."""
@@ -145,21 +148,25 @@ class PeopleSource:
                 del known_of[key]
         found = []
         for known, target in zip(steady, self._chosen.values()):
-            before = self._shifted.get(target.id)
-            if before is None or angle_between(before[0], target.direction) > SHIFTED_RAD:
-                before = self._shifted[target.id] = target.direction, now_s
-            news = _OLD_NEWS + (1 - _OLD_NEWS) * math.exp((before[1] - now_s) / _NEWS_S)
+            place, since_s = self._shifted.get(target.id, (None, now_s))
+            apart = SHIFTED_RAD if target.object_box else _ELSEWHERE_RAD
+            if place is None or angle_between(place, target.direction) > apart:
+                since_s = now_s
+                self._shifted[target.id] = target.direction, since_s
+            news = _OLD_NEWS + (1 - _OLD_NEWS) * math.exp((since_s - now_s) / _NEWS_S)
             near = _FAR + (1 - _FAR) * _height(target) / largest
             seen = math.exp((known.stamp_s - now_s) / _UNSEEN_S) * self._sure[target.id] ** 2
             away = (target.in_frame or 1.0) < 0.5
-            found.append(Gazed(target, max(target.confidence, _AWAY * away) * news * near * seen))
+            claim = max(target.confidence, _AWAY * away) * news * near * seen
+            found.append(Gazed(target, claim, since_s))
         return tuple(found)
 
     def _seek(self, steady: Sequence[SteadyGaze], company: Sequence[Gazed], camera: CameraModel,
               pose: PanTiltState, now_s: float) -> Gazed | None:
-        """Where to look for people; None while somebody is there."""
+        """Where to look for people; None while somebody is there and does not stare at nothing."""
         seen = [gazed for known, gazed in zip(steady, company) if known.stamp_s == now_s
-                and self._sure[known.person.id] >= _SURELY]
+                and self._sure[known.person.id] >= _SURELY
+                and (gazed.target.object_box or now_s - gazed.since_s < FOLLOWED_S)]
         first = max(seen, key=_claim, default=None)
         if first is None or first.target.head_box is None:
             return self._seeker.look(camera, pose, now_s)
