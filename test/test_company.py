@@ -22,7 +22,7 @@ NOTHING: Any = SimpleNamespace(people=None, salience=None)
 
 def gazed(pan: float, claim: float = 0.8, number: int = 1, since_s: float = 0.0) -> Gazed:
     return Gazed(GazeTarget(direction_from_pan_tilt(pan, 0.1), 0.8, True, 'people', number,
-                            (0.4, 0.4, 0.5, 0.5), 0.9), claim, since_s)
+                            (0.4, 0.4, 0.5, 0.5), 0.9, (0.6, 0.4, 0.7, 0.5)), claim, since_s)
 
 
 def look(priority: Priority, company: list[Gazed], now_s: float, pose: PanTiltState = STILL

@@ -34,6 +34,7 @@ class Looker:
 
     def __init__(self) -> None:
         self.head, self.target, self.pose = HEAD, CUP, PanTiltState(0.0, 0.0)
+        self.cup = 1.0
         self.sure, self.facing, self.gone, self.things = 0.9, None, False, True
 
     def box(self, direction: np.ndarray, size: float = 0.08
@@ -141,6 +142,32 @@ def test_who_stares_at_nothing_is_soon_no_reason_to_stop_looking() -> None:
         here = {gazed.target.id: gazed for gazed in sight.company}
         assert (set(here) == {1}) is alone
         assert (5.9 - here[1].since_s < 1.0) is alone
+
+
+class Torn(Looker):
+    """A gaze between two things, a little more or less towards the cup."""
+
+    def __call__(self, image: np.ndarray, heads: list[Head]) -> Gazes:
+        boxes = [self.box(CUP), self.box(direction_from_pan_tilt(-0.3, 0.15))]
+        y, x = np.indices((64, 64)) + 0.5
+        heat = np.zeros((len(heads), 64, 64), np.float32)
+        for box, weight in zip(boxes, (self.cup, 1.0)):
+            heat += weight * np.exp(-((x / 64 - (box[0] + box[2]) / 2) ** 2
+                                      + (y / 64 - (box[1] + box[3]) / 2) ** 2) / 0.004)
+        return Gazes(0.4 * heat, np.full(len(heads), 0.9, np.float32), 0.9, tuple(boxes))
+
+
+def test_a_gaze_between_two_things_does_not_waver_and_goes_over_when_it_is_clear() -> None:
+    looker = Torn()
+    source = PeopleSource(looker, looker.find)
+    on_cup = []
+    for step in range(60):
+        looker.cup = 1.4 if step < 10 else (0.8, 1.3)[step // 5 % 2] if step < 40 else 0.2
+        sight = source(Frame(PICTURE, step / 10, CAMERA), looker.pose)
+        on_cup += [angle_between(gazed.target.direction, CUP) < 0.1 for gazed in sight.company
+                   if gazed.target.id]
+    assert all(on_cup[:38])
+    assert not any(on_cup[-10:])
 
 
 def test_a_doubtful_head_claims_little_and_is_no_reason_to_stop_looking() -> None:

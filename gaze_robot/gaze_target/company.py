@@ -15,8 +15,9 @@ from gaze_robot.types import GazeTarget
 SPREAD_RAD = math.radians(4.0)
 """Standard deviation of a target's bell."""
 
-FOLLOWED_S = 4.0
-"""How long the eye rests on what a person looks at, if that person goes on looking there."""
+FOLLOWED_S, STARED_S = 4.0, 2.0
+"""How long the eye rests on the thing that a person goes on looking at, and on a place that is
+none."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,6 +24,7 @@ from gaze_robot.gaze_target.company import (
     company_map,
     FOLLOWED_S,
     nearest,
+    STARED_S,
 )
 from gaze_robot.gaze_target.evidence import CELLS
 from gaze_robot.geometry import (
@@ -247,7 +248,8 @@ class Priority:
         moved = angle_between(followed.target.direction, fixation.direction)
         place = followed.target.direction if moved > _STILL_RAD else fixation.direction
         self._fixation = Fixation(place, 'people', followed.target.confidence, followed.target.id)
-        if now_s - max(self._chosen_s, followed.since_s) >= FOLLOWED_S:
+        long_s = FOLLOWED_S if followed.target.object_box else STARED_S
+        if now_s - max(self._chosen_s, followed.since_s) >= long_s:
             self._left.append((place, now_s))
             self._fixation = None
 

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from gaze_robot.camera import CameraModel
-from gaze_robot.gaze_target.company import FOLLOWED_S, Gazed
+from gaze_robot.gaze_target.company import Gazed, STARED_S
 from gaze_robot.geometry import angle_between
 from gaze_robot.people.around import as_angles, as_seen, ray_of, turned_towards
 from gaze_robot.people.flow import FlowHeads
@@ -33,8 +33,11 @@ _NEWS_S = 2.0
 """Time constant with which a gaze shift gets old: what somebody turns to is news."""
 _AWAY = 0.3
 """What a gaze that leaves the picture claims at least: turning along it will show more."""
-_SURELY = 0.6
-"""A head less sure than this is no reason not to look for others."""
+_KEPT = 0.5
+"""A thing stays the one that is looked at while it is so likely, of the likeliest of this picture:
+which one that is may differ from one place of the eye to the next."""
+_SURELY, _SURE_S = 0.5, 0.5
+"""A head less sure than this is no reason not to look for others; time constant of how sure."""
 _UNSEEN_S = 0.2
 """Time constant with which the claim fades of who is not seen any more."""
 _QUICK = 400, 1.2
@@ -70,12 +73,15 @@ class PeopleSource:
         """Forget everybody."""
         self._tracks = HeadTracks(self._finder, every=1)
         self._steady = SteadyGazes()
-        self._shifted: dict[int, tuple[np.ndarray, float]] = {}
+        self._shifted: dict[int, tuple[GazeTarget, float]] = {}
+        """What they turned to last, and when."""
+
         self._camera: CameraModel | None = None
         self._chosen: dict[int, GazeTarget] = {}
         self._sure: dict[int, float] = {}
-        """How surely the heads of those known are some."""
+        """How surely the heads of those known are some, smoothed."""
 
+        self._judged_s = -math.inf
         self._seeker = Seeker()
 
     def close(self) -> None:
@@ -108,7 +114,7 @@ class PeopleSource:
         steady = self._steady(people, frame.camera, pose, frame.stamp_s)
         self._chosen = {known.person.id: self._choose(known, gazes, heads, frame, pose)
                         for known in steady}
-        self._sure.update((head.id, head.confidence) for head in heads)
+        self._judge_heads(heads, frame.stamp_s)
         company = self._claims(steady, frame.stamp_s)
         if (sought := self._seek(
                 steady, company, frame.camera, pose, frame.stamp_s)) is not None:
@@ -135,10 +141,20 @@ class PeopleSource:
         choice = gazed_object(person, boxes)
         if choice.index is None:
             return target
-        box = boxes[choice.index]
+        places = [ray_of(_middle(box), frame.camera, pose) for box in boxes]
+        index = _kept(self._chosen.get(person.id), places, choice.shares, choice.index)
+        box = boxes[index]
         confidence = max(person.confidence, min(choice.probability, gazes.ceiling))
-        return dataclasses.replace(target, direction=ray_of(_middle(box), frame.camera, pose),
+        return dataclasses.replace(target, direction=places[index],
                                    confidence=confidence, object_box=box)
+
+    def _judge_heads(self, heads: Sequence[Head], now_s: float) -> None:
+        """Smooth how sure they are: a doubtful one is sure now and then."""
+        old = math.exp(min(self._judged_s - now_s, 0.0) / _SURE_S)
+        for head in heads:
+            before = self._sure.get(head.id, head.confidence)
+            self._sure[head.id] = old * before + (1 - old) * head.confidence
+        self._judged_s = now_s
 
     def _claims(self, steady: Sequence[SteadyGaze], now_s: float) -> tuple[Gazed, ...]:
         """Everybody's target with its claim."""
@@ -148,11 +164,11 @@ class PeopleSource:
                 del known_of[key]
         found = []
         for known, target in zip(steady, self._chosen.values()):
-            place, since_s = self._shifted.get(target.id, (None, now_s))
-            apart = SHIFTED_RAD if target.object_box else _ELSEWHERE_RAD
-            if place is None or angle_between(place, target.direction) > apart:
-                since_s = now_s
-                self._shifted[target.id] = target.direction, since_s
+            before, since_s = self._shifted.get(target.id, (target, now_s))
+            apart = SHIFTED_RAD if target.object_box and before.object_box else _ELSEWHERE_RAD
+            if angle_between(before.direction, target.direction) > apart:
+                before, since_s = target, now_s
+            self._shifted[target.id] = before, since_s
             news = _OLD_NEWS + (1 - _OLD_NEWS) * math.exp((since_s - now_s) / _NEWS_S)
             near = _FAR + (1 - _FAR) * _height(target) / largest
             seen = math.exp((known.stamp_s - now_s) / _UNSEEN_S) * self._sure[target.id] ** 2
@@ -166,12 +182,23 @@ class PeopleSource:
         """Where to look for people; None while somebody is there and does not stare at nothing."""
         seen = [gazed for known, gazed in zip(steady, company) if known.stamp_s == now_s
                 and self._sure[known.person.id] >= _SURELY
-                and (gazed.target.object_box or now_s - gazed.since_s < FOLLOWED_S)]
+                and (gazed.target.object_box or now_s - gazed.since_s < STARED_S)]
         first = max(seen, key=_claim, default=None)
         if first is None or first.target.head_box is None:
             return self._seeker.look(camera, pose, now_s)
         self._seeker.found(ray_of(_middle(first.target.head_box), camera, pose), now_s)
         return None
+
+
+def _kept(before: GazeTarget | None, places: Sequence[np.ndarray], shares: Sequence[float],
+          best: int) -> int:
+    """Number of the thing that was looked at before, if it is here and nearly as likely."""
+    if before is None or before.object_box is None:
+        return best
+    same = min(range(len(places)), key=lambda k: float(angle_between(
+        places[k], before.direction)))
+    there = angle_between(places[same], before.direction) < SHIFTED_RAD
+    return same if there and shares[same] > _KEPT * shares[best] else best
 
 
 def _claim(gazed: Gazed) -> float:
