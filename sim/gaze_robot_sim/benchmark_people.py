@@ -6,6 +6,7 @@ people cost beside one where a large backbone reads the picture.
 """
 
 from dataclasses import dataclass
+import functools
 import math
 from pathlib import Path
 import time
@@ -23,8 +24,8 @@ from gaze_robot.geometry import direction_from_pan_tilt
 from gaze_robot.optional import require
 from gaze_robot.people.gazelle import GazeDecoder
 from gaze_robot.people.gazelle_model import GazeLLE
-from gaze_robot.people.records import Head
-from gaze_robot.people.watch import read_picture
+from gaze_robot.people.records import GazeModel, Head
+from gaze_robot.people.watch import make_model, read_picture
 from gaze_robot.pipeline import GazePipeline
 from gaze_robot.types import Frame, PanTiltState
 from gaze_robot_sim.benchmark_encoder import percentiles
@@ -78,8 +79,8 @@ def bench_people(config: BenchPeopleConfig) -> dict[str, Any]:
         paths: for each how heads are found, people (their mean number), people_ms (heads, gaze,
         together), step_ms (all of it, from picture to command), step_cpu_ms (of which the thread
         computed, and did not wait for others) and stages_ms, each p50 and p95;
-        large: one_ms and twelve_ms of Gaze-LLE on DINOv2-B, medians of processor time, and ratio,
-        the median of the rounds' own; machine.
+        large and small: one_ms and twelve_ms of Gaze-LLE on DINOv2-B and of the package's own
+        network, medians of processor time, and ratio, the median of the rounds' own; machine.
     """
     before = torch.get_num_threads(), cv2.getNumThreads()
     torch.set_num_threads(1)                                          # both as gaze_node
@@ -89,11 +90,13 @@ def bench_people(config: BenchPeopleConfig) -> dict[str, Any]:
         if config.picture:
             paths['cascade'] = timed_path(photograph(Path(config.picture)), 'coarse', 'cascade',
                                           config)
-        large = many_people(config.rounds, config.seed) if config.rounds else None
+        crowds = {name: many_people(make(), config.rounds, config.seed) for name, make in (
+            ('large', functools.partial(gaze_lle, config.seed)),
+            ('small', functools.partial(make_model, 'attention'))) if config.rounds}
     finally:
         torch.set_num_threads(before[0])
         cv2.setNumThreads(before[1])
-    return {'paths': paths, 'large': large, 'machine': machine()}
+    return {'paths': paths, **crowds, 'machine': machine()}
 
 
 def figures(seed: int) -> Panorama:
@@ -158,22 +161,27 @@ def timed_path(panorama: Panorama, model: str, heads: str, config: BenchPeopleCo
             'stages_ms': table}
 
 
-def many_people(rounds: int, seed: int) -> dict[str, float]:
-    """One person and twelve in turn, Gaze-LLE on DINOv2-B with random weights: processor time of
-    its one thread, which other work on the machine changes little.
-    """
+def gaze_lle(seed: int) -> GazeLLE:
+    """Gaze-LLE on DINOv2-B with random weights."""
     transformers: Any = require('transformers')
     backbones: Any = require('gaze_robot.backbones.backbone')
     torch.manual_seed(seed)
     backbone = backbones.Backbone(
         transformers.Dinov2Model(transformers.Dinov2Config(**_LARGE)).eval(),
         backbones.BackboneConfig(patch=14), 1.0)
-    model = GazeLLE(backbone, GazeDecoder(768, inout=True), 'random')
+    return GazeLLE(backbone, GazeDecoder(768, inout=True), 'random')
+
+
+def many_people(model: GazeModel, rounds: int, seed: int) -> dict[str, float]:
+    """One person and twelve in turn: processor time of the one thread, which other work on the
+    machine changes little.
+    """
     image = np.random.default_rng(seed).integers(0, 256, (480, 640, 3), np.uint8)
     crowd = [Head((0.02 + 0.07 * k, 0.3, 0.09 + 0.07 * k, 0.45), id=k + 1) for k in range(12)]
     model(image, crowd[:1])
+    model(image, crowd)
     times = []
-    for _ in tqdm(range(rounds), desc='twelve', unit='round'):
+    for _ in tqdm(range(rounds), desc=model.source, unit='round'):
         row = []
         for people in (crowd[:1], crowd):
             start_s = time.thread_time()
