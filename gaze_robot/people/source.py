@@ -36,8 +36,9 @@ _AWAY = 0.3
 _KEPT = 0.5
 """A thing stays the one that is looked at while it is so likely, of the likeliest of this picture:
 which one that is may differ from one place of the eye to the next."""
-_SURELY, _SURE_S = 0.5, 0.5
-"""A head less sure than this is no reason not to look for others; time constant of how sure."""
+_SURELY, _DOUBTFUL, _SURE_S = 0.5, 0.3, 0.5
+"""A head less sure than the first claims less in proportion; less than the second, it is no reason
+not to look for others. Time constant of how sure it is."""
 _UNSEEN_S = 0.2
 """Time constant with which the claim fades of who is not seen any more."""
 _QUICK = 400, 1.2
@@ -171,7 +172,8 @@ class PeopleSource:
             self._shifted[target.id] = before, since_s
             news = _OLD_NEWS + (1 - _OLD_NEWS) * math.exp((since_s - now_s) / _NEWS_S)
             near = _FAR + (1 - _FAR) * _height(target) / largest
-            seen = math.exp((known.stamp_s - now_s) / _UNSEEN_S) * self._sure[target.id] ** 2
+            seen = math.exp((known.stamp_s - now_s) / _UNSEEN_S) * min(
+                self._sure[target.id] / _SURELY, 1.0)
             away = (target.in_frame or 1.0) < 0.5
             claim = max(target.confidence, _AWAY * away) * news * near * seen
             found.append(Gazed(target, claim, since_s))
@@ -181,7 +183,7 @@ class PeopleSource:
               pose: PanTiltState, now_s: float) -> Gazed | None:
         """Where to look for people; None while somebody is there and does not stare at nothing."""
         seen = [gazed for known, gazed in zip(steady, company) if known.stamp_s == now_s
-                and self._sure[known.person.id] >= _SURELY
+                and self._sure[known.person.id] >= _DOUBTFUL
                 and (gazed.target.object_box or now_s - gazed.since_s < STARED_S)]
         first = max(seen, key=_claim, default=None)
         if first is None or first.target.head_box is None:
