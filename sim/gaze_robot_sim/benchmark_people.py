@@ -5,6 +5,7 @@ pace, so that a detector in a second thread has the time that it has on a robot;
 people cost beside one where a large backbone reads the picture.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 import functools
 import math
@@ -50,9 +51,9 @@ _LARGE = {'hidden_size': 768, 'num_hidden_layers': 12, 'num_attention_heads': 12
 class BenchPeopleConfig:
     """Time the people path of the robot, and what many people cost."""
 
-    picture: str = ''
-    """A photograph of people, to time OpenCV's cascades on as well; the drawn figures of the
-    simulator are not what these were made for."""
+    picture: tuple[str, ...] = ()
+    """Photographs of people, side by side, to time OpenCV's cascades on as well; the drawn figures
+    of the simulator are not what these were made for."""
 
     model: str = 'figures'
     """How gazes of drawn figures are judged: 'figures', 'attention' or another gaze model."""
@@ -88,8 +89,7 @@ def bench_people(config: BenchPeopleConfig) -> dict[str, Any]:
     try:
         paths = {'figures': timed_path(figures(config.seed), config.model, 'figures', config)}
         if config.picture:
-            paths['cascade'] = timed_path(photograph(Path(config.picture)), 'coarse', 'cascade',
-                                          config)
+            paths['cascade'] = timed_path(photographs(config.picture), 'coarse', 'cascade', config)
         crowds = {name: many_people(make(), config.rounds, config.seed) for name, make in (
             ('large', functools.partial(gaze_lle, config.seed)),
             ('small', functools.partial(make_model, 'attention'))) if config.rounds}
@@ -113,15 +113,17 @@ def figures(seed: int) -> Panorama:
     return Panorama(image)
 
 
-def photograph(path: Path) -> Panorama:
-    """A photograph as it would fill the middle 60 degrees of a panorama."""
-    image = read_picture(path)
+def photographs(paths: Sequence[str]) -> Panorama:
+    """Photographs side by side as they would fill the middle 60 degrees of a panorama."""
     out = np.full((1024, 2048, 3), 128, np.uint8)
+    images = [read_picture(Path(path)) for path in paths]
     wide = 2048 * 60 // 360
-    tall = wide * image.shape[0] // image.shape[1]
-    top, left = (1024 - tall) // 2, (2048 - wide) // 2
-    out[top:top + tall, left:left + wide] = cv2.resize(image, (wide, tall),
-                                                       interpolation=cv2.INTER_AREA)
+    tall = min(round(wide / sum(image.shape[1] / image.shape[0] for image in images)), 1024)
+    row = np.concatenate([cv2.resize(image, (max(1, round(
+        tall * image.shape[1] / image.shape[0])), tall), interpolation=cv2.INTER_AREA)
+        for image in images], axis=1)
+    top, left = (1024 - tall) // 2, (2048 - row.shape[1]) // 2
+    out[top:top + tall, left:left + row.shape[1]] = row
     return Panorama(out)
 
 
