@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from gaze_robot.camera import CameraModel
-from gaze_robot.gaze_target.company import Gazed, STARED_S
+from gaze_robot.gaze_target.company import Gazed
 from gaze_robot.geometry import angle_between
 from gaze_robot.people.around import as_angles, as_seen, ray_of, turned_towards
 from gaze_robot.people.flow import FlowHeads
@@ -39,6 +39,8 @@ which one that is may differ from one place of the eye to the next."""
 _SURELY, _DOUBTFUL, _SURE_S = 0.5, 0.3, 0.5
 """A head less sure than the first claims less in proportion; less than the second, it is no reason
 not to look for others. Time constant of how sure it is."""
+_DULL_S = 6.0
+"""After so long at no particular thing somebody is no reason, either."""
 _UNSEEN_S = 0.2
 """Time constant with which the claim fades of who is not seen any more."""
 _QUICK = 400, 1.2
@@ -174,17 +176,17 @@ class PeopleSource:
             near = _FAR + (1 - _FAR) * _height(target) / largest
             seen = math.exp((known.stamp_s - now_s) / _UNSEEN_S) * min(
                 self._sure[target.id] / _SURELY, 1.0)
-            away = (target.in_frame or 1.0) < 0.5
+            away = target.in_frame is not None and target.in_frame < 0.5
             claim = max(target.confidence, _AWAY * away) * news * near * seen
             found.append(Gazed(target, claim, since_s))
         return tuple(found)
 
     def _seek(self, steady: Sequence[SteadyGaze], company: Sequence[Gazed], camera: CameraModel,
               pose: PanTiltState, now_s: float) -> Gazed | None:
-        """Where to look for people; None while somebody is there and does not stare at nothing."""
+        """Where to look for people; None while somebody is there to follow."""
         seen = [gazed for known, gazed in zip(steady, company) if known.stamp_s == now_s
                 and self._sure[known.person.id] >= _DOUBTFUL
-                and (gazed.target.object_box or now_s - gazed.since_s < STARED_S)]
+                and (gazed.target.object_box or now_s - gazed.since_s < _DULL_S)]
         first = max(seen, key=_claim, default=None)
         if first is None or first.target.head_box is None:
             return self._seeker.look(camera, pose, now_s)
