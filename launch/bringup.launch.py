@@ -2,6 +2,7 @@
 
     ros2 launch gaze_robot bringup.launch.py
     ros2 launch gaze_robot bringup.launch.py world:=/path/to/panorama.jpg
+    ros2 launch gaze_robot bringup.launch.py game:=follow
     ros2 launch gaze_robot bringup.launch.py camera:=usb source:=0
     ros2 launch gaze_robot bringup.launch.py camera:=file source:=/path/to/video.mp4
     ros2 launch gaze_robot bringup.launch.py camera:=none image_topic:=/camera/color/image_raw
@@ -18,6 +19,7 @@ from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEn
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from gaze_robot.bringup import FOLLOWING
 from gaze_robot.schema import load_yaml
 
 PACKAGE = 'gaze_robot'
@@ -53,10 +55,14 @@ ARGUMENTS = [
     ('image_transport', '', "raw or compressed; empty: the parameter file's (raw).",
      ['', 'raw', 'compressed']),
     ('source', '', 'camera:=usb: number or device (0). camera:=file: the file or folder.', None),
-    ('world', '', "camera:=sim: 'procedural', a panorama, a folder of them, a 360-degree video.",
+    ('world', '', "camera:=sim: 'procedural', a panorama, a folder of them, a 360-degree video; "
+     'workspace:press and so on: an arm in physics.',
      None),
     ('movers', '', 'camera:=sim: people and things that move in front of the world; empty: the '
      "parameter file's (0).", None),
+    ('game', '', 'camera:=sim: search: an exemplar is looked for; follow: a figure shows '
+     "by its gaze what to look at; empty: the parameter file's (search).",
+     ['', 'search', 'follow']),
     ('rate', '', 'Pictures per second of the camera or simulator; empty: its own.', None),
     ('policy', '', 'Folder of a checkpoint; empty: the weights shipped.', None),
     ('exemplar', '', "Picture of what to look for, or 'auto': a patch of the first frame. Empty: "
@@ -141,10 +147,11 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                          parameters={
                              'eye': eye, 'exemplar': exemplar or None,
                              'image_transport': argument['image_transport'] or None,
-                             'model.path': argument['policy'] or None}))
+                             'model.path': argument['policy'] or None,
+                             **(FOLLOWING if argument['game'] == 'follow' else {})}))
     if camera == 'sim':
         actions.append(_node(argument, 'world', remappings=_camera_topics(argument), parameters={
-            'world': argument['world'] or None, 'rate': rate,
+            'world': argument['world'] or None, 'rate': rate, 'game': argument['game'] or None,
             'movers': int(argument['movers']) if argument['movers'] else None}))
     elif camera != 'none':
         actions.append(_node(argument, 'camera', remappings=_camera_topics(argument), parameters={

@@ -23,5 +23,7 @@ def generate_launch_description() -> LaunchDescription:
             "'procedural', a panorama, a folder of them, a 360-degree video.")),
         DeclareLaunchArgument('movers', default_value='', description=(
             'People and things that move in front of the world.')),
+        DeclareLaunchArgument('game', default_value='', description=(
+            'search, or follow: find what a figure looks at.')),
         IncludeLaunchDescription(PythonLaunchDescriptionSource(BRINGUP), launch_arguments=[
             ('camera', 'sim'), ('backend', 'sim'), ('eye', 'head'), ('pan_tilt', 'true')])])

@@ -64,6 +64,14 @@ def test_nothing_given_is_the_closed_loop_on_the_simulator(plan):
     assert nodes['gaze'][0]['autostart'] is True
 
 
+def test_a_game_of_gazes_needs_an_eye_for_people(plan):
+    nodes = plan(game='follow')
+    assert nodes['world'][0]['game'] == 'follow'
+    assert nodes['gaze'][0]['sources.people'] == 1.0
+    assert nodes['gaze'][0]['people.model'] == 'figures'
+    assert 'sources.people' not in plan(game='search')['gaze'][0]
+
+
 def test_a_file_is_watched_with_an_electronic_eye(plan):
     nodes = plan(camera='file', source='film.mp4')
     assert sorted(nodes) == ['camera', 'gaze']
