@@ -6,6 +6,7 @@ top, and a broken one is a row, not a crash.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+import fcntl
 import functools
 import hashlib
 import importlib.metadata
@@ -231,16 +232,30 @@ def check_profile() -> Row:
 
 
 def check_shared_memory(folder: Path = Path('/dev/shm')) -> Row:
-    """Room for the segments of the profile."""
+    """Room for the segments of the profile, and what killed processes left of theirs."""
     if not folder.is_dir():
         return Row('shared memory', LESS, f'no {folder}', 'use a Linux with a mounted /dev/shm')
     room_mib = shutil.disk_usage(folder).free // 2 ** 20
     needed_mib = SHM_MIB_PER_NODE * NODES_AT_ONCE
+    left_mib = sum(map(_orphaned_bytes, folder.glob('fastrtps_*_el'))) // 2 ** 20
+    if left_mib >= needed_mib:
+        return Row('shared memory', LESS, f'{left_mib} MiB in {folder} are of processes that were '
+                   f'killed; {room_mib} free', 'fastdds shm clean, while no node runs')
     if room_mib >= needed_mib:
         return Row('shared memory', OK, f'{room_mib} MiB free in {folder}')
     return Row('shared memory', LESS, f'{room_mib} MiB free in {folder}; {NODES_AT_ONCE} nodes '
                f'with the Fast DDS profile take {needed_mib}',
                'docker run --shm-size=1g, or mount -o remount,size=1g /dev/shm')
+
+
+def _orphaned_bytes(lock: Path) -> int:
+    """Size of a segment of Fast DDS if no process holds its lock, NAME_el beside NAME; else 0."""
+    try:
+        with lock.open('rb') as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return lock.with_name(lock.name.removesuffix('_el')).stat().st_size
+    except OSError:                                         # locked, another user's, or gone
+        return 0
 
 
 def check_launch() -> Row:

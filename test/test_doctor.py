@@ -1,3 +1,4 @@
+import fcntl
 import hashlib
 import json
 from pathlib import Path
@@ -124,6 +125,19 @@ def test_shared_memory_of_a_container_is_too_small(
     monkeypatch.setattr(shutil, 'disk_usage',
                         lambda path: types.SimpleNamespace(free=free_mib * 2 ** 20))
     assert doctor.check_shared_memory(tmp_path).state == state
+
+
+def test_what_killed_processes_left_in_shared_memory_is_told(tmp_path: Path) -> None:
+    for name in ('alive', 'dead'):
+        with (tmp_path / f'fastrtps_{name}').open('wb') as segment:
+            segment.truncate(300 << 20)         # takes no room on the disk
+        (tmp_path / f'fastrtps_{name}_el').touch()
+    (tmp_path / 'fastrtps_gone_el').touch()
+    with (tmp_path / 'fastrtps_alive_el').open('rb') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        row = doctor.check_shared_memory(tmp_path)
+    assert row.state == LESS
+    assert row.found.startswith('300 MiB')
 
 
 def test_weights_with_one_byte_changed_are_noticed(tmp_path: Path) -> None:
