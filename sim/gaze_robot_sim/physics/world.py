@@ -227,6 +227,20 @@ class PhysicsWorld:
         self.grasps += held and not self._held
         self._held = held
 
+    def show(self, state: np.ndarray, opacity: np.ndarray, gaze: np.ndarray | None) -> None:
+        """Look as it did at another time, for painters alone.
+
+        Args:
+            state: of everything that moves, MuJoCo's qpos.
+            opacity: (ngeom,) of each geom.
+            gaze: (2,) pan and tilt of the eye; None: as in the state.
+        """
+        self.data.qpos[:], self.model.geom_rgba[:, 3] = state, opacity
+        if gaze is not None:
+            self.data.qpos[self._pan_tilt] = gaze
+        mujoco.mj_kinematics(self.model, self.data)
+        mujoco.mj_camlight(self.model, self.data)
+
     # --- what there is to know
 
     def joints(self) -> np.ndarray:
