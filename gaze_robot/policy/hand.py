@@ -21,6 +21,8 @@ from gaze_robot.errors import ConfigError
 
 GAZE_FEATURES = 4
 """Sine and cosine of pan and of tilt."""
+_NOWHERE = 1e-6
+"""Length of a direction that is none."""
 
 
 @dataclass(frozen=True)
@@ -214,8 +216,11 @@ def turned(rays: torch.Tensor, gaze: torch.Tensor) -> torch.Tensor:
 
 
 def pan_tilt_of(ray: torch.Tensor) -> torch.Tensor:
-    """Pan and tilt (B, 2), radians, of directions (B, 3) of any length above 0, base frame."""
+    """Pan and tilt (B, 2), radians, of directions (B, 3) of any length, base frame; of no length:
+    straight ahead, and gradients are finite.
+    """
     x, y, z = ray.T
+    x = torch.where(x * x + y * y < _NOWHERE ** 2, _NOWHERE, x)
     return torch.stack([torch.atan2(y, x), torch.atan2(-z, torch.hypot(x, y))], dim=1)
 
 
