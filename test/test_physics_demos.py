@@ -9,7 +9,7 @@ pytest.importorskip('mujoco', reason='needs mujoco')
 pytest.importorskip('mink', reason='needs mink')
 
 from gaze_robot.errors import ConfigError, WorldError
-from gaze_robot.geometry import direction_from_pan_tilt, panorama_pixel
+from gaze_robot.geometry import angle_between, direction_from_pan_tilt, panorama_pixel
 from gaze_robot.policy.tasks import embedding_of
 from gaze_robot_sim.bcrl.batch import WatchBatch, WatchConfig
 from gaze_robot_sim.bcrl.plays import Scale
@@ -144,6 +144,23 @@ def test_live_eyes_see_what_eyes_in_front_of_panoramas_do():
         assert np.abs(drawn.astype(float) - sampled).mean() < 4
     with pytest.raises(ConfigError, match="'off'"):
         studio.batch(1, hand, dataclasses.replace(config, dynamics='typical'), 0)
+    source.close()
+
+
+def test_what_stands_out_in_a_workspace_is_what_lies_there():
+    source = PhysicsPlays('press', 3, count=4)
+    studio = Studio(source, source, Scale.of([source.play(0)], 10), 'foveated', 10)
+    batch = studio.batch(4, studio.hand(width=16, hidden=16), WatchConfig(chunk=10), 0)
+    batch.start(range(4))
+    near = []
+    for eye in range(4):
+        world = batch.scene[eye].world
+        rays = [world.position(f'button{number}') - world.eye for number in range(4)]
+        gazes = batch.salient(eye, np.random.default_rng(eye), 40)
+        away = [angle_between(direction_from_pan_tilt(*gazes.T), ray / np.linalg.norm(ray))
+                for ray in rays]
+        near.append(np.degrees(np.min(away, axis=0)) < 5)
+    assert np.mean(near) > 0.5                                # the four cover one fiftieth
     source.close()
 
 

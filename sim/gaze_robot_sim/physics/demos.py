@@ -17,7 +17,7 @@ from gaze_robot_sim.bcrl.plays import Play
 from gaze_robot_sim.demos.episode import Episode
 from gaze_robot_sim.physics.expert import Expert, NUDGE_RAD, Nudges
 from gaze_robot_sim.physics.tasks import KINDS
-from gaze_robot_sim.physics.views import Painter
+from gaze_robot_sim.physics.views import FACE, Painter
 from gaze_robot_sim.physics.world import PhysicsConfig, PhysicsWorld, SHOWN
 from gaze_robot_sim.render import Panorama
 from gaze_robot_sim.scenes.base import SearchTarget
@@ -62,7 +62,7 @@ class ShownScene:
                  ) -> None:
         """Remember an episode, and the world it was in."""
         self.name, self.duration_s = name, len(lived.states) / world.config.rate_hz
-        self._world, self._lived, self._painters = world, lived, painters
+        self.world, self._lived, self._painters = world, lived, painters
         self._last: tuple[int, Panorama] | None = None
 
     def panorama(self, t_s: float = 0.0) -> Panorama:
@@ -77,15 +77,19 @@ class ShownScene:
         """What an eye that looks along `gaze` (2,) samples at a time; see `Painter.levels`."""
         return self._at(self._step(t_s), gaze).levels(pattern)
 
+    def around(self, t_s: float, width: int) -> np.ndarray:
+        """The panorama's picture alone, so many pixels across."""
+        return self._at(self._step(t_s), None).panorama(width)
+
     def _step(self, t_s: float) -> int:
         if not (np.isfinite(t_s) and t_s >= 0):
             raise WorldError(f'a time in an episode is 0 s or later, got {t_s}')
-        return int(round(t_s * self._world.config.rate_hz, 6)) % len(self._lived.states)
+        return int(round(t_s * self.world.config.rate_hz, 6)) % len(self._lived.states)
 
     def _at(self, step: int, gaze: np.ndarray | None) -> 'Painter':
         """A painter of that step."""
-        self._world.show(self._lived.states[step], self._lived.opacity[step], gaze)
-        return self._painters.of(self._world)
+        self.world.show(self._lived.states[step], self._lived.opacity[step], gaze)
+        return self._painters.of(self.world)
 
     def sample_target(self, rng: np.random.Generator, t_s: float = 0.0) -> SearchTarget:
         """Nothing; see the protocol."""
@@ -107,7 +111,7 @@ class Painters:
     def of(self, world: PhysicsWorld) -> Painter:
         """A world's painter."""
         number = id(world)
-        painter = self._kept.pop(number, None) or Painter(world)
+        painter = self._kept.pop(number, None) or Painter(world, FACE)
         self._kept[number] = painter
         while len(self._kept) > self.most:
             self._kept.pop(next(iter(self._kept))).close()

@@ -4,14 +4,20 @@ without a picture of everything around.
 B eyes
 """
 
+import math
 from typing import Any
 
 import numpy as np
 
 from gaze_robot.errors import ConfigError
 from gaze_robot_sim.bcrl.batch import WatchBatch
+from gaze_robot_sim.bcrl.salient import salient_gazes
 from gaze_robot_sim.physics.demos import PhysicsPlays, ShownScene
 
+_REACH_RAD = (math.radians(100.0), math.radians(35.0))
+"""How far to the sides, and up and down, something may stand out."""
+_AROUND_WIDTH = 360
+"""Pixels across the panorama that says what does."""
 _SPARE = 8
 """Worlds that stay ready to be drawn besides those that are watched."""
 
@@ -29,6 +35,15 @@ class LiveBatch(WatchBatch):
         if not self.motion.dynamics.instant or self.motion.exposure_s.any():
             raise ConfigError("live workspaces are watched with dynamics 'off'")
         source.painters.most = max(source.painters.most, eyes + _SPARE)
+
+    def salient(self, eye: int, rng: np.random.Generator, count: int) -> np.ndarray:
+        """Gazes (count, 2) at what has another colour than its surroundings. Of those at what is
+        brighter or darker too, one in fifty hit what matters: tables end in front of walls.
+        """
+        scene = self.scene[eye]
+        assert isinstance(scene, ShownScene)
+        return salient_gazes(rng, scene.around(self.scene_time(eye), _AROUND_WIDTH), _REACH_RAD,
+                             count, coloured=True)
 
     def views(self, eyes: np.ndarray) -> list[np.ndarray]:
         """What some eyes see now: (len(eyes), height, width, 3) uint8 per level."""

@@ -21,6 +21,9 @@ from gaze_robot_sim.physics.tasks import task_of
 
 LIMITS = PanTiltLimits((-1.92, -0.61), (1.92, 0.61))
 """Of the eye, as in `bcrl.batch`."""
+_ASTRAY_RAD = (0.25, 0.9)
+"""Standard deviation of where a scattered hand begins, about where it has to go: near it, or
+anywhere. Hands that had been low near it only stayed down wherever they got low."""
 _ENDLESS = 2000 * np.pi
 _ODD = tuple(int(getattr(mujoco.mjtWarning, f'mjWARN_{name}'))
              for name in ('BADQPOS', 'BADQVEL', 'BADQACC', 'BADCTRL'))
@@ -46,8 +49,8 @@ class PhysicsConfig:
     """Of the eye: 'off', 'head', 'typical' or 'random', see `EyeDynamics`."""
 
     scattered: float = 0.0
-    """Share of the episodes in which the hand begins low, somewhere near where it has to go, as
-    it would after a mistake: for demonstrations of what to do then."""
+    """Share of the episodes in which the hand begins low, as it would after a mistake: for
+    demonstrations of what to do then."""
 
     arm: ArmConfig = field(default_factory=ArmConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
@@ -126,7 +129,7 @@ class PhysicsWorld:
                      + rng.uniform(0.03, 0.1), opening)
         if self.config.scattered and rng.random() < self.config.scattered:
             mujoco.mj_forward(self.model, data)
-            towards = cylindrical(self.task.aim(self))[0] + rng.normal(0.0, 0.25)
+            towards = cylindrical(self.task.aim(self))[0] + rng.normal(0.0, rng.choice(_ASTRAY_RAD))
             start = Goal(min(max(towards, -1.9), 1.9), start.radius, rng.uniform(
                 self.task.lowest, HOVER), opening)
         angles = self.reach.solve(start, None)
