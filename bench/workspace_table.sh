@@ -7,7 +7,7 @@
 # Overridable: OUT, JOBS, DEVICE, PLAYS, STEPS, BCRL (more options of train bcrl), EPISODES,
 # UPDATES, CONDITIONS, N, SEEDS, EXPERT_N. In a few minutes, to see that it runs:
 #
-#   PLAYS=20 STEPS=2048 BCRL='--warm-up 512 --follow 512 --eval-episodes 4' EPISODES=6 \
+#   STEPS=2048 BCRL='--warm-up 512 --follow 512 --eval-episodes 4' EPISODES=6 \
 #     UPDATES=20 N=2 SEEDS=1 EXPERT_N=2 OUT=/tmp/table bench/workspace_table.sh press
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -19,7 +19,7 @@ jobs="${JOBS:-$(nproc)}"
 export OMP_NUM_THREADS=1
 
 # shellcheck disable=SC2086
-"$robot" train bcrl --demos "workspace:$task" --plays "${PLAYS:-1500}" --angles \
+"$robot" train bcrl --demos "workspace:$task" --plays "${PLAYS:-0}" --angles \
   --joint-noise 0.05 --steps "${STEPS:-400000}" --device "${DEVICE:-auto}" --out "$out/learned" \
   ${BCRL:-}
 for condition in ${CONDITIONS:-oracle wide exo wrist exo_wrist}; do

@@ -119,8 +119,7 @@ class Scale:
 
     @classmethod
     def over(cls, joints: np.ndarray, moves: np.ndarray) -> 'Scale':
-        """From joints (rows, J) and relative actions (rows, A); what does not move has spread 1.
-        """
+        """From joints (rows, J), relative actions (rows, A); what does not move has spread 1."""
         spreads = (values.astype(float).std(axis=0) for values in (joints, moves))
         return cls(joints.astype(float).mean(axis=0).astype(np.float32), *(
             np.where(spread > _STILL, spread, 1.0).astype(np.float32) for spread in spreads))

@@ -89,12 +89,12 @@ class Studio:
 
     @classmethod
     def open(cls, demos: str, eye: EyeKind, chunk: int, seed: int, measured: int = _MEASURED,
-             look_alikes: float = WorkspaceConfig.look_alikes, plays: int = 1500) -> 'Studio':
+             look_alikes: float = WorkspaceConfig.look_alikes, plays: int = 0) -> 'Studio':
         """A made-up workspace ('' for `demos`), one in physics ('workspace:press' and so on), or
         the demonstrations of a folder.
 
         Args:
-            plays: how many different ones, of a workspace in physics.
+            plays: how many different ones, of a workspace in physics; 0: without end.
             look_alikes: see `WorkspaceConfig`; of the source, while what measures has as many as
                 ever.
 
@@ -108,7 +108,7 @@ class Studio:
         if demos.startswith(LIVE):
             make = require('gaze_robot_sim.physics.demos').PhysicsPlays
             task, measured = demos.removeprefix(LIVE), min(measured, _MEASURED_LIVE)
-            source = make(task, seed, count=plays)
+            source = make(task, seed, count=plays or None)
             unseen = make(task, seed + _UNSEEN, count=_UNSEEN_LIVE)
         elif demos:
             from gaze_robot_sim.demos.store import open_demos

@@ -1,5 +1,5 @@
-"""Eyes that watch the expert's demonstrations as they are: each glance is drawn where an eye looks,
-without a picture of everything around.
+"""Eyes that watch the expert's demonstrations without a recording: each glance is drawn where an
+eye looks, and nothing around it.
 
 B eyes
 """

@@ -20,7 +20,6 @@ from gaze_robot_sim.physics.task import (
     Task,
 )
 
-
 _DRAWN = 3000
 """Tasks drawn to find what can be asked for; there are 60 instructions at most."""
 

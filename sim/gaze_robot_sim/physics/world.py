@@ -129,7 +129,8 @@ class PhysicsWorld:
                      + rng.uniform(0.03, 0.1), opening)
         if self.config.scattered and rng.random() < self.config.scattered:
             mujoco.mj_forward(self.model, data)
-            towards = cylindrical(self.task.aim(self))[0] + rng.normal(0.0, rng.choice(_ASTRAY_RAD))
+            towards = cylindrical(self.task.aim(self))[0] + rng.normal(
+                0.0, rng.choice(_ASTRAY_RAD))
             start = Goal(min(max(towards, -1.9), 1.9), start.radius, rng.uniform(
                 self.task.lowest, HOVER), opening)
         angles = self.reach.solve(start, None)
