@@ -24,6 +24,8 @@ LIMITS = PanTiltLimits((-1.92, -0.61), (1.92, 0.61))
 _ASTRAY_RAD = (0.25, 0.9)
 """Standard deviation of where a scattered hand begins, about where it has to go: near it, or
 anywhere. Hands that had been low near it only stayed down wherever they got low."""
+_ROOM = 5
+"""Marks the stream of random numbers that rooms are drawn from."""
 _ENDLESS = 2000 * np.pi
 _ODD = tuple(int(getattr(mujoco.mjtWarning, f'mjWARN_{name}'))
              for name in ('BADQPOS', 'BADQVEL', 'BADQACC', 'BADCTRL'))
@@ -52,18 +54,23 @@ class PhysicsConfig:
     """Share of the episodes in which the hand begins low, as it would after a mistake: for
     demonstrations of what to do then."""
 
+    rooms: int = 0
+    """So many rooms (walls, table, light), each with many episodes; 0: one for each episode. Where
+    every room is seen with one layout, hands learn by heart what to do in which."""
+
     arm: ArmConfig = field(default_factory=ArmConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
 
     def __post_init__(self) -> None:
         if not (5 <= self.rate_hz <= 200 and 0 <= self.time_limit_s <= 600
-                and 0 <= self.scattered <= 1):
-            raise ConfigError('rate_hz is 5 to 200, time_limit_s 0 to 600 and scattered 0 to 1, '
-                              f'got {self.rate_hz}, {self.time_limit_s} and {self.scattered}')
+                and 0 <= self.scattered <= 1 and self.rooms >= 0):
+            raise ConfigError('rate_hz is 5 to 200, time_limit_s 0 to 600, scattered 0 to 1 and '
+                              f'rooms not negative, got {self.rate_hz}, {self.time_limit_s}, '
+                              f'{self.scattered} and {self.rooms}')
         EyeDynamics.named(self.dynamics)
 
 
-SHOWN = PhysicsConfig(scattered=0.5)
+SHOWN = PhysicsConfig(scattered=0.5, rooms=100)
 """How demonstrations differ from what is measured: many begin where things have gone wrong."""
 
 
@@ -83,7 +90,7 @@ class PhysicsWorld:
         rng = np.random.default_rng([seed, index])
         self.task: Task = task_of(task, rng)
         self.model, self.eye = build(self.task, self.config.arm, self.config.head,
-                                     self.config.rate_hz, rng)
+                                     self.config.rate_hz, rng, self._room() or rng)
         """`eye` is (3,), its optical centre while the head looks straight ahead, metres."""
         self.reach: Reach = reach_of(self.config.arm)
         self.data = mujoco.MjData(self.model)
@@ -97,6 +104,13 @@ class PhysicsWorld:
         self._begin(rng)
 
     # --- making it
+
+    def _room(self) -> np.random.Generator | None:
+        """What the room is drawn from, if it is one of several."""
+        if not self.config.rooms:
+            return None
+        chosen = np.random.default_rng([self.seed, self.index, _ROOM]).integers(self.config.rooms)
+        return np.random.default_rng([self.seed, int(chosen), _ROOM])
 
     def _find_parts(self) -> None:
         model, tip = self.model, f'arm/{self.config.arm.tip}'
