@@ -87,7 +87,7 @@ class Recorded:
         return Play(episode, np.full(episode.steps, episode.steps))
 
 
-_STILL = 3e-3
+_STILL = 5e-4
 """Radians or metres: what spreads less does not move. Over its own spread, the shaking of a
 gripper that stays closed would count as much as all that an arm does."""
 
