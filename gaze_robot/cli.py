@@ -212,7 +212,7 @@ COMMANDS = {
         'gaze_robot_sim.benchmark_encoder', 'BenchEncoderConfig', 'bench_encoder'),
     'bench people': Command(
         'measure what people cost: the robot step with three of them, twelve beside one',
-        'gaze-robot bench people --picture party.jpg --json people.json',
+        'gaze-robot bench people --picture one.jpg two.jpg --json people.json',
         'gaze_robot_sim.benchmark_people', 'BenchPeopleConfig', 'bench_people'),
     'bench render': Command(
         'measure how fast eyes see on this machine, beside a plain renderer',

@@ -101,7 +101,9 @@ def _newton_step(point: np.ndarray, wanted: np.ndarray, distortion: Sequence[flo
     slope = np.stack([(distort(point + shift, distortion) - distort(point - shift, distortion))
                       / (2 * step) for shift in ((step, 0.0), (0.0, step))], axis=-1)  # (N, 2, 2)
     turned = slope.transpose(0, 2, 1)
-    move = -np.linalg.solve(turned @ slope + 1e-12 * np.eye(2), turned @ miss[..., None])[..., 0]
+    normal = turned @ slope
+    damping = 1e-12 * (1 + np.trace(normal, axis1=1, axis2=2))[:, None, None] * np.eye(2)
+    move = -np.linalg.solve(normal + damping, turned @ miss[..., None])[..., 0]
     # Where the lens hardly grows the slope says little: no step longer than a tenth of the way.
     longest = 0.1 * (1 + np.linalg.norm(point, axis=1))
     return move * np.minimum(1, longest / np.maximum(np.linalg.norm(move, axis=1), 1e-12))[:, None]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 import importlib.util
+import itertools
 import os
 from pathlib import Path
 import re
@@ -21,9 +22,17 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get('GAZE_ROBOT_DATA') or ROOT.parent / 'shared' / 'data')
 
 # Read by ROS when a process starts its first node: test runs on one machine do not hear each
-# other, and nothing is written to the home folder. Fast DDS allows domains 0 to 232.
+# other, and nothing is written to the home folder. Domains above 101 have ports that Linux gives
+# to anybody.
 os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-os.environ.setdefault('ROS_DOMAIN_ID', str(20 + os.getpid() % 80))
+_DOMAINS = itertools.count(os.getpid())
+
+
+def _new_domain() -> int:
+    return 2 + next(_DOMAINS) % 100
+
+
+os.environ.setdefault('ROS_DOMAIN_ID', str(_new_domain()))
 os.environ.setdefault('ROS_LOG_DIR', tempfile.mkdtemp(prefix='gaze_robot_ros_log_'))
 
 
@@ -37,6 +46,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if 'ros' in item.keywords:
             item.add_marker(pytest.mark.skip(reason='rclpy is not installed'))
+
+
+@pytest.fixture(scope='session')
+def new_domain() -> Callable[[], int]:
+    """Gives a ROS domain that no other test of this run has: dead nodes linger in a graph."""
+    return _new_domain
 
 
 @pytest.fixture(scope='session')

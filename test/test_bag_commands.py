@@ -107,7 +107,8 @@ def test_late_joint_states_change_nothing(bag, checkpoint, tmp_path):
     assert (tmp_path / 'a').read_bytes() == (tmp_path / 'b').read_bytes()
 
 
-@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+@pytest.mark.parametrize('storage', [
+    'mcap', pytest.param('sqlite3', marks=pytest.mark.long)])
 def test_what_is_replayed_can_be_recorded_again(bag, tmp_path, storage):
     """Every message of a reliable topic; bytes but for the stamps, which are of now."""
     out = tmp_path / 'again'

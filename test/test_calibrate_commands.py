@@ -156,6 +156,7 @@ def calibrate(*words):
                           capture_output=True, text=True, timeout=240)
 
 
+@pytest.mark.long
 @pytest.mark.ros
 def test_a_head_and_its_latency_from_end_to_end(robot, tmp_path):
     """A quick pattern: 16 poses, small pictures; the truth is world_node's and the emulator's."""

@@ -204,6 +204,15 @@ def test_any_lens_gives_finite_unit_rays_for_every_pixel(distortion, focal):
     assert (rays[..., 2] > 0).all()
 
 
+def test_a_lens_whose_slope_is_steep_one_way_and_flat_the_other_still_gives_rays():
+    # Found by test/tools/fuzz.py: the damping of a step was less than its rounding.
+    camera = CameraModel(1920, 1200, 1920, 1920, 960, 780, 'rational_polynomial',
+                         (0.2, -0.92, 0.93, -0.525, -0.995, -0.08, -0.78, -0.775))
+    away = [(-0.48164583333333333, -0.3983125), (-0.475, -0.3933333333333333)]
+    rays = camera.unproject(1920 * np.array(away) + (960, 780))
+    np.testing.assert_allclose(np.linalg.norm(rays, axis=-1), 1)
+
+
 # --- camera_info
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from gaze_robot.foveation import FoveationPattern
-from gaze_robot.gaze_target.company import company_map, Gazed, nearest
+from gaze_robot.gaze_target.company import company_map, FOLLOWED_S, Gazed, nearest
 from gaze_robot.gaze_target.evidence import CELLS
-from gaze_robot.gaze_target.priority import FOLLOWED_S, Priority, URGE
+from gaze_robot.gaze_target.priority import Priority, URGE
 from gaze_robot.geometry import angle_between, direction_from_pan_tilt
 from gaze_robot.types import GazeTarget, PanTiltLimits, PanTiltState
 
@@ -20,9 +20,9 @@ STILL, LIMITS = PanTiltState(0.0, 0.0), PanTiltLimits()
 NOTHING: Any = SimpleNamespace(people=None, salience=None)
 
 
-def gazed(pan: float, claim: float = 0.8, number: int = 1) -> Gazed:
+def gazed(pan: float, claim: float = 0.8, number: int = 1, since_s: float = 0.0) -> Gazed:
     return Gazed(GazeTarget(direction_from_pan_tilt(pan, 0.1), 0.8, True, 'people', number,
-                            (0.4, 0.4, 0.5, 0.5), 0.9), claim)
+                            (0.4, 0.4, 0.5, 0.5), 0.9, (0.6, 0.4, 0.7, 0.5)), claim, since_s)
 
 
 def look(priority: Priority, company: list[Gazed], now_s: float, pose: PanTiltState = STILL
@@ -64,7 +64,8 @@ def test_what_is_looked_at_for_long_is_left_and_not_returned_to() -> None:
     assert {fixation.person for fixation in seen[:10]} == {1}
     assert seen[-1].person == 2
     other = Priority(PATTERN, {'people': 1.0})
-    fresh = [look(other, [gazed(0.4 - 0.1 * (step // 20)), gazed(-0.4, 0.6, 2)], 0.1 * step)
+    fresh = [look(other, [gazed(0.4 - 0.1 * (step // 20), since_s=step // 20 * 2.0),
+                          gazed(-0.4, 0.6, 2)], 0.1 * step)
              for step in range(int(10 * FOLLOWED_S) + 5)]
     assert {fixation.person for fixation in fresh} == {1}, 'news keep the eye'
 
@@ -81,6 +82,20 @@ def test_who_is_gone_is_not_followed() -> None:
     priority = Priority(PATTERN, {'people': 1.0})
     look(priority, [gazed(0.4)], 0.0)
     assert look(priority, [], 0.1) is None
+
+
+def test_what_the_view_does_not_show_is_looked_at_too() -> None:
+    """Behind the eye, where no cell of its map is; unless the head cannot turn there."""
+    priority = Priority(PATTERN, {'people': 1.0})
+    fixation = look(priority, [gazed(2.5, 0.1, 0)], 0.0)
+    assert fixation.person == 0
+    np.testing.assert_allclose(fixation.direction, direction_from_pan_tilt(2.5, 0.1))
+    assert look(priority, [gazed(-2.0, 0.1, 0)], 0.1).direction[1] < 0, 'it goes where it moves'
+    assert look(priority, [gazed(0.3, 0.5, 7), gazed(2.5, 0.1, 0)], 0.2).person == 7
+    narrow = PanTiltLimits((-1.0, -1.0), (1.0, 1.0))
+    other = Priority(PATTERN, {'people': 1.0})
+    maps = other.maps(NOTHING, [gazed(2.5, 0.5)], STILL)
+    assert other.step(maps, VALID, STILL, narrow, 0.0)[0] is None
 
 
 def bid(priority: Priority, claim: float, search: tuple[float, float], now_s: float = 0.0) -> bool:

@@ -24,7 +24,7 @@ NODES = {
     'gaze_robot.nodes.pan_tilt_node': ('autostart:=true', 'enable_at_start:=true'),
     'gaze_robot_sim.world_node': ('game:=follow', 'rate:=8.0', 'seed:=4', 'reliability:=reliable',
                                   'dynamics:=off')}
-LOOKS, LONGEST_S = 5, 60.0
+LOOKS, LONGEST_S = 5, 90.0
 TOO_LATE_S = 0.25
 """With pictures older than this an eye cannot be said to follow."""
 
@@ -61,6 +61,8 @@ def test_the_eye_looks_where_the_figure_looks(robot, somebody):
         ages.append(1e-9 * now - message.header.stamp.sec - 1e-9 * message.header.stamp.nanosec)
 
     def on_target(message):
+        if not rows:                       # on a busy machine the eye starts long after the world
+            return
         place = np.array([message.point.x, message.point.y, message.point.z])
         if not looks or np.linalg.norm(looks[-1][0] - place) > 0.05:
             looks.append((place, []))

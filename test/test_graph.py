@@ -27,9 +27,9 @@ def full(short, node):
 
 
 @pytest.fixture(scope='module')
-def graph(writer):
+def graph(writer, new_domain):
     """(the policy file that should be, {full name: type} of everything published and served)."""
-    with writer.running() as nodes:
+    with writer.running(new_domain()) as nodes:
         names = {full(short, name): kind
                  for name, node in nodes.items() for each in writer.what(node).values()
                  for short, kind in each.items()}

@@ -69,13 +69,12 @@ def test_diagnostics_of_other_packages_are_left_alone():
 
 
 @pytest.mark.ros
-def test_a_real_graph_with_two_faults_is_told_in_words(tmp_path, monkeypatch):
+def test_a_real_graph_with_two_faults_is_told_in_words(tmp_path, monkeypatch, new_domain):
     """A head alone, and somebody who commands it with a quality of service it cannot hear."""
     rclpy = pytest.importorskip('rclpy')
     from rclpy.qos import qos_profile_sensor_data
     from trajectory_msgs.msg import JointTrajectory
-    # A domain of their own: nodes that other tests of this process made linger in its graph.
-    domain = 100 + os.getpid() % 100
+    domain = new_domain()
     monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
     head = subprocess.Popen([sys.executable, '-m', 'gaze_robot.nodes.pan_tilt_node', '--ros-args',
                              '-p', 'enable_at_start:=false'], stderr=subprocess.DEVNULL)

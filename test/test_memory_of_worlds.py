@@ -65,7 +65,8 @@ def files(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize('kind', ['procedural', 'picture.png', 'folder', 'video.avi'])
+@pytest.mark.parametrize('kind', ['procedural', 'picture.png', 'folder',
+                                  pytest.param('video.avi', marks=pytest.mark.long)])
 def test_resident_memory_stays_flat(kind, files, monkeypatch):
     """Worlds without end forget what was shown long ago, here already after a few rooms."""
     monkeypatch.setattr(still, 'KEPT_BYTES', 3 << 20)
@@ -75,12 +76,12 @@ def test_resident_memory_stays_flat(kind, files, monkeypatch):
     assert_flat(world, 12_000, 10, pattern=PATTERN, scenes=2)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_resident_memory_stays_flat_with_every_default_but_the_view():
     assert_flat(ProceduralWorld(0), 1_000, 1, pattern=PATTERN)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize('kind', ['panoramas/ph_autoshop_01.jpg', 'panoramas',
                                   'video360/vrview_ricoh_cellhouse_640.mp4'])
 def test_resident_memory_stays_flat_in_real_places(kind, data_dir):

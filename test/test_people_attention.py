@@ -1,7 +1,6 @@
 """The network that reads its own attention: its sums by another route, its files, its manners."""
 
 import json
-import math
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import torch
 from gaze_robot.checkpoint import META, WEIGHTS
 from gaze_robot.encoder import Block, EncoderConfig
 from gaze_robot.errors import CheckpointError, ConfigError, ImageError
-from gaze_robot.people.attention_net import _asking, AttentionReader, ReaderConfig, Towards
+from gaze_robot.people.attention_net import _asking, AttentionReader, ReaderConfig
 from gaze_robot.people.attention_read import (
     AttentionGaze,
     heatmaps,
@@ -67,13 +66,23 @@ def test_the_order_of_heads_does_not_matter(reader, image):
 
 def test_rows_of_attention_are_of_heads_over_patches(reader, image):
     with torch.inference_mode():
-        attention, heads, features, things = reader.encoder(*given(image, BOXES, 160))
+        attention, heads, features, things, fits = reader.encoder(*given(image, BOXES, 160))
     assert attention.shape == (1, 3, 12, 100)
-    assert things.shape == (1, 100, 4)
+    assert things.shape == (1, 100, 2, 4)
+    assert fits.shape == (1, 3, 100, 4)
     assert heads.shape == features.shape == (1, 3, 96)
     total = attention.sum(dim=-1)                    # registers and heads have the rest
     assert (attention >= 0).all()
     assert ((total > 0.2) & (total < 1)).all()
+
+
+def test_cells_of_a_patch_come_in_the_order_of_the_map(reader):
+    """Their places, drawn as the decoder draws answers, are where the map's cells are."""
+    places = reader.encoder.cells.unflatten(0, (10, 10, 4)).permute(3, 2, 0, 1)
+    drawn = torch.nn.functional.pixel_shuffle(places, 2)[:, 0]                 # (2, 20, 20)
+    steps = (torch.arange(20) + 0.5) / 20
+    torch.testing.assert_close(drawn[0], steps.expand(20, 20))
+    torch.testing.assert_close(drawn[1], steps[:, None].expand(20, 20))
 
 
 def test_a_block_for_the_last_tokens_equals_the_whole_block():
@@ -87,17 +96,6 @@ def test_a_block_for_the_last_tokens_equals_the_whole_block():
         last, rows = _asking(block, x, cos, sin, torch.zeros(2, 4, 3, 9))
     torch.testing.assert_close(last, whole[:, -3:], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(rows, attention[:, :, -3:], atol=1e-6, rtol=1e-5)
-
-
-def test_the_shift_turns_with_the_gaze():
-    """Gaze and patches turned together, about the head, are judged as before."""
-    torch.manual_seed(2)
-    towards, way = Towards(4), torch.nn.functional.normalize(torch.randn(1, 2, 3), dim=-1)
-    offset, size, spread = torch.randn(1, 2, 7, 2), torch.rand(1, 2) + 0.1, torch.rand(1, 2)
-    turn = torch.tensor([[math.cos(0.7), -math.sin(0.7)], [math.sin(0.7), math.cos(0.7)]])
-    turned = torch.cat([way[..., :2] @ turn.T, way[..., 2:]], dim=-1)
-    torch.testing.assert_close(towards(way, spread, offset, size),
-                               towards(turned, spread, offset @ turn.T, size))
 
 
 def test_heatmaps_peak_where_cells_do():

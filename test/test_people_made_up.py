@@ -206,6 +206,7 @@ def test_lessons_keep_the_truth_and_hide_what_is_outside(cast):
     np.testing.assert_allclose(over.target[:, 0], 1 - lesson.target[:, 0])
     np.testing.assert_allclose(over.angle, lesson.angle * (-1, 1))
     assert over.boxes[0][0] == pytest.approx(1 - lesson.boxes[0][2])
+    np.testing.assert_allclose(over.things[-3:], over.boxes)
 
 
 def test_faces_alone_come_with_their_angles(cast):

@@ -23,7 +23,7 @@ from gaze_robot_sim.people.evaluate import (
     judge_scenes,
     unseen_scenes,
 )
-from gaze_robot_sim.people.lessons import face_loss, goals, people_loss
+from gaze_robot_sim.people.lessons import _things_loss, face_loss, goals, people_loss
 from gaze_robot_sim.people.stream import collated, faces_alone, made_up
 from gaze_robot_sim.people.training import train_people, TrainPeopleConfig
 
@@ -84,6 +84,18 @@ def test_spots_are_as_high_and_wide_as_they_should_be():
     # Three cells away: one standard deviation.
     assert float(goal[16, 35] / goal[16, 32]) == pytest.approx(
         np.exp(-(3.5 ** 2 - 0.5 ** 2) / 18), rel=1e-3)
+
+
+def test_sizes_are_asked_for_where_things_are_and_nowhere_else():
+    """In a picture whose sides are 1.2 and 0.83 of their mean: things of 0.12 and 0.1 of it."""
+    boxes = torch.tensor([[[0.1, 0.1, 0.2, 0.2], [0.7, 0.64, 0.75, 0.76], [torch.nan] * 4]])
+    seen = torch.full((1, 2, 20, 20), -5.0)
+    seen[0, 1, :, :10], seen[0, 1, :, 10:] = np.log(0.12), np.log(0.10)
+    _, off = _things_loss(seen, boxes, torch.tensor([1.44]))
+    assert float(off) == pytest.approx(0, abs=1e-3)
+    seen[0, 1, :, 10:] += 0.4
+    _, off = _things_loss(seen, boxes, torch.tensor([1.44]))
+    assert float(off) == pytest.approx(0.2, abs=0.01)
 
 
 def test_losses_fall_when_the_same_is_shown_again():

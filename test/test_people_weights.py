@@ -28,13 +28,13 @@ def found() -> dict:
 
 
 def test_it_knows_where_made_up_people_look(found):
-    """What it reaches, less the chance of 150 pictures; the README says what is missing."""
+    """What it is to reach, and for what 150 pictures can tell it has room to spare."""
     assert found['auc'] >= 0.9
-    assert found['mean_l2'] <= 0.16
-    assert found['inout_ap'] >= 0.86
+    assert found['mean_l2'] <= 0.1
+    assert found['inout_ap'] >= 0.9
     assert found['face_deg'] <= 10
 
 
 def test_gazes_together_are_better_than_chance(found):
-    assert found['mutual_accuracy'] > 0.8
-    assert found['joint_attention_accuracy'] > 0.7
+    assert found['mutual_accuracy'] > 0.9
+    assert found['joint_attention_accuracy'] > 0.85

@@ -294,7 +294,7 @@ def test_what_the_rule_shows_ends_with_its_episodes():
         np.testing.assert_allclose(returns, 2 - 2 * 0.5 ** left, rtol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_eye_learns_to_turn_to_the_one_place_targets_are_in():
     """PPO, simulator, observation, reward and actions: it cannot be seen, only learned."""
     torch.manual_seed(0)

@@ -82,7 +82,8 @@ def checkpoint(tmp_path_factory):
 
 
 @pytest.mark.parametrize('reliability', ['best_effort', 'reliable'])
-@pytest.mark.parametrize('width, height', [(640, 480), (1280, 720)])
+@pytest.mark.parametrize('width, height', [
+    (640, 480), pytest.param(1280, 720, marks=pytest.mark.long)])
 def test_pictures_arrive_in_another_process(probe, checkpoint, root, width, height, reliability):
     """Three windows may be tried: a busy machine is not what this asks about.
 

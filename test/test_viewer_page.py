@@ -307,6 +307,7 @@ def test_a_click_on_the_map_looks_there(open_page, observer):
     wait_for(lambda: apart_deg(wanted, observer.gaze) < 3.0, LOOK_S, 'the map')
 
 
+@pytest.mark.long
 def test_a_rectangle_starts_a_search_that_ends_on_target(open_page, observer, robot):
     page = open_page()
     wait_for(lambda: observer.on_target and apart_deg(observer.target, observer.gaze) < 5, 25,

@@ -225,6 +225,7 @@ def test_a_missing_world_and_a_misspelt_parameter_say_what_to_do(ros, tmp_path):
         WorldNode(parameter_overrides=[Parameter('holds_s', value=1.0)])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('stage', [{'use_sim_time': True, 'search_timeout_s': 1.0}],
                          indirect=True)
 def test_a_clock_set_back_starts_the_world_anew(stage):

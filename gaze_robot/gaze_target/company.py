@@ -15,6 +15,10 @@ from gaze_robot.types import GazeTarget
 SPREAD_RAD = math.radians(4.0)
 """Standard deviation of a target's bell."""
 
+FOLLOWED_S, STARED_S = 4.0, 2.0
+"""How long the eye rests on the thing that a person goes on looking at, and on a place that is
+none."""
+
 
 @dataclass(frozen=True, eq=False)
 class Gazed:
@@ -25,6 +29,9 @@ class Gazed:
 
     claim: float
     """In [0, 1]: its confidence, less for who is far away or has looked there for long."""
+
+    since_s: float = -math.inf
+    """When they turned to it."""
 
 
 Company = Sequence[Gazed]

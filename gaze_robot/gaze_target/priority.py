@@ -18,7 +18,14 @@ import numpy as np
 from gaze_robot.config import GazeConfig
 from gaze_robot.errors import ConfigError
 from gaze_robot.foveation import FoveationPattern
-from gaze_robot.gaze_target.company import claimant, Company, company_map, nearest
+from gaze_robot.gaze_target.company import (
+    claimant,
+    Company,
+    company_map,
+    FOLLOWED_S,
+    nearest,
+    STARED_S,
+)
 from gaze_robot.gaze_target.evidence import CELLS
 from gaze_robot.geometry import (
     angle_between,
@@ -35,9 +42,6 @@ if TYPE_CHECKING:
 
 DWELL_S = 0.7
 """How long the eye rests on a place."""
-
-FOLLOWED_S = 4.0
-"""How long it rests on what a person looks at, if that person goes on looking there."""
 
 _OUTDONE = 1.5
 """Somebody whose claim is so many times that of who is followed is followed instead."""
@@ -91,8 +95,8 @@ class Fixation:
     confidence: float
     """What that source's map said of the place when it was last compared, 0 to 1."""
 
-    person: int = 0
-    """Whose gaze is followed, by id; 0: nobody's."""
+    person: int | None = None
+    """Whose gaze is followed, by id; 0: people are looked for; None: it is a place."""
 
 
 class Priority:
@@ -209,13 +213,14 @@ class Priority:
         rays = self.rays(pose)
         plain = plain * _reachable(rays, pose, limits)
         gaze = direction_from_pan_tilt(pose.pan_rad, pose.tilt_rad)
-        if self._fixation is not None and self._fixation.person:
-            self._follow(gaze, now_s)
+        if self._fixation is not None and self._fixation.person is not None:
+            self._follow(self._fixation, now_s)
         elif self._fixation is not None:
             self._rest(plain, rays, gaze, maps, now_s)
         inhibited = plain * self.free(rays, now_s)
         if self._fixation is None:
             self._choose(inhibited, rays, maps, now_s)
+            self._choose_unseen(limits, pose, now_s)
         return self._fixation, inhibited.astype(np.float32)
 
     def _rest(self, plain: np.ndarray, rays: np.ndarray, gaze: np.ndarray,
@@ -233,22 +238,19 @@ class Priority:
             self._left.append((self._fixation.direction, now_s))
             self._fixation = None
 
-    def _follow(self, gaze: np.ndarray, now_s: float) -> None:
+    def _follow(self, fixation: Fixation, now_s: float) -> None:
         """Stay with what somebody looks at, wherever that goes; leave when nothing is new."""
-        assert self._fixation is not None
-        followed = claimant(self._company, self._fixation.person)
+        followed = claimant(self._company, fixation.person or 0)
         best = max(self._company, key=lambda gazed: gazed.claim, default=None)
         if followed is None or (best is not None and best.claim > _OUTDONE * followed.claim):
             self._fixation = None
             return
-        moved = angle_between(followed.target.direction, self._fixation.direction)
-        if moved > _ARRIVED_RAD:
-            self._chosen_s = now_s
-        self._fixation = Fixation(followed.target.direction if moved > _STILL_RAD
-                                  else self._fixation.direction, 'people',
-                                  followed.target.confidence, followed.target.id)
-        if now_s - self._chosen_s >= FOLLOWED_S:
-            self._left.append((self._fixation.direction, now_s))
+        moved = angle_between(followed.target.direction, fixation.direction)
+        place = followed.target.direction if moved > _STILL_RAD else fixation.direction
+        self._fixation = Fixation(place, 'people', followed.target.confidence, followed.target.id)
+        long_s = FOLLOWED_S if followed.target.object_box else STARED_S
+        if now_s - max(self._chosen_s, followed.since_s) >= long_s:
+            self._left.append((place, now_s))
             self._fixation = None
 
     def _correct(self, near: np.ndarray, rays: np.ndarray, maps: Mapping[str, np.ndarray]) -> None:
@@ -268,6 +270,21 @@ class Priority:
             self._fixation = self._at(level, priority, rays, maps)
             self._chosen_s, self._arrived_s = now_s, None
             self._expected = float(priority.max())
+
+    def _choose_unseen(self, limits: PanTiltLimits, pose: PanTiltState, now_s: float) -> None:
+        """What people look at outside this view, which no map shows, if that is worth more."""
+        if not self._company:
+            return
+        rays = np.stack([gazed.target.direction for gazed in self._company])
+        share = self.weights.get('people', 0.0) / sum(self.weights.values())
+        worth = share * np.array([gazed.claim for gazed in self._company]) * self.free(
+            rays, now_s) * _reachable(rays, pose, limits)
+        best = int(worth.argmax())
+        if worth[best] > (_NOTHING if self._fixation is None else self._expected):
+            target = self._company[best].target
+            self._fixation = Fixation(target.direction, 'people', target.confidence, target.id)
+            self._chosen_s, self._arrived_s = now_s, None
+            self._expected = float(worth[best])
 
     def _at(self, level: int, priority: np.ndarray, rays: np.ndarray,
             maps: Mapping[str, np.ndarray]) -> Fixation:

@@ -10,17 +10,22 @@ class Samples:
     """The last `size` measurements of one quantity."""
 
     def __init__(self, size: int = 20_000) -> None:
-        self._values: deque[float] = deque(maxlen=size)
+        # All of it now: a running node's memory stays what it is.
+        self._values = np.full(size, np.nan, np.float32)
+        self._count = 0
 
     def add(self, value: float) -> None:
         """Append one measurement."""
-        self._values.append(value)
+        self._values[self._count % len(self._values)] = value
+        self._count += 1
 
     def percentiles(self, recent: int = 0) -> dict[str, float | None]:
         """{'p50': .., 'p95': ..} of all kept values or of the last `recent`; None without any."""
-        values = list(self._values)[-recent:]
-        if not values:
+        kept = min(self._count, len(self._values))
+        last = np.arange(self._count - min(kept, recent or kept), self._count)
+        if not len(last):
             return {'p50': None, 'p95': None}
+        values = self._values[last % len(self._values)]
         p50, p95 = np.percentile(values, (50, 95))
         return {'p50': round(float(p50), 3), 'p95': round(float(p95), 3)}
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 import dataclasses
+import math
 
 import numpy as np
 
@@ -12,8 +13,12 @@ from gaze_robot.geometry import (
     optical_ray,
     pan_tilt_from_direction,
 )
-from gaze_robot.people.records import Box, Head
+from gaze_robot.people.face_pose import sight_axes
+from gaze_robot.people.records import Box, Head, PersonGaze
 from gaze_robot.types import PanTiltState
+
+_ASIDE = 0.75
+"""How far from the eye's axis a head may be, in half fields of view, to be surely seen whole."""
 
 
 def ray_of(place: tuple[float, float], camera: CameraModel, pose: PanTiltState) -> np.ndarray:
@@ -52,6 +57,31 @@ def as_seen(heads: Iterable[Head], camera: CameraModel, pose: PanTiltState) -> l
                 pixel, ((head.box[2] - head.box[0]) * camera.fx,
                         (head.box[3] - head.box[1]) * camera.fy), camera)))
     return out
+
+
+def turned_towards(person: PersonGaze, camera: CameraModel, pose: PanTiltState
+                   ) -> np.ndarray | None:
+    """Where to look for what somebody looks at outside the picture.
+
+    As far from the head along their gaze, as it crosses the camera's, as still shows the head;
+    less for who looks nearly at the camera or away from it.
+
+    Returns:
+        Base-frame unit direction; None where nothing tells which way they look.
+    """
+    if person.facing is None or person.head_box is None:
+        return None
+    yaw, pitch = person.facing.yaw_rad, person.facing.pitch_rad
+    left, top, right, bottom = person.head_box
+    head = camera.unproject(np.multiply(((left + right) / 2, (top + bottom) / 2),
+                                        (camera.width, camera.height)))
+    axes = sight_axes(head)
+    across = math.sin(yaw) * math.cos(pitch) * axes[0] + math.sin(pitch) * axes[1]
+    half = math.atan(min(camera.width / camera.fx, camera.height / camera.fy) / 2)
+    angle = _ASIDE * half * min(1.0, 2 * float(np.linalg.norm(across)))
+    way = axes[2] * math.cos(angle) + across * (math.sin(angle) / max(
+        float(np.linalg.norm(across)), 1e-9))
+    return np.asarray(base_ray(way, pose.pan_rad, pose.tilt_rad))
 
 
 def _around(pixel: np.ndarray, size: tuple[float, float], camera: CameraModel) -> Box:

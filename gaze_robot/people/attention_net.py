@@ -5,8 +5,9 @@ picture already says where its owner looks, so that almost no decoder is needed.
 for a small encoder: the picture is cut into patches, each head comes as one token more, made from
 a closer look at its face, and all of them go through the blocks together, once, however many heads
 there are. The rows of attention from a head to the patches, one per block and attention head, are
-read by a few small convolutions. In the last block the attention from a head is shifted towards
-patches that lie the way its face looks, and towards those that show something to look at.
+read by a few small convolutions. Cells of a patch are also judged by whether they show something
+to look at, how large, and lie the way the face looks (`attention_space`): towards such patches the
+last block's attention from a head is shifted, and the decoder sees it, too.
 
 B pictures   P heads in each   N patches, rows first   G patches across   W width   R registers
 """
@@ -22,6 +23,7 @@ from torch.nn import functional as F
 from gaze_robot.encoder import Block, EncoderConfig, patchify
 from gaze_robot.encoder.positions import rotate
 from gaze_robot.errors import ConfigError
+from gaze_robot.people.attention_space import in_sight, Towards
 from gaze_robot.people.face_gaze import FaceNet
 
 FINER = 2
@@ -31,9 +33,13 @@ _DIRECTIONS, _LONGEST, _SHORTEST = 4, 4.0, 0.25
 """Rotary positions: along so many directions, wavelengths over the picture's mean side."""
 _CHANNELS, _HIDDEN = 16, 12
 _STEM = (16, 32, 64)
-"""Channels of the convolutions over a patch; four halvings, so a patch has 16 pixels."""
+"""Channels of the convolutions over a patch; with one more, four halvings: it has 16 pixels."""
+_CLOSER = 24
+"""Channels of those over cells."""
 _FAINT = 1e-6
 """Added to attention before its logarithm."""
+_THING = math.log(0.1)
+"""Logarithm of a usual size of things, over the picture's mean side."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +77,15 @@ class PeopleEncoder(nn.Module):
         self.config, size = config, config.encoder
         self.face = FaceNet(size.width)
         self.embed = nn.Linear(size.patch ** 2 * 3, size.width)
-        self.stem = _stem(size.width)
+        self.stem = _stem()
+        self.closer = nn.Sequential(nn.Conv2d(_STEM[-1], _CLOSER, 3, padding=1), nn.GELU(),
+                                    nn.Conv2d(_CLOSER, 2, 3, padding=1))
+        self.join = nn.Conv2d(_STEM[-1], size.width, 3, stride=2, padding=1, bias=False)
+        nn.init.zeros_(self.join.weight)
         self.place = nn.Linear(4 * _DIRECTIONS, size.width)
         self.head = nn.Linear(size.width + 2, size.width)
-        self.towards = Towards(size.heads)
-        self.things = nn.Linear(size.width, FINER ** 2)
+        self.towards = Towards(size.heads + 1)
+        self.things = nn.Linear(size.width, 2 * FINER ** 2)
         self.heed = nn.Parameter(torch.ones(size.heads))
         self.registers = nn.Parameter(torch.randn(size.registers, size.width) * 0.02)
         self.blocks = nn.ModuleList(Block(size.width, size.heads) for _ in range(size.depth))
@@ -84,6 +94,10 @@ class PeopleEncoder(nn.Module):
                              persistent=False)
         self.grid: torch.Tensor
         self.register_buffer('grid', _grid(config.grid), persistent=False)
+        self.cells: torch.Tensor
+        self.register_buffer('cells', F.pixel_unshuffle(_grid(config.grid * FINER).T.unflatten(
+            1, (config.grid * FINER,) * 2)[:, None], FINER).permute(2, 3, 1, 0).reshape(-1, 2),
+                             persistent=False)
 
     def forward(self, pictures: torch.Tensor, faces: torch.Tensor, boxes: torch.Tensor,
                 aspect: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -97,18 +111,22 @@ class PeopleEncoder(nn.Module):
 
         Returns:
             attention (B, P, depth * heads, N) of heads to patches; heads (B, P, W) what became of
-            their tokens; features (B, P, W) of their faces; things (B, N, FINER ** 2) logits of
-            something that can be looked at being there.
+            their tokens; features (B, P, W) of their faces; things (B, N, 2, FINER ** 2): logits
+            of something that can be looked at being in a cell, and the logarithm of its longer
+            side over the picture's mean side; fits (B, P, N, FINER ** 2): how well cells suit a
+            face.
         """
         batch, people = boxes.shape[:2]
         registers = self.registers.shape[0]
         stretch = torch.stack([aspect.sqrt(), aspect.rsqrt()], dim=-1)[:, None]      # (B, 1, 2)
         middle, size = (boxes[..., :2] + boxes[..., 2:]) / 2, boxes[..., 2:] - boxes[..., :2]
-        places = torch.cat([(self.grid - 0.5) * stretch, (middle - 0.5) * stretch], dim=1)
+        middle, size = (middle - 0.5) * stretch, (size * stretch).clamp(min=1e-3)
+        places = torch.cat([(self.grid - 0.5) * stretch, middle], dim=1)
         features = self.face(faces.flatten(0, 1)).unflatten(0, (batch, people))
-        heads = self.head(torch.cat([features, (size * stretch).clamp(min=1e-3).log()], dim=-1))
-        patches = self.embed(patchify([pictures], [self.config.encoder.patch])) + self.stem(
-            pictures.permute(0, 3, 1, 2).float() / 127.5 - 1).flatten(2).transpose(1, 2)
+        heads = self.head(torch.cat([features, size.log()], dim=-1))
+        near = self.stem(pictures.permute(0, 3, 1, 2).float() / 127.5 - 1)
+        patches = self.embed(patchify([pictures], [self.config.encoder.patch])) + self.join(
+            near).flatten(2).transpose(1, 2)
         tokens = torch.cat([patches, heads], dim=1) + self.place(_waves(places))
         x = torch.cat([self.registers.expand(batch, -1, -1), tokens], dim=1)
         angle = (places[..., None] * self.frequency).sum(dim=-2)            # (B, N + P, d / 2)
@@ -119,47 +137,29 @@ class PeopleEncoder(nn.Module):
             x, attention = block(x, cos, sin, True)
             rows.append(attention[:, :, -people:] if people else attention[:, :, :0])
         patches = x[:, registers:registers + self.config.grid ** 2]
-        shift = self.towards(*self.face.direction(features), (self.grid * stretch)[:, None]
-                             - (middle * stretch)[:, :, None], (size * stretch).mean(dim=-1))
-        things = self.things(patches)
-        worth = things.logsumexp(dim=-1)[:, None, None]                     # (B, 1, 1, N)
-        shift = F.pad(shift + self.heed[:, None, None] * worth, (registers, people))
+        things = (self.things(patches) + F.pixel_unshuffle(self.closer(near), FINER).flatten(
+            2).transpose(1, 2)).float().unflatten(-1, (2, -1))
+        things = torch.cat([things[:, :, :1], (things[:, :, 1:] + _THING).clamp(-4, 0.5)], dim=2)
+        fits = self._judged(features, middle, size, things[:, :, 1], stretch, aspect)
+        worth = fits[..., :-1] + self.heed * things[:, None, :, 0, :, None]
+        shift = F.pad(worth.logsumexp(dim=3).permute(0, 3, 1, 2), (registers, people))
         x, attention = _asking(self.blocks[-1], x, cos, sin, shift)
         rows.append(attention)
         seen = torch.cat(rows, dim=1)[..., registers:registers + self.config.grid ** 2]
-        return seen.transpose(1, 2), x, features, things
+        return seen.transpose(1, 2), x, features, things, fits[..., -1]
 
-
-class Towards(nn.Module):
-    """How much more a head attends to a patch because its face looks that way."""
-
-    def __init__(self, heads: int) -> None:
-        """Make the layers, at random; `heads` of attention."""
-        super().__init__()
-        self.judge = nn.Sequential(nn.Linear(6, _HIDDEN), nn.GELU(), nn.Linear(_HIDDEN, heads))
-
-    def forward(self, direction: torch.Tensor, spread: torch.Tensor, offset: torch.Tensor,
-                size: torch.Tensor) -> torch.Tensor:
-        """Judge every pair of a head and a patch.
-
-        Args:
-            direction: (B, P, 3) of gaze: right, down, away.
-            spread: (B, P) how sure that is, radians.
-            offset: (B, P, N, 2) from head to patch.
-            size: (B, P) of the head, in the same unit.
-
-        Returns:
-            (B, heads, P, N) to add to the logits of attention.
-        """
-        length = offset.norm(dim=-1)
-        flat = direction[..., None, :2]
-        across = (flat.square().sum(dim=-1) + 1e-8).sqrt().expand_as(length)
-        along = (offset * flat).sum(dim=-1) / (length * across + 1e-3)
-        far = (length / size[..., None].clamp(min=1e-3) + 0.1).log()
-        facts = torch.stack([along, along * across, across,
-                             direction[..., 2:].expand_as(length), far,
-                             spread[..., None].expand_as(length)], dim=-1)
-        return self.judge(facts).permute(0, 3, 1, 2)
+    def _judged(self, features: torch.Tensor, middle: torch.Tensor, sides: torch.Tensor,
+                sizes: torch.Tensor, stretch: torch.Tensor, aspect: torch.Tensor) -> torch.Tensor:
+        """(B, P, N, FINER ** 2, heads + 1): what `Towards` says of all cells."""
+        cells, size = (self.cells - 0.5) * stretch, sides.amax(dim=-1)
+        offset = cells[:, None] - middle[:, :, None]
+        # How large heads are is known; the larger one hides the other.
+        known = torch.where((offset.abs() < sides[:, :, None] / 2).all(dim=-1), size[..., None], 0)
+        nearest = known.amax(dim=1)
+        sizes = torch.where(nearest > 0, nearest, sizes.flatten(1).exp())
+        direction, spread = self.face.direction(features)
+        return self.towards(direction, spread, offset, size, *in_sight(
+            direction, (middle, size), (cells, sizes), aspect)).unflatten(2, (-1, FINER ** 2))
 
 
 def _asking(block: Any, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, shift: torch.Tensor
@@ -195,19 +195,20 @@ class AttentionDecoder(nn.Module):
         """
         super().__init__()
         self.grid = grid
-        self.read = nn.Conv2d(rows + FINER ** 2, _CHANNELS, 3, padding=1)
-        self.draw = nn.Conv2d(_CHANNELS, FINER ** 2, 3, padding=1)
+        self.read = nn.Conv2d(rows + 2 * FINER ** 2, _CHANNELS, 3, padding=1)
+        self.draw = nn.Conv2d(_CHANNELS + 2 * FINER ** 2, FINER ** 2, 3, padding=1)
         self.judge = nn.Sequential(nn.Linear(width + rows + 2, _HIDDEN), nn.GELU(),
                                    nn.Linear(_HIDDEN, 1))
 
-    def forward(self, attention: torch.Tensor, heads: torch.Tensor, things: torch.Tensor
-                ) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, attention: torch.Tensor, heads: torch.Tensor, things: torch.Tensor,
+                fits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Decode.
 
         Args:
             attention: (B, P, rows, N).
             heads: (B, P, W).
-            things: (B, N, FINER ** 2), the same for all heads.
+            things: (B, N, FINER ** 2) logits, the same for all heads.
+            fits: (B, P, N, FINER ** 2).
 
         Returns:
             logits (B, P, FINER * G, FINER * G) and (B, P).
@@ -215,10 +216,10 @@ class AttentionDecoder(nn.Module):
         shape = attention.shape[:-2]
         # In units of even attention: the number of patches does not matter then.
         level = (attention * attention.shape[-1] + _FAINT).log().flatten(0, -3).clamp(min=-8)
-        shared = things.transpose(1, 2)[:, None].expand(-1, shape[1], -1, -1).flatten(0, 1)
-        planes = torch.cat([level, shared], dim=1).unflatten(-1, (self.grid, self.grid))
-        maps = F.gelu(self.read(planes))
-        cells = F.pixel_shuffle(self.draw(maps), FINER)[:, 0]
+        cells = torch.cat([fits, things[:, None].expand_as(fits)], dim=-1)
+        shown = cells.flatten(0, 1).transpose(1, 2).unflatten(-1, (self.grid, self.grid))
+        maps = F.gelu(self.read(torch.cat([level.unflatten(-1, shown.shape[-2:]), shown], dim=1)))
+        cells = F.pixel_shuffle(self.draw(torch.cat([maps, shown], dim=1)), FINER)[:, 0]
         peaks = torch.stack([cells.flatten(1).amax(dim=1), cells.flatten(1).logsumexp(dim=1)],
                             dim=-1)
         facts = torch.cat([heads.flatten(0, -2), level.amax(dim=-1), peaks], dim=-1)
@@ -242,20 +243,21 @@ class AttentionReader(nn.Module):
 
         Returns:
             logits of a heatmap (B, P, FINER * G, FINER * G) and of the target being in the
-            picture (B, P), features of the faces (B, P, W), and logits (B, FINER * G, FINER * G)
-            of something that can be looked at being there.
+            picture (B, P), features of the faces (B, P, W), and things (B, 2, FINER * G,
+            FINER * G): see `PeopleEncoder`.
         """
-        attention, heads, features, things = self.encoder(pictures, faces, boxes, aspect)
-        cells, inside = self.decoder(attention, heads, things)
+        attention, heads, features, things, fits = self.encoder(pictures, faces, boxes, aspect)
+        cells, inside = self.decoder(attention, heads, things[:, :, 0], fits)
         grid = self.config.grid
-        things = F.pixel_shuffle(things.transpose(1, 2).unflatten(2, (grid, grid)), FINER)[:, 0]
-        return cells, inside, features, things
+        things = F.pixel_shuffle(things.permute(0, 2, 3, 1).unflatten(3, (grid, grid)), FINER)
+        return cells, inside, features, things[:, :, 0]
 
 
-def _stem(width: int) -> nn.Sequential:
-    """What a patch of 16 pixels shows, by convolutions: sooner learned than by a product alone.
+def _stem() -> nn.Sequential:
+    """What cells show, by convolutions: sooner learned than by a product with a patch alone.
 
-    It begins with zeros (Xiao et al. 2021 put such stems in the product's place).
+    What patches are told of it begins with zeros (Xiao et al. 2021 put such stems in the product's
+    place).
     """
     layers: list[nn.Module] = []
     before = 3
@@ -263,11 +265,7 @@ def _stem(width: int) -> nn.Sequential:
         layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GroupNorm(4, after),
                    nn.GELU()]
         before = after
-    last = nn.Conv2d(before, width, 3, stride=2, padding=1)
-    assert last.bias is not None
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
-    return nn.Sequential(*layers, last)
+    return nn.Sequential(*layers)
 
 
 def _frequencies(pairs: int) -> torch.Tensor:

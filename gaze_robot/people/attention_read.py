@@ -32,7 +32,7 @@ SHIPPED = Path(__file__).parents[1] / 'weights' / 'people'
 HEATMAP = 64
 """Cells across an answer."""
 
-_KIND, _FORMAT = 'people-attention', 1
+_KIND, _FORMAT = 'people-attention', 2
 
 
 class AttentionGaze:

@@ -9,12 +9,13 @@ import numpy as np
 
 from gaze_robot.camera import CameraModel
 from gaze_robot.gaze_target.company import Gazed
-from gaze_robot.geometry import angle_between, direction_from_pan_tilt
-from gaze_robot.people.around import as_angles, as_seen, ray_of
+from gaze_robot.geometry import angle_between
+from gaze_robot.people.around import as_angles, as_seen, ray_of, turned_towards
 from gaze_robot.people.flow import FlowHeads
 from gaze_robot.people.given import GivenHeads
 from gaze_robot.people.heads import CascadeHeads, HeadFinder, make_finder
 from gaze_robot.people.records import Box, GazeModel, Gazes, Head, people_of
+from gaze_robot.people.seek import Seeker
 from gaze_robot.people.social import gazed_object
 from gaze_robot.people.steady import SteadyGaze, SteadyGazes
 from gaze_robot.people.tracks import HeadTracks
@@ -23,13 +24,25 @@ from gaze_robot.stages import Clock
 from gaze_robot.types import Frame, GazeTarget, PanTiltState
 
 SHIFTED_RAD = math.radians(6.0)
-"""A target that moves by more than this is another one."""
+"""A thing that moves by more than this is another one."""
+
+_ELSEWHERE_RAD = math.radians(15.0)
+"""The same of places without a thing, which are the peaks of broad cones and waver."""
 
 _NEWS_S = 2.0
 """Time constant with which a gaze shift gets old: what somebody turns to is news."""
-_GONE_S, _GIVEN_UP_S, _FAINT = 0.5, 3.0, 0.05
-"""After how long without anybody the eye looks back at where a head was, after how long it looks
-level instead, as heads are, and the claim and confidence of both."""
+_AWAY = 0.3
+"""What a gaze that leaves the picture claims at least: turning along it will show more."""
+_KEPT = 0.5
+"""A thing stays the one that is looked at while it is so likely, of the likeliest of this picture:
+which one that is may differ from one place of the eye to the next."""
+_SURELY, _DOUBTFUL, _SURE_S = 0.5, 0.3, 0.5
+"""A head less sure than the first claims less in proportion; less than the second, it is no reason
+not to look for others. Time constant of how sure it is."""
+_DULL_S = 6.0
+"""After so long at no particular thing somebody is no reason, either."""
+_UNSEEN_S = 0.2
+"""Time constant with which the claim fades of who is not seen any more."""
 _QUICK = 400, 1.2
 """Width of pictures and step of sizes with which cascades search while the robot runs."""
 _OLD_NEWS, _FAR = 0.5, 0.5
@@ -63,10 +76,16 @@ class PeopleSource:
         """Forget everybody."""
         self._tracks = HeadTracks(self._finder, every=1)
         self._steady = SteadyGazes()
-        self._shifted: dict[int, tuple[np.ndarray, float]] = {}
+        self._shifted: dict[int, tuple[GazeTarget, float]] = {}
+        """What they turned to last, and when."""
+
         self._camera: CameraModel | None = None
-        self._seen: tuple[np.ndarray, float] | None = None
-        """Where a head was seen last, base frame, and when."""
+        self._chosen: dict[int, GazeTarget] = {}
+        self._sure: dict[int, float] = {}
+        """How surely the heads of those known are some, smoothed."""
+
+        self._judged_s = -math.inf
+        self._seeker = Seeker()
 
     def close(self) -> None:
         """End threads."""
@@ -96,60 +115,94 @@ class PeopleSource:
         people = people_of(gazes, heads, self._model.source)
         clock.lap('gaze')
         steady = self._steady(people, frame.camera, pose, frame.stamp_s)
-        chosen = [self._choose(known, gazes, heads, frame, pose) for known in steady]
-        company = self._claims(chosen, frame.stamp_s)
-        if (back := self._look_back(company, frame.camera, pose, frame.stamp_s)) is not None:
-            company = (*company, back)
+        self._chosen = {known.person.id: self._choose(known, gazes, heads, frame, pose)
+                        for known in steady}
+        self._judge_heads(heads, frame.stamp_s)
+        company = self._claims(steady, frame.stamp_s)
+        if (sought := self._seek(
+                steady, company, frame.camera, pose, frame.stamp_s)) is not None:
+            company = (*company, sought)
         clock.lap('together')
         return PeopleSight(tuple(steady), company, gazes.things)
 
     def _choose(self, known: SteadyGaze, gazes: Gazes, heads: Sequence[Head],
                 frame: Frame, pose: PanTiltState) -> GazeTarget:
-        """What somebody looks at: a thing or another's head if one is likely, else a place."""
+        """What somebody looks at: a thing or another's head if one is likely, else a place.
+
+        Of who looks out of the picture, a place on the way from which the head is still seen; of
+        who is not seen any more, what it was.
+        """
         person, target = known.person, dataclasses.replace(
             known.target, id=known.person.id, head_box=known.person.head_box,
             in_frame=known.person.in_frame)
+        if known.stamp_s < frame.stamp_s and person.id in self._chosen:
+            return dataclasses.replace(self._chosen[person.id], in_view=False)
         if not target.in_view:
-            return target
+            way = turned_towards(person, frame.camera, pose)
+            return target if way is None else dataclasses.replace(target, direction=way)
         boxes = [*gazes.things, *(head.box for head in heads if head.id != person.id)]
         choice = gazed_object(person, boxes)
         if choice.index is None:
             return target
-        box = boxes[choice.index]
+        places = [ray_of(_middle(box), frame.camera, pose) for box in boxes]
+        index = _kept(self._chosen.get(person.id), places, choice.shares, choice.index)
+        box = boxes[index]
         confidence = max(person.confidence, min(choice.probability, gazes.ceiling))
-        return dataclasses.replace(target, direction=ray_of(_middle(box), frame.camera, pose),
+        return dataclasses.replace(target, direction=places[index],
                                    confidence=confidence, object_box=box)
 
-    def _claims(self, targets: Sequence[GazeTarget], now_s: float) -> tuple[Gazed, ...]:
-        largest = max((_height(target) for target in targets), default=1.0)
+    def _judge_heads(self, heads: Sequence[Head], now_s: float) -> None:
+        """Smooth how sure they are: a doubtful one is sure now and then."""
+        old = math.exp(min(self._judged_s - now_s, 0.0) / _SURE_S)
+        for head in heads:
+            before = self._sure.get(head.id, head.confidence)
+            self._sure[head.id] = old * before + (1 - old) * head.confidence
+        self._judged_s = now_s
+
+    def _claims(self, steady: Sequence[SteadyGaze], now_s: float) -> tuple[Gazed, ...]:
+        """Everybody's target with its claim."""
+        largest = max((_height(target) for target in self._chosen.values()), default=1.0)
+        for known_of in (self._shifted, self._sure):
+            for key in known_of.keys() - self._chosen.keys():
+                del known_of[key]
         found = []
-        for target in targets:
-            before = self._shifted.get(target.id)
-            if before is None or angle_between(before[0], target.direction) > SHIFTED_RAD:
-                before = target.direction, now_s
-            self._shifted[target.id] = before[0], before[1]
-            news = _OLD_NEWS + (1 - _OLD_NEWS) * math.exp((before[1] - now_s) / _NEWS_S)
+        for known, target in zip(steady, self._chosen.values()):
+            before, since_s = self._shifted.get(target.id, (target, now_s))
+            apart = SHIFTED_RAD if target.object_box and before.object_box else _ELSEWHERE_RAD
+            if angle_between(before.direction, target.direction) > apart:
+                before, since_s = target, now_s
+            self._shifted[target.id] = before, since_s
+            news = _OLD_NEWS + (1 - _OLD_NEWS) * math.exp((since_s - now_s) / _NEWS_S)
             near = _FAR + (1 - _FAR) * _height(target) / largest
-            found.append(Gazed(target, target.confidence * news * near))
-        self._shifted = {target.id: self._shifted[target.id] for target in targets}
+            seen = math.exp((known.stamp_s - now_s) / _UNSEEN_S) * min(
+                self._sure[target.id] / _SURELY, 1.0)
+            away = target.in_frame is not None and target.in_frame < 0.5
+            claim = max(target.confidence, _AWAY * away) * news * near * seen
+            found.append(Gazed(target, claim, since_s))
         return tuple(found)
 
-    def _look_back(self, company: Sequence[Gazed], camera: CameraModel, pose: PanTiltState,
-                   now_s: float) -> Gazed | None:
-        """Where to look for people when none is there: at the last head, then level."""
-        there = max((gazed for gazed in company if gazed.target.in_view), key=_claim,
-                    default=None)
-        if there is not None and there.target.head_box is not None:
-            self._seen = ray_of(_middle(there.target.head_box), camera, pose), now_s
-            return None
-        if self._seen is None:
-            self._seen = direction_from_pan_tilt(pose.pan_rad, 0.0), now_s
-        direction, seen_s = self._seen
-        if now_s - seen_s < _GONE_S:
-            return None
-        if now_s - seen_s > _GIVEN_UP_S:
-            direction = direction_from_pan_tilt(pose.pan_rad, 0.0)
-        return Gazed(GazeTarget(direction, _FAINT, False, 'people'), _FAINT)
+    def _seek(self, steady: Sequence[SteadyGaze], company: Sequence[Gazed], camera: CameraModel,
+              pose: PanTiltState, now_s: float) -> Gazed | None:
+        """Where to look for people; None while somebody is there to follow."""
+        seen = [gazed for known, gazed in zip(steady, company) if known.stamp_s == now_s
+                and self._sure[known.person.id] >= _DOUBTFUL
+                and (gazed.target.object_box or now_s - gazed.since_s < _DULL_S)]
+        first = max(seen, key=_claim, default=None)
+        if first is None or first.target.head_box is None:
+            return self._seeker.look(camera, pose, now_s)
+        self._seeker.found(ray_of(_middle(first.target.head_box), camera, pose), now_s)
+        return None
+
+
+def _kept(before: GazeTarget | None, places: Sequence[np.ndarray], shares: Sequence[float],
+          best: int) -> int:
+    """Number of the thing that was looked at before, if it is here and nearly as likely."""
+    if before is None or before.object_box is None:
+        return best
+    same = min(range(len(places)), key=lambda k: float(angle_between(
+        places[k], before.direction)))
+    there = angle_between(places[same], before.direction) < SHIFTED_RAD
+    return same if there and shares[same] > _KEPT * shares[best] else best
 
 
 def _claim(gazed: Gazed) -> float:

@@ -22,7 +22,7 @@ class Processes:
     """world_node, gaze_node and pan_tilt_node of one ROS domain; a context manager."""
 
     def __init__(self, policy: str = '', domain: int = 0, rate_hz: float = 30.0) -> None:
-        self.domain = domain or 101 + os.getpid() % 100
+        self.domain = domain or 2 + os.getpid() % 100
         environment = {**os.environ, 'ROS_DOMAIN_ID': str(self.domain),
                        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
         profile = profile_path()

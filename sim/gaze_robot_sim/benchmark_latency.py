@@ -109,7 +109,7 @@ def _nodes(config: BenchLatencyConfig) -> dict[str, Mapping[str, Any]]:
 def _environment(profile: Path | None) -> dict[str, str]:
     """As the launch files set it, in a domain of its own and on this machine alone."""
     wanted = {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
-              'ROS_DOMAIN_ID': str(random.SystemRandom().randint(101, 230)),
+              'ROS_DOMAIN_ID': str(random.SystemRandom().randint(2, 101)),
               'OMP_NUM_THREADS': '1', 'PYTHONPATH': os.pathsep.join(filter(None, sys.path))}
     if profile is not None:
         wanted['FASTRTPS_DEFAULT_PROFILES_FILE'] = str(profile)

@@ -5,7 +5,9 @@ pace, so that a detector in a second thread has the time that it has on a robot;
 people cost beside one where a large backbone reads the picture.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+import functools
 import math
 from pathlib import Path
 import time
@@ -23,8 +25,8 @@ from gaze_robot.geometry import direction_from_pan_tilt
 from gaze_robot.optional import require
 from gaze_robot.people.gazelle import GazeDecoder
 from gaze_robot.people.gazelle_model import GazeLLE
-from gaze_robot.people.records import Head
-from gaze_robot.people.watch import read_picture
+from gaze_robot.people.records import GazeModel, Head
+from gaze_robot.people.watch import make_model, read_picture
 from gaze_robot.pipeline import GazePipeline
 from gaze_robot.types import Frame, PanTiltState
 from gaze_robot_sim.benchmark_encoder import percentiles
@@ -49,9 +51,9 @@ _LARGE = {'hidden_size': 768, 'num_hidden_layers': 12, 'num_attention_heads': 12
 class BenchPeopleConfig:
     """Time the people path of the robot, and what many people cost."""
 
-    picture: str = ''
-    """A photograph of people, to time OpenCV's cascades on as well; the drawn figures of the
-    simulator are not what these were made for."""
+    picture: tuple[str, ...] = ()
+    """Photographs of people, side by side, to time OpenCV's cascades on as well; the drawn figures
+    of the simulator are not what these were made for."""
 
     model: str = 'figures'
     """How gazes of drawn figures are judged: 'figures', 'attention' or another gaze model."""
@@ -78,8 +80,8 @@ def bench_people(config: BenchPeopleConfig) -> dict[str, Any]:
         paths: for each how heads are found, people (their mean number), people_ms (heads, gaze,
         together), step_ms (all of it, from picture to command), step_cpu_ms (of which the thread
         computed, and did not wait for others) and stages_ms, each p50 and p95;
-        large: one_ms and twelve_ms of Gaze-LLE on DINOv2-B, medians of processor time, and ratio,
-        the median of the rounds' own; machine.
+        large and small: one_ms and twelve_ms of Gaze-LLE on DINOv2-B and of the package's own
+        network, medians of processor time, and ratio, the median of the rounds' own; machine.
     """
     before = torch.get_num_threads(), cv2.getNumThreads()
     torch.set_num_threads(1)                                          # both as gaze_node
@@ -87,13 +89,14 @@ def bench_people(config: BenchPeopleConfig) -> dict[str, Any]:
     try:
         paths = {'figures': timed_path(figures(config.seed), config.model, 'figures', config)}
         if config.picture:
-            paths['cascade'] = timed_path(photograph(Path(config.picture)), 'coarse', 'cascade',
-                                          config)
-        large = many_people(config.rounds, config.seed) if config.rounds else None
+            paths['cascade'] = timed_path(photographs(config.picture), 'coarse', 'cascade', config)
+        crowds = {name: many_people(make(), config.rounds, config.seed) for name, make in (
+            ('large', functools.partial(gaze_lle, config.seed)),
+            ('small', functools.partial(make_model, 'attention'))) if config.rounds}
     finally:
         torch.set_num_threads(before[0])
         cv2.setNumThreads(before[1])
-    return {'paths': paths, 'large': large, 'machine': machine()}
+    return {'paths': paths, **crowds, 'machine': machine()}
 
 
 def figures(seed: int) -> Panorama:
@@ -110,15 +113,17 @@ def figures(seed: int) -> Panorama:
     return Panorama(image)
 
 
-def photograph(path: Path) -> Panorama:
-    """A photograph as it would fill the middle 60 degrees of a panorama."""
-    image = read_picture(path)
+def photographs(paths: Sequence[str]) -> Panorama:
+    """Photographs side by side as they would fill the middle 60 degrees of a panorama."""
     out = np.full((1024, 2048, 3), 128, np.uint8)
+    images = [read_picture(Path(path)) for path in paths]
     wide = 2048 * 60 // 360
-    tall = wide * image.shape[0] // image.shape[1]
-    top, left = (1024 - tall) // 2, (2048 - wide) // 2
-    out[top:top + tall, left:left + wide] = cv2.resize(image, (wide, tall),
-                                                       interpolation=cv2.INTER_AREA)
+    tall = min(round(wide / sum(image.shape[1] / image.shape[0] for image in images)), 1024)
+    row = np.concatenate([cv2.resize(image, (max(1, round(
+        tall * image.shape[1] / image.shape[0])), tall), interpolation=cv2.INTER_AREA)
+        for image in images], axis=1)
+    top, left = (1024 - tall) // 2, (2048 - row.shape[1]) // 2
+    out[top:top + tall, left:left + row.shape[1]] = row
     return Panorama(out)
 
 
@@ -158,22 +163,27 @@ def timed_path(panorama: Panorama, model: str, heads: str, config: BenchPeopleCo
             'stages_ms': table}
 
 
-def many_people(rounds: int, seed: int) -> dict[str, float]:
-    """One person and twelve in turn, Gaze-LLE on DINOv2-B with random weights: processor time of
-    its one thread, which other work on the machine changes little.
-    """
+def gaze_lle(seed: int) -> GazeLLE:
+    """Gaze-LLE on DINOv2-B with random weights."""
     transformers: Any = require('transformers')
     backbones: Any = require('gaze_robot.backbones.backbone')
     torch.manual_seed(seed)
     backbone = backbones.Backbone(
         transformers.Dinov2Model(transformers.Dinov2Config(**_LARGE)).eval(),
         backbones.BackboneConfig(patch=14), 1.0)
-    model = GazeLLE(backbone, GazeDecoder(768, inout=True), 'random')
+    return GazeLLE(backbone, GazeDecoder(768, inout=True), 'random')
+
+
+def many_people(model: GazeModel, rounds: int, seed: int) -> dict[str, float]:
+    """One person and twelve in turn: processor time of the one thread, which other work on the
+    machine changes little.
+    """
     image = np.random.default_rng(seed).integers(0, 256, (480, 640, 3), np.uint8)
     crowd = [Head((0.02 + 0.07 * k, 0.3, 0.09 + 0.07 * k, 0.45), id=k + 1) for k in range(12)]
     model(image, crowd[:1])
+    model(image, crowd)
     times = []
-    for _ in tqdm(range(rounds), desc='twelve', unit='round'):
+    for _ in tqdm(range(rounds), desc=model.source, unit='round'):
         row = []
         for people in (crowd[:1], crowd):
             start_s = time.thread_time()

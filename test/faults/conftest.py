@@ -31,10 +31,10 @@ def checkpoint(tmp_path_factory) -> str:
 
 
 @pytest.fixture(scope='module')
-def robot(checkpoint) -> Iterator[Any]:
+def robot(checkpoint, new_domain) -> Iterator[Any]:
     """gaze_node, pan_tilt_node and a camera, well: for tests that leave them so."""
     from fault_robot import Robot
-    robot = Robot(checkpoint)
+    robot = Robot(checkpoint, new_domain())
     try:
         robot.gaze('max_image_age:=2.0', 'on_target_lost:=search')
         robot.head()
@@ -46,13 +46,13 @@ def robot(checkpoint) -> Iterator[Any]:
 
 
 @pytest.fixture
-def make_robot(checkpoint) -> Iterator[Callable[[], Any]]:
+def make_robot(checkpoint, new_domain) -> Iterator[Callable[[], Any]]:
     """Robots of a test's own, without any process yet."""
     from fault_robot import Robot
     made: list[Any] = []
 
     def make() -> Any:
-        made.append(Robot(checkpoint))
+        made.append(Robot(checkpoint, new_domain()))
         return made[-1]
     yield make
     for robot in made:

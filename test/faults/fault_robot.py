@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 import contextlib
-import itertools
 import json
 import math
 import os
@@ -35,8 +34,6 @@ PATIENCE_S = 60.0
 
 BUSY = {'slow inference', 'images dropped', 'commands stopped'}
 """Signs that a machine with other work shows now and then."""
-
-_DOMAINS = itertools.count(os.getpid() % 130)
 
 
 def _close_pipes(process: subprocess.Popen) -> None:
@@ -179,8 +176,8 @@ class Witness:
 class Robot:
     """Processes of one ROS domain, and a witness."""
 
-    def __init__(self, checkpoint: str) -> None:
-        self.domain = 100 + next(_DOMAINS) % 130
+    def __init__(self, checkpoint: str, domain: int) -> None:
+        self.domain = domain
         self.env = {**os.environ, 'ROS_DOMAIN_ID': str(self.domain), 'OMP_NUM_THREADS': '1',
                     'FASTRTPS_DEFAULT_PROFILES_FILE': str(ROOT / 'config' / 'fastdds.xml'),
                     'PYTHONPATH': os.pathsep.join([str(ROOT), str(ROOT / 'sim')])}

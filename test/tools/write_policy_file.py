@@ -56,13 +56,13 @@ def make_nodes():
 
 
 @contextmanager
-def running():
-    """The nodes of `make_nodes`, in a domain of their own, gone afterwards.
+def running(domain):
+    """The nodes of `make_nodes`, in a ROS domain of their own, gone afterwards.
 
-    Nodes of the same name that another test of this process made linger in its domain's graph.
+    Nodes of the same name that this process made before linger in its domain's graph.
     """
     import rclpy
-    rclpy.init(domain_id=100 + os.getpid() % 100)
+    rclpy.init(domain_id=domain)
     nodes = make_nodes()
     try:
         yield nodes
@@ -131,5 +131,5 @@ def _profile(profiles, node, allowed, actions):
 
 if __name__ == '__main__':
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    with running() as made:
+    with running(domain=2 + os.getpid() % 100) as made:
         TARGET.write_text(text(made), encoding='utf-8')

@@ -11,7 +11,7 @@ from gaze_robot.people.face_gaze import bins_loss, PITCH, YAW
 
 SIGMA = 3 / 64
 """Of the spot that a heatmap is to show, as in the published data sets' scripts."""
-_HEAT, _FACE, _INSIDE, _THINGS = 10.0, 0.4, 1.0, 6.0
+_HEAT, _FACE, _INSIDE, _THINGS, _SIZES = 10.0, 0.4, 1.0, 6.0, 3.0
 
 
 def goals(target: torch.Tensor, across: int) -> torch.Tensor:
@@ -34,17 +34,15 @@ def face_loss(reader: AttentionReader, batch: dict[str, torch.Tensor]
 def people_loss(reader: AttentionReader, batch: dict[str, torch.Tensor]
                 ) -> tuple[torch.Tensor, dict[str, float]]:
     """Loss of a batch, see `stream.collated`; and its parts, by name."""
-    cells, odds, features, stands_out = reader(batch['pictures'], batch['faces'], batch['boxes'],
-                                               batch['aspect'])
-    zero = (cells.sum() + stands_out.sum()) * 0
+    cells, odds, features, seen_things = reader(batch['pictures'], batch['faces'], batch['boxes'],
+                                                batch['aspect'])
+    zero = (cells.sum() + seen_things.sum()) * 0
     here = batch['target'].isfinite().all(dim=-1)
-    place = heat = inside = face = things = zero
-    listed = batch['things'].isfinite().all(dim=-1)                     # (B, M)
-    if listed.any():
-        spots = goals(batch['things'].nan_to_num(-9.0).flatten(0, 1), stands_out.shape[-1])
-        shown = listed.any(dim=1)
-        things = F.binary_cross_entropy_with_logits(
-            stands_out[shown], spots.unflatten(0, listed.shape).amax(dim=1)[shown])
+    place = heat = inside = face = things = sizes = zero
+    shown = batch['things'].isfinite().all(dim=-1).any(dim=1)
+    if shown.any():
+        things, sizes = _things_loss(seen_things[shown], batch['things'][shown],
+                                     batch['aspect'][shown])
     if here.any():
         seen, goal = cells[here], goals(batch['target'][here], cells.shape[-1])
         heat = F.binary_cross_entropy_with_logits(seen, goal)
@@ -58,6 +56,28 @@ def people_loss(reader: AttentionReader, batch: dict[str, torch.Tensor]
         yaw, pitch = reader.encoder.face.bins(features[told])
         angle = batch['angle'][told]
         face = bins_loss(yaw, angle[:, 0], YAW) + bins_loss(pitch, angle[:, 1], PITCH)
-    loss = place + _HEAT * heat + _INSIDE * inside + _FACE * face + _THINGS * things
-    parts = {'place': place, 'heat': heat, 'inside': inside, 'face': face, 'things': things}
+    loss = (place + _HEAT * heat + _INSIDE * inside + _FACE * face + _THINGS * things
+            + _SIZES * sizes)
+    parts = {'place': place, 'heat': heat, 'inside': inside, 'face': face, 'things': things,
+             'sizes': sizes}
     return loss, {name: float(value.detach()) for name, value in parts.items()}
+
+
+def _things_loss(seen: torch.Tensor, boxes: torch.Tensor, aspect: torch.Tensor
+                 ) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of where things are, and of how large they are there.
+
+    Args:
+        seen: (B, 2, C, C), see `AttentionReader`.
+        boxes: (B, M, 4) shares of the picture, or NaN.
+        aspect: (B,) width over height of the picture.
+    """
+    corners = boxes.nan_to_num(-9.0).unflatten(-1, (2, 2))
+    spots = goals(corners.mean(dim=-2).flatten(0, 1), seen.shape[-1]).unflatten(
+        0, boxes.shape[:2])
+    there, which = spots.max(dim=1)                                     # (B, C, C)
+    stretch = torch.stack([aspect.sqrt(), aspect.rsqrt()], dim=-1)[:, None]
+    size = ((corners[..., 1, :] - corners[..., 0, :]) * stretch).amax(dim=-1).clamp(min=1e-3).log()
+    off = (seen[:, 1] - size.gather(1, which.flatten(1)).view_as(there)).abs() * there
+    return (F.binary_cross_entropy_with_logits(seen[:, 0], there),
+            off.sum() / there.sum().clamp(min=1e-6))

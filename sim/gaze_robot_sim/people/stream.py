@@ -51,7 +51,7 @@ class Lesson:
     """(P,) 1 where the target is in the picture, else 0; NaN where nobody said."""
 
     things: np.ndarray | None = None
-    """(M, 2) middles of all that could be looked at, where they are known."""
+    """(M, 4) boxes of all that could be looked at, where they are known."""
 
 
 class PeopleStream(IterableDataset):
@@ -131,9 +131,8 @@ def made_up(rng: np.random.Generator, cast: Cast, people: int) -> Lesson:
     scene = make_scene(rng, cast, people)
     yaw, pitch = angle_of(scene.direction)
     target = np.where(scene.inside[:, None], scene.target, np.nan)
-    corners = np.array(scene.boxes).reshape(-1, 2, 2)
     return Lesson(scene.image, scene.heads, np.stack([yaw, pitch], axis=-1), target,
-                  scene.inside.astype(float), corners.mean(axis=1))
+                  scene.inside.astype(float), np.array(scene.boxes))
 
 
 def turned_over(lesson: Lesson) -> Lesson:
@@ -142,7 +141,8 @@ def turned_over(lesson: Lesson) -> Lesson:
                   [(1 - right, top, 1 - left, bottom) for left, top, right, bottom in
                    lesson.boxes], lesson.angle * (-1, 1), lesson.target * (-1, 1) + (1, 0),
                   lesson.inside,
-                  None if lesson.things is None else lesson.things * (-1, 1) + (1, 0))
+                  None if lesson.things is None else
+                  (lesson.things * (-1, 1, -1, 1) + (1, 0, 1, 0))[:, [2, 1, 0, 3]])
 
 
 def shaken(rng: np.random.Generator, lesson: Lesson) -> Lesson:
@@ -191,7 +191,7 @@ def collated(lessons: Sequence[Lesson], side: int) -> dict[str, np.ndarray]:
     """Lessons with equally many heads as the network wants them: see `AttentionReader`."""
     names = ('pictures', 'faces', 'boxes', 'aspect')
     most = max(0 if one.things is None else len(one.things) for one in lessons)
-    things = np.full((len(lessons), most, 2), np.nan, np.float32)
+    things = np.full((len(lessons), most, 4), np.nan, np.float32)
     for row, one in zip(things, lessons):
         if one.things is not None:
             row[:len(one.things)] = one.things

@@ -68,7 +68,7 @@ class TrainPeopleConfig:
     faces: int = 94_208
     """Of synthetic: faces alone to learn from first: which way they look."""
 
-    pictures: int = 55_000
+    pictures: int = 120_000
     """Pictures to learn from after that."""
 
     exam: int = 120
