@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
-# The whole table of one workspace, from nothing: demonstrations, a hand with an eye (BC-RL), the
-# same hand through other cameras, and all of them at work.
+# The whole table of one workspace, from nothing: a hand with an eye that learns to look (BC-RL),
+# the same hand through other cameras, and all of them at work.
 #
 #   bench/workspace_table.sh press            # or bucket, wipe, shelf, read
 #
-# Overridable: OUT, JOBS, DEVICE, DEMOS, STEPS, EPISODES, UPDATES, N, SEEDS, CONDITIONS.
+# Overridable: OUT, JOBS, DEVICE, PLAYS, STEPS, BCRL (more options of train bcrl), EPISODES,
+# UPDATES, CONDITIONS, N, SEEDS, EXPERT_N. In a few minutes, to see that it runs:
+#
+#   STEPS=2048 BCRL='--warm-up 512 --follow 512 --eval-episodes 4' EPISODES=6 \
+#     UPDATES=20 N=2 SEEDS=1 EXPERT_N=2 OUT=/tmp/table bench/workspace_table.sh press
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -14,12 +18,14 @@ robot="${ROBOT:-.venv/bin/gaze-robot}"
 jobs="${JOBS:-$(nproc)}"
 export OMP_NUM_THREADS=1
 
-"$robot" demos record --source "workspace:$task" --n "${DEMOS:-1000}" --out "$out/demos"
-"$robot" train bcrl --demos "$out/demos" --joint-noise 0.05 --steps "${STEPS:-400000}" \
-  --device "${DEVICE:-auto}" --out "$out/learned"
+# shellcheck disable=SC2086
+"$robot" train bcrl --demos "workspace:$task" --plays "${PLAYS:-0}" --angles \
+  --joint-noise 0.05 --steps "${STEPS:-400000}" --device "${DEVICE:-auto}" --out "$out/learned" \
+  ${BCRL:-}
 for condition in ${CONDITIONS:-oracle wide exo wrist exo_wrist}; do
   "$robot" train workspace --task "$task" --condition "$condition" --out "$out" --jobs "$jobs" \
     --episodes "${EPISODES:-1500}" --updates "${UPDATES:-10000}" --device "${DEVICE:-auto}"
 done
 "$robot" eval workspace --task "$task" --policies "$out" --n "${N:-100}" --seeds "${SEEDS:-3}" \
-  --jobs "$jobs" --json "$out/table.json" --picture "$out/table.png" --videos "$out/films"
+  --expert-n "${EXPERT_N:-200}" --jobs "$jobs" --json "$out/table.json" \
+  --picture "$out/table.png" --videos "$out/films"

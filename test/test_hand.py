@@ -7,7 +7,14 @@ import torch
 from gaze_robot.encoder.tokens import patchify
 from gaze_robot.errors import ConfigError
 from gaze_robot.geometry import base_ray, direction_from_pan_tilt
-from gaze_robot.policy.hand import chunk_error, cut, HandConfig, HandNetwork, turned
+from gaze_robot.policy.hand import (
+    chunk_error,
+    cut,
+    HandConfig,
+    HandNetwork,
+    pan_tilt_of,
+    turned,
+)
 
 SMALL = HandConfig(joints=2, task=3, actions=2, chunk=4, levels=((16, 16), (16, 16)), patch=8,
                    width=16, hidden=32)
@@ -47,6 +54,31 @@ def test_rays_turn_with_the_gaze_as_geometry_says():
     optical = np.stack([-rays[:, 1], -rays[:, 2], rays[:, 0]], axis=1)      # right, down, forward
     for row, (pan, tilt) in enumerate(gaze):
         np.testing.assert_allclose(found[row], base_ray(optical, pan, tilt), atol=1e-12)
+
+
+def test_directions_as_angles():
+    angles = np.random.default_rng(2).uniform([-3, -1.4], [3, 1.4], (9, 2))
+    rays = direction_from_pan_tilt(*angles.T) * np.linspace(0.01, 2.0, 9)[:, None]
+    np.testing.assert_allclose(pan_tilt_of(torch.from_numpy(rays)), angles, atol=1e-12)
+
+
+def test_a_hand_told_angles_knows_a_joint_from_a_gaze():
+    """An arm that turns towards the gaze: the difference of two angles."""
+    torch.manual_seed(0)
+    config = HandConfig(joints=1, task=1, actions=1, chunk=1, levels=((16, 16),), patch=8,
+                        width=16, hidden=32, angles=True)
+    hand, rng = HandNetwork(config), np.random.default_rng(0)
+    optimizer = torch.optim.Adam(hand.parameters(), 3e-3)
+    view = torch.full((256, 4, 192), 90, dtype=torch.uint8)
+    for _ in range(300):
+        joints, pan = torch.from_numpy(rng.uniform(-1.5, 1.5, (2, 256, 1)).astype(np.float32))
+        said = hand(view, joints, torch.cat([pan, torch.zeros(256, 1)], dim=1),
+                    torch.ones(256, 1)).chunk
+        loss = (said[:, 0] - (pan - joints)).abs().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 0.1                        # 0.9 for one that does not know
 
 
 def test_attention_is_shared_out_among_tokens_and_nothing():

@@ -1,5 +1,7 @@
 """Demonstrations of the expert: recorded all around, read back, and watched live."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -7,14 +9,17 @@ pytest.importorskip('mujoco', reason='needs mujoco')
 pytest.importorskip('mink', reason='needs mink')
 
 from gaze_robot.errors import ConfigError, WorldError
-from gaze_robot.geometry import direction_from_pan_tilt, panorama_pixel
-from gaze_robot_sim.bcrl.batch import WatchConfig
+from gaze_robot.geometry import angle_between, direction_from_pan_tilt, panorama_pixel
+from gaze_robot.policy.tasks import embedding_of
+from gaze_robot_sim.bcrl.batch import WatchBatch, WatchConfig
 from gaze_robot_sim.bcrl.plays import Scale
 from gaze_robot_sim.bcrl.studio import Studio
 from gaze_robot_sim.demos.commands import record, RecordConfig
 from gaze_robot_sim.demos.store import open_demos
 from gaze_robot_sim.oracles import Oracle
 from gaze_robot_sim.physics.demos import PhysicsPlays
+from gaze_robot_sim.physics.expert import Expert
+from gaze_robot_sim.physics.live import LiveBatch
 from gaze_robot_sim.physics.task import TASK_NUMBERS
 from gaze_robot_sim.physics.tasks import KINDS, task_of
 from gaze_robot_sim.physics.views import can_draw
@@ -120,6 +125,61 @@ def test_bcrl_watches_live_plays_and_knows_what_matters():
     assert (errors[-1] < 1.0).all()
     assert errors[0].max() > 5.0
     source.close()
+
+
+def test_live_eyes_see_what_eyes_in_front_of_panoramas_do():
+    source = PhysicsPlays('press', 6, count=3)
+    play = source.play(1)
+    studio = Studio(source, source, Scale.of([play], 10), 'foveated', 10)
+    hand = studio.hand(width=16, hidden=16)
+    config = WatchConfig(chunk=10, pause_steps=0, episode_s=0.5)
+    live = studio.batch(2, hand, config, 0)
+    assert isinstance(live, LiveBatch)
+    through = WatchBatch(2, source, hand, studio.scale, live.config, live.pattern, 0)
+    for batch in (live, through):
+        batch.start(range(2), {'scene': 1, 'pose': np.array([0.4, 0.4])})
+        batch.step(np.array([[0.3, 0.2], [-1.0, 0.1]]))
+    np.testing.assert_array_equal(live.pose, through.pose)
+    for drawn, sampled in zip(live.views(np.arange(2)), through.views(np.arange(2))):
+        assert np.abs(drawn.astype(float) - sampled).mean() < 4
+    with pytest.raises(ConfigError, match="'off'"):
+        studio.batch(1, hand, dataclasses.replace(config, dynamics='typical'), 0)
+    source.close()
+
+
+def test_what_stands_out_in_a_workspace_is_what_lies_there():
+    source = PhysicsPlays('press', 3, count=4)
+    studio = Studio(source, source, Scale.of([source.play(0)], 10), 'foveated', 10)
+    batch = studio.batch(4, studio.hand(width=16, hidden=16), WatchConfig(chunk=10), 0)
+    batch.start(range(4))
+    near = []
+    for eye in range(4):
+        world = batch.scene[eye].world
+        rays = [world.position(f'button{number}') - world.eye for number in range(4)]
+        gazes = batch.salient(eye, np.random.default_rng(eye), 40)
+        away = [angle_between(direction_from_pan_tilt(*gazes.T), ray / np.linalg.norm(ray))
+                for ray in rays]
+        near.append(np.degrees(np.min(away, axis=0)) < 5)
+    assert np.mean(near) > 0.5                                # the four cover one fiftieth
+    source.close()
+
+
+def test_so_many_demonstrations_are_lived_through_once(monkeypatch):
+    source = PhysicsPlays('press', 8, count=2)
+    first = source.play(1).episode.actions
+    monkeypatch.setattr(Expert, 'act', lambda _: pytest.fail('lived through again'))
+    np.testing.assert_array_equal(source.play(1).episode.actions, first)
+    with pytest.raises(ConfigError, match='count'):
+        PhysicsPlays('press', count=0)
+
+
+def test_a_live_studio_knows_what_can_be_asked_for():
+    studio = Studio.open('workspace:press', 'foveated', 10, 0, measured=1, plays=2)
+    assert (studio.live, studio.source.count) == (True, 2)
+    episode = studio.source.play(0).episode
+    tasks = studio.tasks()
+    assert len(tasks) == 12                                   # six colours, two shapes
+    np.testing.assert_array_equal(embedding_of(episode.instruction, tasks), episode.task)
 
 
 def test_unknown_tasks_are_refused():

@@ -65,6 +65,12 @@ def test_a_hand_learns_what_the_expert_does():
         np.testing.assert_allclose(relative[step, 1], one.actions[step + 1] - one.joints[step])
         assert real[step].sum() == min(30, len(one.joints) - step)
     assert (scale.action_spread[:-1] > 0).all()
+    assert scale.action_spread[-1] == scale.joint_spread[-1] == 1.0     # a gripper kept closed
+    few = show('press', 1, 0, condition_of('oracle'), 0.0, PhysicsConfig(), every=4)
+    relative, real = shown[0].chunks(30)
+    assert len(few.view) == len(few.gaze) == -(-len(shown[0].joints) // 4)
+    for found, wanted in zip((*few.chunks(30), few.view), (relative, real, shown[0].view)):
+        np.testing.assert_array_equal(found, wanted[::4])
 
 
 def test_an_expert_pushed_too_hard_fails_and_does_no_harm():

@@ -143,3 +143,15 @@ def test_collisions_are_counted_once_each():
         assert world.collisions == touches - 1
         move(world, world.tip, -0.03, 20)                         # both fingers, into the table
         assert world.collisions == touches
+
+
+def test_a_room_is_seen_with_many_layouts():
+    def texture(world):
+        return world.model.tex_data[world.model.texture('table').adr[0]:][:1000]
+    first, again = (PhysicsWorld('press', 2, index, PhysicsConfig(rooms=1)) for index in (1, 2))
+    np.testing.assert_array_equal(texture(first), texture(again))
+    assert abs(first.position('button0') - again.position('button0')).max() > 0.01
+    alone = [texture(PhysicsWorld('press', 2, index)) for index in (1, 2)]
+    assert not np.array_equal(*alone)
+    assert len({texture(PhysicsWorld('press', 2, index, PhysicsConfig(rooms=3))).tobytes()
+                for index in range(12)}) == 3

@@ -21,6 +21,8 @@ from gaze_robot.errors import ConfigError
 
 GAZE_FEATURES = 4
 """Sine and cosine of pan and of tilt."""
+_NOWHERE = 1e-6
+"""Length of a direction that is none."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,10 @@ class HandConfig:
     """Transformer blocks over the tokens before they are pooled."""
 
     hidden: int = 192
+
+    angles: bool = False
+    """Whether it is also told pan and tilt, as angles, of the gaze and of what it attends to, and
+    the joints beside them: an arm whose joints are angles needs but the differences."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, 'phase', tuple(self.phase))
@@ -142,15 +148,17 @@ class HandNetwork(nn.Module):
         self.blocks = nn.ModuleList(
             nn.TransformerEncoderLayer(width, 4, 2 * width, dropout=0.0, batch_first=True,
                                        norm_first=True) for _ in range(config.layers))
+        angles = 2 * config.angles
         self.situation = nn.Sequential(
-            nn.Linear(config.joints + GAZE_FEATURES + config.task, hidden), nn.ReLU(),
+            nn.Linear(config.joints + GAZE_FEATURES + config.task + angles, hidden), nn.ReLU(),
             nn.Linear(hidden, hidden), nn.ReLU())
         # A short way of its own from the task to the queries: learned much sooner than through
         # `situation`.
         asked = config.task * (1 + len(config.phase))
         self.query = nn.Sequential(nn.Linear(asked, 128), nn.ReLU(),
                                    nn.Linear(128, config.queries * width))
-        self.gather = nn.Linear((config.queries + 1) * width + 3 + hidden, hidden)
+        beside = (2 + config.joints) * config.angles
+        self.gather = nn.Linear((config.queries + 1) * width + 3 + hidden + beside, hidden)
         self.deepen = nn.Linear(hidden, hidden)
         self.moment = nn.Parameter(torch.randn(config.chunk, hidden) * 0.1)
         self.act = nn.Linear(hidden, config.actions)
@@ -173,7 +181,8 @@ class HandNetwork(nn.Module):
         fovea = 3 * tokens[:, :config.sharpest].mean(dim=1)                         # (B, D)
         tokens = torch.cat([tokens, self.nothing.expand(len(tokens), 1, -1)], dim=1)
         posture = (joints - self.joint_mean) / self.joint_spread
-        now = self.situation(torch.cat([posture, gaze.sin(), gaze.cos(), task], dim=1))
+        angles = [gaze] if config.angles else []
+        now = self.situation(torch.cat([posture, gaze.sin(), gaze.cos(), task, *angles], dim=1))
         phase = (task[:, None] * posture[:, list(config.phase), None]).flatten(1)
         query = self.query(2 * torch.cat([task, phase], dim=1))
         query = query.unflatten(1, (config.queries, config.width))                  # (B, H, D)
@@ -182,7 +191,8 @@ class HandNetwork(nn.Module):
         where = attention[:, 0, :-1]                                                # (B, N)
         ray = (where[:, None] @ turned(self.rays, gaze))[:, 0]                     # (B, 3)
         found = torch.cat([(attention @ tokens).flatten(1), fovea, 3 * ray], dim=1)
-        features = torch.relu(self.gather(torch.cat([found, now], dim=1)))
+        beside = [pan_tilt_of(ray), posture] if config.angles else []
+        features = torch.relu(self.gather(torch.cat([found, now, *beside], dim=1)))
         features = torch.relu(self.deepen(features))                                # (B, hidden)
         chunk = self.act(torch.relu(features[:, None] + self.moment))               # (B, K, A)
         return HandOutput(chunk, where)
@@ -203,6 +213,15 @@ def turned(rays: torch.Tensor, gaze: torch.Tensor) -> torch.Tensor:
     level, up = x * tilt.cos() + z * tilt.sin(), z * tilt.cos() - x * tilt.sin()
     return torch.stack([level * pan.cos() - y * pan.sin(), level * pan.sin() + y * pan.cos(),
                         up.expand_as(level)], dim=2)
+
+
+def pan_tilt_of(ray: torch.Tensor) -> torch.Tensor:
+    """Pan and tilt (B, 2), radians, of directions (B, 3) of any length, base frame; of no length:
+    straight ahead, and gradients are finite.
+    """
+    x, y, z = ray.T
+    x = torch.where(x * x + y * y < _NOWHERE ** 2, _NOWHERE, x)
+    return torch.stack([torch.atan2(y, x), torch.atan2(-z, torch.hypot(x, y))], dim=1)
 
 
 def chunk_error(predicted: torch.Tensor, wanted: torch.Tensor, real: torch.Tensor

@@ -206,17 +206,22 @@ class WatchBatch(EyeBatch):
         """Put every eye at any moment of its demonstration, looking at something that stands out
         or near it, and take a glance.
         """
-        for eye, (rng, scene) in enumerate(zip(self.random, self.scene)):
+        for eye, rng in enumerate(self.random):
             self.steps[eye] = rng.integers(self.config.pause_steps + int(self.last[eye]) + 1)
             if not len(self._salient[eye]):
-                assert scene is not None
-                self._salient[eye] = salient_gazes(rng, scene.panorama(
-                    self.scene_time(eye)).image, (_START_PAN, _START_TILT), _SALIENT)
+                self._salient[eye] = self.salient(eye, rng, _SALIENT)
             gaze, self._salient[eye] = self._salient[eye][0], self._salient[eye][1:]
             self.motion.start(eye, rng, np.clip(
                 gaze + rng.normal(0.0, _ASTRAY_RAD, 2), self.config.limits.min_position,
                 self.config.limits.max_position))
         self.settle()
+
+    def salient(self, eye: int, rng: np.random.Generator, count: int) -> np.ndarray:
+        """Gazes (count, 2) at what stands out in front of an eye now."""
+        scene = self.scene[eye]
+        assert scene is not None
+        return salient_gazes(rng, scene.panorama(self.scene_time(eye)).image,
+                             (_START_PAN, _START_TILT), count)
 
     def settle(self) -> None:
         """Bring everything up to where the eyes look and when, after these were set."""

@@ -87,6 +87,11 @@ class Recorded:
         return Play(episode, np.full(episode.steps, episode.steps))
 
 
+_STILL = 5e-4
+"""Radians or metres: what spreads less does not move. Over its own spread, the shaking of a
+gripper that stays closed would count as much as all that an arm does."""
+
+
 @dataclass(frozen=True, eq=False)
 class Scale:
     """What makes numbers of a robot comparable; taken from demonstrations, kept with a hand."""
@@ -102,18 +107,19 @@ class Scale:
 
     @classmethod
     def of(cls, plays: Sequence[Play], chunk: int) -> 'Scale':
-        """From some demonstrations; what never changes has spread 1."""
-        joints = np.concatenate([play.episode.joints for play in plays]).astype(float)
+        """From some demonstrations."""
+        joints = np.concatenate([play.episode.joints for play in plays])
         moves = []
         for play in plays:
             for step in range(0, play.episode.steps, max(1, chunk // 4)):
                 relative, real = play.episode.chunk(step, chunk)
                 real &= step + np.arange(chunk) < play.ends[step]
                 moves.append(relative[real])
-        spread = np.concatenate(moves).astype(float).std(axis=0)
-        return cls(joints.mean(axis=0).astype(np.float32), _above_zero(joints.std(axis=0)),
-                   _above_zero(spread))
+        return cls.over(joints, np.concatenate(moves))
 
-
-def _above_zero(spread: np.ndarray) -> np.ndarray:
-    return np.where(spread > 1e-6, spread, 1.0).astype(np.float32)
+    @classmethod
+    def over(cls, joints: np.ndarray, moves: np.ndarray) -> 'Scale':
+        """From joints (rows, J), relative actions (rows, A); what does not move has spread 1."""
+        spreads = (values.astype(float).std(axis=0) for values in (joints, moves))
+        return cls(joints.astype(float).mean(axis=0).astype(np.float32), *(
+            np.where(spread > _STILL, spread, 1.0).astype(np.float32) for spread in spreads))

@@ -11,24 +11,32 @@ _WIDTH = 180
 """Columns of the picture that is looked at: 2 degrees each."""
 _NEAR, _AROUND = 5, 31
 """Pixels across a thing, and across its surroundings."""
+_NEAR_COLOURED, _AROUND_COLOURED = 3, 13
+"""The same where colours alone count."""
 
 
 def salient_gazes(rng: np.random.Generator, image: np.ndarray, reach_rad: tuple[float, float],
-                  count: int) -> np.ndarray:
+                  count: int, coloured: bool = False) -> np.ndarray:
     """Gazes at what differs in colour from its surroundings.
 
     Args:
         image: (height, width, 3) uint8 panorama.
         reach_rad: how far to the sides, and up and down, to look.
+        coloured: whether brightness does not count: a table's edge against a wall does not
+            stand out then, and what is small does.
 
     Returns:
         (count, 2) pan and tilt, radians, each drawn in proportion to the fourth power of how much
         the place stands out.
     """
-    small = cv2.resize(image, (_WIDTH, _WIDTH // 2), interpolation=cv2.INTER_AREA)
-    wide = cv2.copyMakeBorder(small.astype(np.float32), 0, 0, _AROUND, _AROUND, cv2.BORDER_WRAP)
-    apart = cv2.blur(wide, (_NEAR, _NEAR)) - cv2.blur(wide, (_AROUND, _AROUND))
-    stands_out = np.linalg.norm(apart[:, _AROUND:-_AROUND], axis=2)
+    small = cv2.resize(image, (_WIDTH, _WIDTH // 2), interpolation=cv2.INTER_AREA).astype(
+        np.float32)
+    near, around = (_NEAR_COLOURED, _AROUND_COLOURED) if coloured else (_NEAR, _AROUND)
+    if coloured:
+        small -= small.mean(axis=2, keepdims=True)
+    wide = cv2.copyMakeBorder(small, 0, 0, around, around, cv2.BORDER_WRAP)
+    apart = cv2.blur(wide, (near, near)) - cv2.blur(wide, (around, around))
+    stands_out = np.linalg.norm(apart[:, around:-around], axis=2)
     pan, tilt = _places()
     inside = (abs(pan) <= reach_rad[0]) & (abs(tilt) <= reach_rad[1])
     weight = np.cumsum(np.where(inside, stands_out ** 2 * stands_out ** 2 + 1e-9, 0.0).ravel())

@@ -8,8 +8,11 @@ import cv2
 import numpy as np
 
 from gaze_robot.foveation import FoveationPattern
+from gaze_robot.optional import require
 from gaze_robot.policy.glances import token_places
 from gaze_robot.policy.hand import HandConfig, HandNetwork
+from gaze_robot.policy.tasks import Tasks
+from gaze_robot_sim.bcrl import things
 from gaze_robot_sim.bcrl.batch import PATTERN, WatchBatch, WatchConfig
 from gaze_robot_sim.bcrl.hand_learner import make_hand
 from gaze_robot_sim.bcrl.plays import PlaySource, Recorded, Scale
@@ -25,6 +28,11 @@ _UNSEEN = 1_000_003
 """Added to the seed for demonstrations the training never shows."""
 _MEASURED = 200
 """Demonstrations that the scale of joints and actions is taken from."""
+
+LIVE = 'workspace:'
+"""Before the name of a task in physics, whose expert is watched without a recording."""
+_UNSEEN_LIVE, _MEASURED_LIVE = 128, 40
+"""Of those: how many measure, and how many the scale is taken from."""
 
 _WIDE = (32, 96)
 """Samples of the wide camera, and what it covers, degrees: rows of equal tilt."""
@@ -81,19 +89,28 @@ class Studio:
 
     @classmethod
     def open(cls, demos: str, eye: EyeKind, chunk: int, seed: int, measured: int = _MEASURED,
-             look_alikes: float = WorkspaceConfig.look_alikes) -> 'Studio':
-        """A made-up workspace ('' for `demos`), or the demonstrations of a folder.
+             look_alikes: float = WorkspaceConfig.look_alikes, plays: int = 0) -> 'Studio':
+        """A made-up workspace ('' for `demos`), one in physics ('workspace:press' and so on), or
+        the demonstrations of a folder.
 
         Args:
+            plays: how many different ones, of a workspace in physics; 0: without end.
             look_alikes: see `WorkspaceConfig`; of the source, while what measures has as many as
                 ever.
 
         Raises:
             DemoError: the folder cannot be used.
+            ConfigError: there is no such task.
+            MissingDependencyError: there is no MuJoCo.
         """
         source: PlaySource
         unseen: PlaySource
-        if demos:
+        if demos.startswith(LIVE):
+            make = require('gaze_robot_sim.physics.demos').PhysicsPlays
+            task, measured = demos.removeprefix(LIVE), min(measured, _MEASURED_LIVE)
+            source = make(task, seed, count=plays or None)
+            unseen = make(task, seed + _UNSEEN, count=_UNSEEN_LIVE)
+        elif demos:
             from gaze_robot_sim.demos.store import open_demos
             source = unseen = Recorded(open_demos(Path(demos)), demos)
         else:
@@ -107,6 +124,23 @@ class Studio:
     def pattern(self) -> FoveationPattern:
         """What the eye samples."""
         return UNIFORM if self.eye == 'uniform' else PATTERN
+
+    @property
+    def live(self) -> bool:
+        """Whether it is a workspace in physics."""
+        return self.source.name.startswith(LIVE)
+
+    def tasks(self) -> Tasks:
+        """What a hand can be told, for its checkpoint."""
+        source = self.source
+        if self.live:
+            return require('gaze_robot_sim.physics.tasks').instructions(
+                source.name.removeprefix(LIVE))
+        if source.count is None:
+            return [f'{verb} {name}' for verb in ('pick', 'place on')
+                    for name in (*things.COLOURS, *things.SHAPES)]
+        return {one.instruction: one.task.tolist() for one in (
+            source.play(index).episode for index in range(source.count))}
 
     def hand(self, **sizes: Any) -> HandNetwork:
         """An untrained hand for these demonstrations and this eye."""
@@ -124,6 +158,8 @@ class Studio:
         """Eyes in front of the demonstrations, at their rate."""
         config = replace(config, rate_hz=self.source.play(0).episode.rate_hz)
         kind = WideBatch if self.eye == 'wide' else WatchBatch
+        if self.live and self.eye != 'wide':
+            kind = require('gaze_robot_sim.physics.live').LiveBatch
         return kind(eyes, self.unseen if unseen else self.source, hand, self.scale, config,
                     self.pattern, seed, mapper, first)
 

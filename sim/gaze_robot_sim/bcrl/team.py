@@ -11,8 +11,6 @@ from tqdm import tqdm
 
 from gaze_robot.hand_eye import HandEye
 from gaze_robot.policy.actions import MAX_STEP_RAD
-from gaze_robot.policy.tasks import Tasks
-from gaze_robot_sim.bcrl import things
 from gaze_robot_sim.bcrl.batch import WatchBatch
 from gaze_robot_sim.bcrl.distributed import Crew
 from gaze_robot_sim.bcrl.hand_learner import HandLearner
@@ -49,8 +47,8 @@ class Team:
         torch.manual_seed(config.seed)
         self.config, self.together = config, together
         self.studio = Studio.open(config.demos, config.eye, config.chunk, config.seed,
-                                  look_alikes=config.look_alikes)
-        self.hand = self.studio.hand(layers=config.layers).to(device)
+                                  look_alikes=config.look_alikes, plays=config.plays)
+        self.hand = self.studio.hand(layers=config.layers, angles=config.angles).to(device)
         together.follow(self.hand.state_dict().values())
         self.learner = HandLearner(self.hand, config.hand_learning_rate, _BATCH,
                                    config.joint_noise)
@@ -164,16 +162,10 @@ class Team:
     def result(self, meta: Mapping[str, Any]) -> HandEye:
         """What the robot runs."""
         episode = self.studio.source.play(0).episode
-        names = [*things.COLOURS, *things.SHAPES]
         limits = self.batch.config.limits
-        tasks: Tasks = [f'{verb} {name}' for verb in ('pick', 'place on') for name in names]
-        if self.studio.source.count is not None:
-            episodes = [self.studio.source.play(index).episode
-                        for index in range(self.studio.source.count)]
-            tasks = {one.instruction: one.task.tolist() for one in episodes}
         return HandEye(self.hand, eye_of(self.ppo) if self.ppo else None, self.studio.pattern,
                        episode.joint_names, episode.action_names, episode.rate_hz,
-                       {**meta, 'tasks': tasks,
+                       {**meta, 'tasks': self.studio.tasks(),
                         'looked_within_rad': [limits.min_position, limits.max_position]})
 
     def tensors(self) -> dict[str, torch.Tensor]:

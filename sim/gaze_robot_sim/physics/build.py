@@ -29,12 +29,13 @@ _EXO_M = (1.35, 0.0, 1.0)
 """Where the camera across the table stands."""
 
 
-def build(task: Task, arm: ArmConfig, head: HeadConfig, rate_hz: float, rng: np.random.Generator
-          ) -> tuple[mujoco.MjModel, np.ndarray]:
+def build(task: Task, arm: ArmConfig, head: HeadConfig, rate_hz: float, rng: np.random.Generator,
+          room: np.random.Generator) -> tuple[mujoco.MjModel, np.ndarray]:
     """A workspace for a task.
 
     Args:
         rate_hz: steps of the hand per second; physics has SUBSTEPS for each.
+        room: what walls, table and light are drawn from; `rng` is for all else.
 
     Returns:
         The model, its arm's and head's names behind 'arm/' and 'head/'; and where the eye's
@@ -46,8 +47,9 @@ def build(task: Task, arm: ArmConfig, head: HeadConfig, rate_hz: float, rng: np.
     spec = _settings(rate_hz)
     jitter = rng.uniform(-_JITTER_M, _JITTER_M, 3)
     eye = np.array([0.0, 0.0, head.height]) + jitter
-    furniture = Furniture(spec, rng)
+    furniture = Furniture(spec, room)
     furniture.room(float(eye[2]))
+    furniture.rng = rng
     task.furnish(furniture, float(eye[2]))
     parts.attach(spec, _arm_for(task, arm), 'arm/', arm.xyz)
     x, y, z = (eye - _optical_centre(head)).tolist()

@@ -5,18 +5,19 @@ T steps
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 import weakref
 
-import mujoco
 import numpy as np
 
 from gaze_robot.errors import ConfigError, WorldError
+from gaze_robot.foveation import FoveationPattern
 from gaze_robot.geometry import direction_from_pan_tilt
 from gaze_robot_sim.bcrl.plays import Play
 from gaze_robot_sim.demos.episode import Episode
 from gaze_robot_sim.physics.expert import Expert, NUDGE_RAD, Nudges
 from gaze_robot_sim.physics.tasks import KINDS
-from gaze_robot_sim.physics.views import Painter
+from gaze_robot_sim.physics.views import FACE, Painter
 from gaze_robot_sim.physics.world import PhysicsConfig, PhysicsWorld, SHOWN
 from gaze_robot_sim.render import Panorama
 from gaze_robot_sim.scenes.base import SearchTarget
@@ -28,37 +29,67 @@ _KEPT = 8
 """Worlds that stay ready to be drawn."""
 
 
+@dataclass(frozen=True, eq=False)
+class Lived:
+    """What is kept of an episode, T steps; the rest follows from the number of its world."""
+
+    number: int
+    states: np.ndarray
+    """(T, ...) positions of everything that moves, MuJoCo's qpos."""
+
+    opacity: np.ndarray
+    """(T, ngeom) of each geom."""
+
+    joints: np.ndarray
+    """(T, J) float32."""
+
+    actions: np.ndarray
+    """(T, J) float32, absolute."""
+
+    aims: np.ndarray
+    """(T, 2) pan and tilt to what mattered."""
+
+    stages: np.ndarray
+    """(T,) of the task."""
+
+
 class ShownScene:
     """What there was to see all around while an episode lasted, drawn when it is asked for;
     implements the Scene protocol.
     """
 
-    def __init__(self, name: str, world: PhysicsWorld, states: Sequence[np.ndarray],
-                 colours: Sequence[np.ndarray], painters: 'Painters') -> None:
-        """Remember an episode.
-
-        Args:
-            states: T positions of everything that moves, MuJoCo's qpos.
-            colours: T times (ngeom,) how opaque each geom was.
-        """
-        self.name, self.duration_s = name, len(states) / world.config.rate_hz
-        self._world, self._states, self._colours = world, states, colours
-        self._painters = painters
+    def __init__(self, name: str, world: PhysicsWorld, lived: Lived, painters: 'Painters'
+                 ) -> None:
+        """Remember an episode, and the world it was in."""
+        self.name, self.duration_s = name, len(lived.states) / world.config.rate_hz
+        self.world, self._lived, self._painters = world, lived, painters
         self._last: tuple[int, Panorama] | None = None
 
     def panorama(self, t_s: float = 0.0) -> Panorama:
         """Everything around at a time; see the protocol."""
+        step = self._step(t_s)
+        if self._last is None or self._last[0] != step:
+            self._last = step, Panorama(self._at(step, None).panorama(), brief=True)
+        return self._last[1]
+
+    def levels(self, t_s: float, gaze: np.ndarray, pattern: FoveationPattern
+               ) -> list[np.ndarray]:
+        """What an eye that looks along `gaze` (2,) samples at a time; see `Painter.levels`."""
+        return self._at(self._step(t_s), gaze).levels(pattern)
+
+    def around(self, t_s: float, width: int) -> np.ndarray:
+        """The panorama's picture alone, so many pixels across."""
+        return self._at(self._step(t_s), None).panorama(width)
+
+    def _step(self, t_s: float) -> int:
         if not (np.isfinite(t_s) and t_s >= 0):
             raise WorldError(f'a time in an episode is 0 s or later, got {t_s}')
-        rate = self._world.config.rate_hz
-        step = int(round(t_s * rate, 6)) % len(self._states)
-        if self._last is None or self._last[0] != step:
-            model, data = self._world.model, self._world.data
-            data.qpos[:] = self._states[step]
-            model.geom_rgba[:, 3] = self._colours[step]
-            mujoco.mj_forward(model, data)
-            self._last = step, Panorama(self._painters.of(self._world).panorama(), brief=True)
-        return self._last[1]
+        return int(round(t_s * self.world.config.rate_hz, 6)) % len(self._lived.states)
+
+    def _at(self, step: int, gaze: np.ndarray | None) -> 'Painter':
+        """A painter of that step."""
+        self.world.show(self._lived.states[step], self._lived.opacity[step], gaze)
+        return self._painters.of(self.world)
 
     def sample_target(self, rng: np.random.Generator, t_s: float = 0.0) -> SearchTarget:
         """Nothing; see the protocol."""
@@ -72,15 +103,17 @@ class ShownScene:
 class Painters:
     """Painters of the worlds that were drawn last."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = _KEPT) -> None:
+        """Keep at most so many."""
+        self.most = most
         self._kept: dict[int, Painter] = {}
 
     def of(self, world: PhysicsWorld) -> Painter:
         """A world's painter."""
         number = id(world)
-        painter = self._kept.pop(number, None) or Painter(world)
+        painter = self._kept.pop(number, None) or Painter(world, FACE)
         self._kept[number] = painter
-        while len(self._kept) > _KEPT:
+        while len(self._kept) > self.most:
             self._kept.pop(next(iter(self._kept))).close()
         return painter
 
@@ -92,28 +125,32 @@ class Painters:
 
 
 class PhysicsPlays:
-    """The expert's demonstrations of one task, without end; number k depends on (seed, k) only.
+    """The expert's demonstrations of one task; number k depends on (seed, k) only.
 
     Implements `DemoSource` (to record) and `PlaySource` (to train on directly).
     """
 
-    count: int | None = None
-
     def __init__(self, task: str, seed: int = 0, config: PhysicsConfig | None = None,
-                 nudge: float = NUDGE_RAD) -> None:
+                 nudge: float = NUDGE_RAD, count: int | None = None) -> None:
         """Choose the demonstrations; each is made when it is asked for.
 
+        Args:
+            count: how many there are, each lived through once; None: without end, and each is
+                lived through again when it is asked for again.
+
         Raises:
-            ConfigError: there is no such task, or the seed is negative.
+            ConfigError: there is no such task, the seed is negative, or the count not above 0.
         """
         if task not in KINDS:
             raise ConfigError(f'there is no task {task!r}; known: {", ".join(KINDS)}')
-        if seed < 0:
-            raise ConfigError(f'a seed is 0 or more, got {seed}')
-        self.task, self.seed, self.nudge = task, seed, nudge
+        if seed < 0 or (count is not None and count < 1):
+            raise ConfigError(f'a seed is 0 or more and a count at least 1, got {seed} and '
+                              f'{count}')
+        self.task, self.seed, self.nudge, self.count = task, seed, nudge, count
         self.config = config or SHOWN
         self.name = f'workspace:{task}'
-        self._painters = Painters()
+        self.painters = Painters()
+        self._kept: dict[int, Lived] = {}
         self._made: weakref.WeakValueDictionary[int, Play] = weakref.WeakValueDictionary()
 
     def play(self, index: int) -> Play:
@@ -133,47 +170,54 @@ class PhysicsPlays:
 
     def close(self) -> None:
         """Free what the graphics driver holds."""
-        self._painters.close()
+        self.painters.close()
 
     def _demonstrate(self, index: int) -> Play:
+        if index in self._kept:
+            lived = self._kept[index]
+            return self._as_play(index, self._world(lived.number), lived)
         why = ''
         for attempt in range(_TRIES):
             try:
-                world = PhysicsWorld(self.task, self.seed, index * _TRIES + attempt, self.config)
-                play = self._watched(world, index)
+                world = self._world(index * _TRIES + attempt)
+                lived = self._watched(world, index)
             except WorldError as error:
                 why = f': {error}'
                 continue
             if world.outcome == 'success':
-                return play
+                if self.count is not None:
+                    self._kept[index] = lived
+                return self._as_play(index, world, lived)
             why = f' ({world.outcome})'
         raise WorldError(f'the expert failed {_TRIES} times in a row to show {self.task}{why}')
 
-    def _watched(self, world: PhysicsWorld, index: int) -> Play:
-        expert, rows, states, colours = Expert(world), [], [], []
+    def _world(self, number: int) -> PhysicsWorld:
+        return PhysicsWorld(self.task, self.seed, number, self.config)
+
+    def _watched(self, world: PhysicsWorld, index: int) -> Lived:
+        expert, rows = Expert(world), []
         nudges = Nudges(np.random.default_rng([self.seed, index, 1]), world, self.nudge)
-        aims, stages = [], []
         while not world.outcome:
             action = expert.act()
-            rows.append((world.joints(), action))
-            states.append(world.data.qpos.copy())
-            colours.append(world.model.geom_rgba[:, 3].copy())
-            aims.append(world.aim())
-            stages.append(world.task.stage(world))
+            rows.append((world.data.qpos.copy(), world.model.geom_rgba[:, 3].copy(),
+                         world.joints(), action, world.aim(), world.task.stage(world)))
             world.step(nudges(action))
-        joints, actions = (np.stack(column).astype(np.float32) for column in zip(*rows))
-        scene = ShownScene(f'{self.name} {index}', world, states, colours, self._painters)
+        states, opacity, joints, actions, aims, stages = map(np.array, zip(*rows))
+        return Lived(world.index, states, opacity, joints.astype(np.float32),
+                     actions.astype(np.float32), aims, stages)
+
+    def _as_play(self, index: int, world: PhysicsWorld, lived: Lived) -> Play:
         episode = Episode(
-            f'{self.name} {self.seed}.{index}', scene, world.task.embedding,
-            world.task.instruction, world.joint_names, joints, actions, world.joint_names,
-            world.config.rate_hz, (f'the scripted expert of {self.name}, pushed by '
-                                   f'{self.nudge:g} rad',))
-        stage, steps = np.array(stages), len(stages)
-        change = np.flatnonzero(np.diff(stage))
+            f'{self.name} {self.seed}.{index}',
+            ShownScene(f'{self.name} {index}', world, lived, self.painters),
+            world.task.embedding, world.task.instruction, world.joint_names, lived.joints,
+            lived.actions, world.joint_names, world.config.rate_hz,
+            (f'the scripted expert of {self.name}, pushed by {self.nudge:g} rad',))
+        steps, change = len(lived.stages), np.flatnonzero(np.diff(lived.stages))
         ends = np.full(steps, steps)
         if len(change):                              # what comes after it cannot be known before
             ends[:change[0] + 1] = change[0] + 1
-        return Play(episode, ends, direction_from_pan_tilt(*np.array(aims).T))
+        return Play(episode, ends, direction_from_pan_tilt(*lived.aims.T))
 
 
 def source(name: str, _: str, seed: int, __: float) -> PhysicsPlays:

@@ -17,7 +17,7 @@ from gaze_robot.allocator import keep_large_blocks
 from gaze_robot.errors import ConfigError, WorldError
 from gaze_robot.hand_eye import HandEye, save_hand_eye
 from gaze_robot.policy.actions import MAX_STEP_RAD
-from gaze_robot.policy.hand import cut, HandConfig
+from gaze_robot.policy.hand import chunk_error, cut, HandConfig, HandNetwork
 from gaze_robot_sim.bcrl.batch import PATTERN, Sight
 from gaze_robot_sim.bcrl.distributed import pick_device
 from gaze_robot_sim.bcrl.hand_learner import HandLearner, make_hand
@@ -33,6 +33,8 @@ from gaze_robot_sim.physics.world import LIMITS, PhysicsConfig, PhysicsWorld, SH
 from gaze_robot_sim.training.origin import origin
 
 Scripted = Literal['oracle', 'wide', 'exo', 'wrist', 'exo_wrist']
+_HELD_OUT = 20
+"""Of so many episodes one is not learned from."""
 _LOST_RAD = 0.02
 """Standard deviation of an oracle's gaze about what matters: hands should bear it."""
 
@@ -58,6 +60,9 @@ class TrainWorkspaceConfig:
     episodes: int = 1500
     """Of the expert; from 250 of pressing, a hand learned by heart where buttons were."""
 
+    every: int = 3
+    """Steps of an episode from one kept glance to the next: neighbours tell little news."""
+
     nudge: float = NUDGE_RAD
     """How much the expert is pushed while it shows what to do, radians."""
 
@@ -79,6 +84,9 @@ class TrainWorkspaceConfig:
     layers: int = 0
     """Transformer blocks over the hand's tokens, before they are pooled."""
 
+    angles: bool = True
+    """Tell the hand directions as angles too, as the arm's joints are."""
+
     jobs: int = 1
     """Processes in which the expert works."""
 
@@ -91,10 +99,11 @@ class TrainWorkspaceConfig:
         if self.condition not in get_args(Scripted):
             raise ConfigError(f'condition is one of {", ".join(get_args(Scripted))}, got '
                               f'{self.condition!r}')
-        if min(self.episodes, self.updates, self.batch, self.chunk, self.jobs) < 1 or min(
-                self.seed, self.nudge, self.joint_noise, self.layers) < 0:
-            raise ConfigError('episodes, updates, batch, chunk and jobs are at least 1; seed, '
-                              f'nudge, joint_noise and layers are not negative; got {self}')
+        if min(self.episodes, self.every, self.updates, self.batch, self.chunk, self.jobs) < 1 or (
+                min(self.seed, self.nudge, self.joint_noise, self.layers) < 0):
+            raise ConfigError('episodes, every, updates, batch, chunk and jobs are at least 1; '
+                              'seed, nudge, joint_noise and layers are not negative; got '
+                              f'{self}')
 
 
 def train_workspace(config: TrainWorkspaceConfig) -> dict[str, Any]:
@@ -110,42 +119,68 @@ def train_workspace(config: TrainWorkspaceConfig) -> dict[str, Any]:
     condition = condition_of(config.condition)
     with workers(config.jobs) as run:
         shown = run(functools.partial(_show, config), range(config.episodes), 'expert')
-    names, rate_hz = shown[0].joint_names, shown[0].rate_hz
-    scale = scale_of(shown, config.chunk)
-    replay = Replay(sum(len(one.joints) for one in shown))
-    for one in shown:
-        replay.add(one.sight(scale, config.chunk), np.arange(len(one.joints)))
+    first, held = shown[0], len(shown) // _HELD_OUT
+    unseen, shown = shown[:held], shown[held:]
+    names, scale = first.joint_names, scale_of(shown, config.chunk)
     hand = make_hand(HandConfig(
-        len(names), len(shown[0].task), len(names), config.chunk,
+        len(names), len(first.task), len(names), config.chunk,
         tuple(number for number, name in enumerate(names) if name == GRIPPER),
-        condition.levels, PATCH, layers=config.layers), scale, condition.places).to(device)
+        condition.levels, PATCH, layers=config.layers, angles=config.angles),
+        scale, condition.places).to(device)
+    figures = {'loss': _learn(config, hand, scale, shown),
+               'loss_unseen': loss_on(hand, scale, unseen) if unseen else None,
+               'glances': sum(len(one.kept) for one in shown),
+               'success_of_expert': float(np.mean([one.succeeded for one in (*unseen, *shown)]))}
+    path = Path(config.out) / config.condition
+    save_hand_eye(path, HandEye(hand.cpu(), None, PATTERN, names, names, first.rate_hz, {
+        **origin('train workspace', config), 'condition': config.condition,
+        'workspace': config.task, **figures}))
+    return {'out': str(path), **figures}
+
+
+def _learn(config: TrainWorkspaceConfig, hand: HandNetwork, scale: Scale, shown: list['Shown']
+           ) -> float:
+    """Imitate; the last loss."""
+    replay = Replay(sum(len(one.kept) for one in shown))
+    for one in shown:
+        replay.add(one.sight(scale, config.chunk), np.arange(len(one.kept)))
     learner = HandLearner(hand, config.learning_rate, config.batch, config.joint_noise)
     rng, loss, part = np.random.default_rng([config.seed, 7]), 0.0, 100
     for done in tqdm(range(0, config.updates, part), 'learning'):
         loss = learner.learn(replay, rng, min(part, config.updates - done),
                              1.0 - done / config.updates)
-    both = HandEye(hand.cpu(), None, PATTERN, names, names, rate_hz, {
-        **origin('train workspace', config), 'condition': config.condition,
-        'workspace': config.task, 'loss': loss})
-    path = Path(config.out) / config.condition
-    save_hand_eye(path, both)
-    return {'out': str(path), 'glances': replay.size, 'loss': loss,
-            'success_of_expert': float(np.mean([one.succeeded for one in shown]))}
+    return loss
+
+
+@torch.no_grad()
+def loss_on(hand: HandNetwork, scale: Scale, shown: list['Shown']) -> float:
+    """Of episodes that a hand has not learned from, the mean over their glances."""
+    errors = []
+    for one in shown:
+        sight = one.sight(scale, hand.config.chunk)
+        given = [torch.from_numpy(values).to(hand.rays.device) for values in (
+            sight.view, sight.joints, sight.gaze, sight.task, sight.chunk, sight.real)]
+        errors.append(chunk_error(hand(*given[:4]).chunk, *given[4:]))
+    return float(torch.cat(errors).mean())
 
 
 def _show(config: TrainWorkspaceConfig, index: int) -> 'Shown':
-    return show(config.task, config.seed, index, condition_of(config.condition), config.nudge)
+    return show(config.task, config.seed, index, condition_of(config.condition), config.nudge,
+                every=config.every)
 
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """What the expert did in one episode and what a condition saw, T steps."""
+    """What the expert did in one episode, T steps, and what a condition saw in V of them."""
+
+    kept: np.ndarray
+    """(V,) the numbers of those."""
 
     view: np.ndarray
-    """(T, N, P * P * 3) uint8."""
+    """(V, N, P * P * 3) uint8."""
 
     gaze: np.ndarray
-    """(T, 2) float32, radians."""
+    """(V, 2) float32, radians."""
 
     joints: np.ndarray
     """(T, J) float32."""
@@ -159,15 +194,16 @@ class Shown:
     succeeded: bool
 
     def chunks(self, chunk: int) -> tuple[np.ndarray, np.ndarray]:
-        """Relative actions (T, K, J), and which of them (T, K) were done."""
-        rows = np.arange(len(self.joints))[:, None] + np.arange(chunk)
-        last = len(self.joints) - 1
-        return self.actions[np.minimum(rows, last)] - self.joints[:, None], rows <= last
+        """Relative actions (V, K, J), and which of them (V, K) were done."""
+        rows, last = self.kept[:, None] + np.arange(chunk), len(self.joints) - 1
+        return (self.actions[np.minimum(rows, last)] - self.joints[self.kept, None],
+                rows <= last)
 
     def sight(self, scale: Scale, chunk: int) -> Sight:
         """As a replay takes it."""
         relative, real = self.chunks(chunk)
-        return Sight(self.view, self.gaze, self.joints, np.tile(self.task, (len(self.joints), 1)),
+        return Sight(self.view, self.gaze, self.joints[self.kept],
+                     np.tile(self.task, (len(self.kept), 1)),
                      (relative / scale.action_spread).astype(np.float32), real)
 
 
@@ -176,14 +212,15 @@ def scale_of(shown: list[Shown], chunk: int) -> Scale:
     joints = np.concatenate([one.joints for one in shown])
     moves = np.concatenate([relative[real] for relative, real in (
         one.chunks(chunk) for one in shown)])
-    joint_spread, action_spread = joints.std(axis=0), moves.std(axis=0)
-    return Scale(joints.mean(axis=0), *(np.where(spread > 1e-4, spread, 1.0).astype(np.float32)
-                                        for spread in (joint_spread, action_spread)))
+    return Scale.over(joints, moves)
 
 
 def show(task: str, seed: int, index: int, condition: Condition, nudge: float,
-         config: PhysicsConfig | None = None) -> Shown:
+         config: PhysicsConfig | None = None, every: int = 1) -> Shown:
     """Let the expert live through an episode, and see it as a condition does.
+
+    Args:
+        every: steps from one glance that is kept to the next.
 
     Raises:
         WorldError: the arm cannot do it.
@@ -192,27 +229,30 @@ def show(task: str, seed: int, index: int, condition: Condition, nudge: float,
     rng = np.random.default_rng([seed, index, 1])
     expert, nudges = Expert(world), Nudges(rng, world, nudge)
     painter = Painter(world)
-    rows: list[tuple[np.ndarray, ...]] = []
+    done: list[tuple[np.ndarray, np.ndarray]] = []
+    seen: list[tuple[np.ndarray, np.ndarray]] = []
     try:
         while not world.outcome:
-            levels = condition.look(painter)
-            gaze = world.reported_gaze() if condition.turns else np.zeros(2)
             try:
                 action = expert.act()
             except WorldError:                    # pushed to where its arm does not get away from
                 world.outcome = 'unreachable'
                 break
-            rows.append((cut([level[None] for level in levels], PATCH)[0], gaze, world.joints(),
-                         action))
+            if len(done) % every == 0:
+                levels = condition.look(painter)
+                seen.append((cut([level[None] for level in levels], PATCH)[0],
+                             world.reported_gaze() if condition.turns else np.zeros(2)))
+            done.append((world.joints(), action))
             world.step(nudges(action), oracle_gaze(world, rng))
     finally:
         painter.close()
-    if not rows:
+    if not done:
         raise WorldError(f'{task} {seed}.{index} was over before it began')
-    view, gaze, joints, actions = (np.stack(column) for column in zip(*rows))
-    return Shown(view, gaze.astype(np.float32), joints.astype(np.float32),
-                 actions.astype(np.float32), world.task.embedding, world.joint_names,
-                 world.config.rate_hz, world.outcome == 'success')
+    view, gaze = map(np.stack, zip(*seen))
+    joints, actions = (np.stack(column).astype(np.float32) for column in zip(*done))
+    return Shown(np.arange(0, len(done), every), view, gaze.astype(np.float32), joints, actions,
+                 world.task.embedding, world.joint_names, world.config.rate_hz,
+                 world.outcome == 'success')
 
 
 def oracle_gaze(world: PhysicsWorld, rng: np.random.Generator | None) -> np.ndarray:

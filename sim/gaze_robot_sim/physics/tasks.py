@@ -20,6 +20,9 @@ from gaze_robot_sim.physics.task import (
     Task,
 )
 
+_DRAWN = 3000
+"""Tasks drawn to find what can be asked for; there are 60 instructions at most."""
+
 
 def _alike(rng: np.random.Generator) -> list[tuple[str, str]]:
     """Colours and shapes of four: the wanted one, its colour, its shape, another colour."""
@@ -141,6 +144,13 @@ def task_of(name: str, rng: np.random.Generator) -> Task:
     if name not in KINDS:
         raise ConfigError(f'there is no task {name!r}; known: {", ".join(KINDS)}')
     return KINDS[name](rng)
+
+
+def instructions(name: str) -> dict[str, list[float]]:
+    """Everything that may be asked for in a task, and its embedding."""
+    kind = KINDS[name]
+    some = (kind(np.random.default_rng([0, number])) for number in range(_DRAWN))
+    return {one.instruction: one.embedding.tolist() for one in some}
 
 
 def _depth(world: State, button: str) -> float:

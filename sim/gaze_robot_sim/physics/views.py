@@ -22,7 +22,7 @@ from gaze_robot_sim.physics.parts import HEAD_GROUP
 from gaze_robot_sim.physics.world import PhysicsWorld
 
 PANORAMA_WIDTH = 1024
-_FACE = 256
+FACE = 256
 """Pixels across a face of the cube that panoramas come from: as fine as they are."""
 _CAMERA = (90.0, 0.75)
 """Horizontal field of view of the eye's camera, degrees, and height over width: what lies outside
@@ -34,8 +34,11 @@ _LARGE_DEG, _FINE = 0.6, 64
 class Painter:
     """Draws one world; keep it as long as the world lives, and close it."""
 
-    def __init__(self, world: PhysicsWorld) -> None:
+    def __init__(self, world: PhysicsWorld, largest: int = LARGEST) -> None:
         """Upload what the world looks like.
+
+        Args:
+            largest: pixels along a side of the largest picture; memory grows with its square.
 
         Raises:
             MissingDependencyError: there is no OpenGL here.
@@ -43,6 +46,8 @@ class Painter:
         self.world = world
         self._gl = _context()
         self._scene = mujoco.MjvScene(world.model, maxgeom=400)
+        size = world.model.vis.global_
+        size.offwidth = size.offheight = largest
         self._drawing = mujoco.MjrContext(world.model,
                                           mujoco.mjtFontScale.mjFONTSCALE_50.value)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._drawing)
@@ -106,7 +111,8 @@ class Painter:
 
     def panorama(self, width: int = PANORAMA_WIDTH) -> np.ndarray:
         """Everything around the eye's centre, (width / 2, width, 3) uint8 RGB."""
-        return self._around(_panorama_map(width), range(6), _FACE)
+        side = FACE * min(width, PANORAMA_WIDTH) // PANORAMA_WIDTH
+        return self._around(_panorama_map(width, side), range(6), side)
 
     def unfolded(self, half_deg: tuple[float, float], shape: tuple[int, int]) -> np.ndarray:
         """A wide fixed camera at the eye's centre: rows of equal tilt, columns of equal pan.
@@ -115,7 +121,7 @@ class Painter:
             half_deg: how far down (and up) and right (and left) it sees, at most 45 and 135.
             shape: (height, width) in samples.
         """
-        fine = self._around(_unfolded_map(half_deg, shape), (0, 1, 3), _FACE // 2)
+        fine = self._around(_unfolded_map(half_deg, shape), (0, 1, 3), FACE // 2)
         return cv2.resize(fine, shape[::-1], interpolation=cv2.INTER_AREA)
 
     def _around(self, maps: tuple[np.ndarray, np.ndarray], faces: range | tuple[int, ...],
@@ -154,10 +160,10 @@ def can_draw() -> str:
 
 
 @functools.lru_cache(maxsize=4)
-def _panorama_map(width: int) -> tuple[np.ndarray, np.ndarray]:
+def _panorama_map(width: int, side: int) -> tuple[np.ndarray, np.ndarray]:
     columns, rows = np.meshgrid(np.arange(width) + 0.5, np.arange(width // 2) + 0.5)
     return _cube_map(panorama_direction(np.stack([columns, rows], axis=-1), width, width // 2),
-                     _FACE)
+                     side)
 
 
 @functools.lru_cache(maxsize=4)
@@ -166,7 +172,7 @@ def _unfolded_map(half_deg: tuple[float, float], shape: tuple[int, int]
     down, right = (np.radians(half) * ((np.arange(4 * count) + 0.5) / (4 * count) * 2 - 1)
                    for half, count in zip(half_deg, shape))
     tilt, pan = np.meshgrid(down, -right, indexing='ij')
-    return _cube_map(direction_from_pan_tilt(pan, tilt), _FACE // 2)
+    return _cube_map(direction_from_pan_tilt(pan, tilt), FACE // 2)
 
 
 def _cube_map(direction: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:

@@ -21,6 +21,11 @@ from gaze_robot_sim.physics.tasks import task_of
 
 LIMITS = PanTiltLimits((-1.92, -0.61), (1.92, 0.61))
 """Of the eye, as in `bcrl.batch`."""
+_ASTRAY_RAD = (0.25, 0.9)
+"""Standard deviation of where a scattered hand begins, about where it has to go: near it, or
+anywhere. Hands that had been low near it only stayed down wherever they got low."""
+_ROOM = 5
+"""Marks the stream of random numbers that rooms are drawn from."""
 _ENDLESS = 2000 * np.pi
 _ODD = tuple(int(getattr(mujoco.mjtWarning, f'mjWARN_{name}'))
              for name in ('BADQPOS', 'BADQVEL', 'BADQACC', 'BADCTRL'))
@@ -46,21 +51,26 @@ class PhysicsConfig:
     """Of the eye: 'off', 'head', 'typical' or 'random', see `EyeDynamics`."""
 
     scattered: float = 0.0
-    """Share of the episodes in which the hand begins low, somewhere near where it has to go, as
-    it would after a mistake: for demonstrations of what to do then."""
+    """Share of the episodes in which the hand begins low, as it would after a mistake: for
+    demonstrations of what to do then."""
+
+    rooms: int = 0
+    """So many rooms (walls, table, light), each with many episodes; 0: one for each episode. Where
+    every room is seen with one layout, hands learn by heart what to do in which."""
 
     arm: ArmConfig = field(default_factory=ArmConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
 
     def __post_init__(self) -> None:
         if not (5 <= self.rate_hz <= 200 and 0 <= self.time_limit_s <= 600
-                and 0 <= self.scattered <= 1):
-            raise ConfigError('rate_hz is 5 to 200, time_limit_s 0 to 600 and scattered 0 to 1, '
-                              f'got {self.rate_hz}, {self.time_limit_s} and {self.scattered}')
+                and 0 <= self.scattered <= 1 and self.rooms >= 0):
+            raise ConfigError('rate_hz is 5 to 200, time_limit_s 0 to 600, scattered 0 to 1 and '
+                              f'rooms not negative, got {self.rate_hz}, {self.time_limit_s}, '
+                              f'{self.scattered} and {self.rooms}')
         EyeDynamics.named(self.dynamics)
 
 
-SHOWN = PhysicsConfig(scattered=0.5)
+SHOWN = PhysicsConfig(scattered=0.5, rooms=100)
 """How demonstrations differ from what is measured: many begin where things have gone wrong."""
 
 
@@ -80,7 +90,7 @@ class PhysicsWorld:
         rng = np.random.default_rng([seed, index])
         self.task: Task = task_of(task, rng)
         self.model, self.eye = build(self.task, self.config.arm, self.config.head,
-                                     self.config.rate_hz, rng)
+                                     self.config.rate_hz, rng, self._room() or rng)
         """`eye` is (3,), its optical centre while the head looks straight ahead, metres."""
         self.reach: Reach = reach_of(self.config.arm)
         self.data = mujoco.MjData(self.model)
@@ -94,6 +104,13 @@ class PhysicsWorld:
         self._begin(rng)
 
     # --- making it
+
+    def _room(self) -> np.random.Generator | None:
+        """What the room is drawn from, if it is one of several."""
+        if not self.config.rooms:
+            return None
+        chosen = np.random.default_rng([self.seed, self.index, _ROOM]).integers(self.config.rooms)
+        return np.random.default_rng([self.seed, int(chosen), _ROOM])
 
     def _find_parts(self) -> None:
         model, tip = self.model, f'arm/{self.config.arm.tip}'
@@ -126,7 +143,8 @@ class PhysicsWorld:
                      + rng.uniform(0.03, 0.1), opening)
         if self.config.scattered and rng.random() < self.config.scattered:
             mujoco.mj_forward(self.model, data)
-            towards = cylindrical(self.task.aim(self))[0] + rng.normal(0.0, 0.25)
+            towards = cylindrical(self.task.aim(self))[0] + rng.normal(
+                0.0, rng.choice(_ASTRAY_RAD))
             start = Goal(min(max(towards, -1.9), 1.9), start.radius, rng.uniform(
                 self.task.lowest, HOVER), opening)
         angles = self.reach.solve(start, None)
@@ -226,6 +244,20 @@ class PhysicsWorld:
         held = self.task.needs_gripper and self.holds('thing')
         self.grasps += held and not self._held
         self._held = held
+
+    def show(self, state: np.ndarray, opacity: np.ndarray, gaze: np.ndarray | None) -> None:
+        """Look as it did at another time, for painters alone.
+
+        Args:
+            state: of everything that moves, MuJoCo's qpos.
+            opacity: (ngeom,) of each geom.
+            gaze: (2,) pan and tilt of the eye; None: as in the state.
+        """
+        self.data.qpos[:], self.model.geom_rgba[:, 3] = state, opacity
+        if gaze is not None:
+            self.data.qpos[self._pan_tilt] = gaze
+        mujoco.mj_kinematics(self.model, self.data)
+        mujoco.mj_camlight(self.model, self.data)
 
     # --- what there is to know
 

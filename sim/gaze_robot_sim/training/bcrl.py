@@ -35,8 +35,13 @@ class TrainBcrlConfig:
     """Go on from the run directory's last good checkpoint."""
 
     demos: str = ''
-    """Folder of demonstrations, see `gaze-robot demos`; empty: a made-up workspace, never twice
-    the same."""
+    """Folder of demonstrations, see `gaze-robot demos`; 'workspace:press' and so on: those of a
+    workspace in physics, without recording them; empty: a made-up workspace, never twice the
+    same."""
+
+    plays: int = 0
+    """How many different demonstrations a workspace in physics shows; 0: never the same twice.
+    From 1500 a hand learned by heart what to do in front of which table."""
 
     look_alikes: float = 0.8
     """Share of the made-up workspaces of the training where something else has the right colour
@@ -61,6 +66,9 @@ class TrainBcrlConfig:
 
     layers: int = 0
     """Transformer blocks over the hand's tokens, before they are pooled."""
+
+    angles: bool = False
+    """Tell the hand directions as angles too: for arms, whose joints are angles."""
 
     warm_up: int = 75_000
     """Glances at what stands out, from which the hand alone learns before the eye starts."""
@@ -123,8 +131,8 @@ class TrainBcrlConfig:
     """Episodes of an evaluation."""
 
     def __post_init__(self) -> None:
-        least = {'steps': 0, 'eyes': 1, 'chunk': 1, 'layers': 0, 'warm_up': 0, 'follow': 0,
-                 'replay': 0, 'hand_updates': 0, 'search': 0, 'keep_every': 1,
+        least = {'steps': 0, 'eyes': 1, 'chunk': 1, 'layers': 0, 'plays': 0, 'warm_up': 0,
+                 'follow': 0, 'replay': 0, 'hand_updates': 0, 'search': 0, 'keep_every': 1,
                  'eval_episodes': 1, 'seed': 0}
         for name, value in least.items():
             if getattr(self, name) < value:

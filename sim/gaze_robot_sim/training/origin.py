@@ -6,7 +6,8 @@ import subprocess
 from typing import Any
 
 _PLACES = ('encoder', 'pictures', 'policy', 'demos', 'data', 'start')
-"""Options that are folders something is learned from: that they were given is said, not where."""
+"""Options that are folders something is learned from: that they were given is said, not where.
+'workspace:press' and the like are none."""
 
 _UNSAID = ('out', 'resume', 'device')
 
@@ -19,7 +20,8 @@ def origin(command: str, config: Any) -> dict[str, Any]:
         config: dataclass instance of its options, `seed` among them, all with defaults.
     """
     defaults = type(config)()
-    places = [name for name in _PLACES if isinstance(getattr(config, name, None), str)]
+    places = [name for name in _PLACES if isinstance(getattr(config, name, None), str)
+              and not getattr(config, name).startswith('workspace:')]
     settings = {name: value for name, value in dataclasses.asdict(config).items()
                 if name not in (*_UNSAID, *places)}
     options = [option(name, value) for name, value in settings.items()
