@@ -131,7 +131,8 @@ class GazePipeline:
 
     def check_change(self, config: GazeConfig) -> None:
         """Raise ConfigError if `adapt` could not: a source off since the start cannot be fed."""
-        missing = priority.source_weights(config).keys() - self.policy.perception.sources
+        fed = {*self.policy.perception.sources, *(['people'] if self.people is not None else [])}
+        missing = priority.source_weights(config).keys() - fed
         if missing:
             names = ' and '.join(f'sources.{name}' for name in sorted(missing))
             raise ConfigError(f'{names} cannot be turned on while the eye runs: deactivate and '

@@ -13,9 +13,11 @@ from rclpy.parameter import Parameter  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 
 from gaze_robot.config import GazeConfig, LIVE_GAZE, parameters  # noqa: E402
+from gaze_robot.errors import ConfigError  # noqa: E402
 from gaze_robot.nodes import _messages  # noqa: E402
 from gaze_robot.nodes._params import current_config  # noqa: E402
 from gaze_robot.nodes.gaze_node import GazeNode  # noqa: E402
+from gaze_robot.pipeline import GazePipeline  # noqa: E402
 
 
 @pytest.fixture(scope='module')
@@ -126,3 +128,11 @@ def test_what_is_refused_says_why_and_changes_nothing(node, change, values, says
     assert says in change(control_rate=11.0, **values)
     assert node.config == before
     assert current_config(node, GazeConfig) == before
+
+
+def test_an_eye_that_follows_people_takes_other_settings_too(checkpoint):
+    config = GazeConfig(sources_people=1.0, people_model='figures', people_heads='figures')
+    pipeline = GazePipeline.from_checkpoint(checkpoint, config=config)
+    pipeline.check_change(dataclasses.replace(config, max_image_age=0.4, sources_people=0.5))
+    with pytest.raises(ConfigError, match='salience'):
+        pipeline.check_change(dataclasses.replace(config, sources_salience=1.0))
