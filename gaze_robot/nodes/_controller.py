@@ -1,6 +1,7 @@
 """What carries a TrajectoryDriver's messages: topics of a ros2_control robot."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+import contextlib
 from dataclasses import replace
 import time
 from typing import Any
@@ -42,14 +43,14 @@ class ControllerLink:
 
     def send(self, knots: Sequence[Knot]) -> None:
         """Publish a trajectory that begins now. Raises DriverConnectionError once ROS is gone."""
-        self._require_ros()
         message = JointTrajectory(joint_names=list(self._joints))
         for after_s, positions, velocities in knots:
             point = JointTrajectoryPoint(positions=list(positions), velocities=list(velocities))
             point.time_from_start.sec = int(after_s)
             point.time_from_start.nanosec = int((after_s % 1.0) * 1e9)
             message.points.append(point)
-        self._commands.publish(message)
+        with _ros_alive():
+            self._commands.publish(message)
 
     def latest(self) -> PanTiltState | None:
         """The newest joint state, on the steady clock; waits for the first one.
@@ -57,12 +58,12 @@ class ControllerLink:
         Raises:
             DriverConnectionError: ROS has been shut down.
         """
-        self._require_ros()
         end_s = time.monotonic() + FIRST_STATE_S
-        while self._state is None and time.monotonic() < end_s:
-            self._executor.spin_once(timeout_sec=0.1)
-        for _ in range(20):         # what has arrived since
-            self._executor.spin_once(timeout_sec=0.0)
+        with _ros_alive():
+            while self._state is None and time.monotonic() < end_s:
+                self._executor.spin_once(timeout_sec=0.1)
+            for _ in range(20):         # what has arrived since
+                self._executor.spin_once(timeout_sec=0.0)
         return self._state
 
     def close(self) -> None:
@@ -70,15 +71,26 @@ class ControllerLink:
         self._executor.shutdown()
         self._node.destroy_node()
 
-    def _require_ros(self) -> None:
-        """After Ctrl-C nothing can be sent: the controller ends its last motion and holds."""
-        if not rclpy.ok():
-            raise DriverConnectionError('ROS has been shut down')
-
     def _on_state(self, message: JointState) -> None:
         pose = _messages.pose_from_joint_state(message, self._joints)
         if pose is not None:
             self._state = replace(pose, stamp_s=time.monotonic())
+
+
+@contextlib.contextmanager
+def _ros_alive() -> Iterator[None]:
+    """After Ctrl-C nothing can be sent: the controller ends its last motion and holds.
+
+    A signal may end ROS at any moment inside, too. Raises DriverConnectionError for both.
+    """
+    try:
+        if rclpy.ok():
+            yield
+            return
+    except RuntimeError:        # RCLError
+        if rclpy.ok():
+            raise
+    raise DriverConnectionError('ROS has been shut down')
 
 
 def driver_maker(node: Node, config: PanTiltConfig
