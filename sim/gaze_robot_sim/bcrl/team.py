@@ -47,7 +47,8 @@ class Team:
         torch.manual_seed(config.seed)
         self.config, self.together = config, together
         self.studio = Studio.open(config.demos, config.eye, config.chunk, config.seed,
-                                  look_alikes=config.look_alikes, plays=config.plays)
+                                  look_alikes=config.look_alikes, plays=config.plays,
+                                  angles=config.angles)
         self.hand = self.studio.hand(layers=config.layers, angles=config.angles).to(device)
         together.follow(self.hand.state_dict().values())
         self.learner = HandLearner(self.hand, config.hand_learning_rate, _BATCH,
