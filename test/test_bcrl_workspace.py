@@ -141,7 +141,7 @@ def test_plays_that_end_too_early_are_refused(plays):
     with pytest.raises(DemoError, match='ends'):
         Play(plays[0].episode, np.zeros(120, int))
     with pytest.raises(DemoError, match='aim'):
-        Play(plays[0].episode, np.full(120, 120), np.zeros((3, 3)))
+        Play(plays[0].episode, np.full(120, 120), aim=np.zeros((3, 3)))
 
 
 def test_recordings_are_of_one_robot(plays):

@@ -66,7 +66,7 @@ def test_the_truth_reaches_neither_reward_nor_observation(studio, hand):
     same comes out, although the truth in `info` is another.
     """
     def elsewhere(play):
-        return Play(play.episode, play.ends, -play.aim)
+        return Play(play.episode, play.ends, aim=-play.aim)
     honest, first = made(studio, hand, pause_steps=0)
     lied, second = made(studio, hand, Changed(studio.source, elsewhere), pause_steps=0)
     assert not np.allclose(honest.error_rad(), lied.error_rad())
@@ -91,7 +91,7 @@ def test_other_demonstrated_actions_give_another_reward(studio, hand):
     def mirrored(play):
         episode = dataclasses.replace(play.episode, actions=2 * play.episode.joints
                                       - play.episode.actions)
-        return Play(episode, play.ends, play.aim)
+        return Play(episode, play.ends, aim=play.aim)
     honest, first = made(studio, hand, pause_steps=0)
     other, second = made(studio, hand, Changed(studio.source, mirrored), pause_steps=0)
     assert not np.allclose(run(honest, first)[1], run(other, second)[1])

@@ -17,6 +17,7 @@ import torch
 
 from gaze_robot.errors import ConfigError, WorldError
 from gaze_robot.foveation import FoveationPattern
+from gaze_robot.geometry import pan_tilt_from_direction
 from gaze_robot.policy.actions import move
 from gaze_robot.policy.glances import Glances
 from gaze_robot.policy.hand import chunk_error, cut, HandNetwork
@@ -28,7 +29,7 @@ from gaze_robot_sim.envs.config import check_numbers, EyeConfig
 from gaze_robot_sim.render import Mapper
 from gaze_robot_sim.scenes.base import Scene
 
-PATTERN = FoveationPattern((15.0, 40.0, 90.0), (32, 32, 32), (8,))
+PATTERN = FoveationPattern((15.0, 40.0, 90.0, 150.0), (32, 32, 32, 32), (8,))
 """Three levels of 32 x 32 samples, 48 tokens."""
 
 _LIMITS = PanTiltLimits((-1.92, -0.61), (1.92, 0.61))
@@ -36,6 +37,10 @@ _START_PAN, _START_TILT = math.radians(100), math.radians(25)
 """Episodes begin looking anywhere within these."""
 _ASTRAY_RAD = math.radians(4.0)
 """Standard deviation of scattered gazes about what stands out."""
+_OWN_HAND = 0.5
+"""Share of scattered gazes that go to where the demonstrating hand is going, where that is known.
+Of those at what stands out on a table of buttons a fifth hit what matters: too few to tell the
+hand that it pays to know which of them is named."""
 _SALIENT = 8
 """Such gazes drawn from a picture at a time."""
 
@@ -125,6 +130,7 @@ class WatchBatch(EyeBatch):
         self._reference = np.zeros((eyes, length, actions), np.float32)
         self._actions = np.zeros((eyes, length + chunk, actions), np.float32)
         self._ends = np.zeros((eyes, length), int)
+        self._tips = np.full((eyes, length, 3), np.nan)
         self._aims = np.tile(np.array([1.0, 0.0, 0.0]), (eyes, length, 1))
         self.task = np.zeros((eyes, task), np.float32)
         self._rows, self._ahead = np.arange(eyes), np.arange(chunk)
@@ -160,6 +166,8 @@ class WatchBatch(EyeBatch):
         self._reference[eye] = (episode.joints if same else episode.actions)[own]
         self._actions[eye] = episode.actions[rows]
         self._ends[eye] = play.ends[own] - begun
+        ahead = np.minimum(own + self.config.chunk, play.ends[own]) - 1
+        self._tips[eye] = np.nan if play.tip is None else play.tip[ahead]
         if play.aim is not None:
             self._aims[eye] = play.aim[own]
         self.present[eye] = play.aim is not None
@@ -203,14 +211,18 @@ class WatchBatch(EyeBatch):
         self._moved = False
 
     def scatter(self) -> None:
-        """Put every eye at any moment of its demonstration, looking at something that stands out
-        or near it, and take a glance.
+        """Put every eye at any moment of its demonstration, looking at something that stands out,
+        or where the hand will be at the end of its chunk, or near it, and take a glance.
         """
         for eye, rng in enumerate(self.random):
             self.steps[eye] = rng.integers(self.config.pause_steps + int(self.last[eye]) + 1)
-            if not len(self._salient[eye]):
-                self._salient[eye] = self.salient(eye, rng, _SALIENT)
-            gaze, self._salient[eye] = self._salient[eye][0], self._salient[eye][1:]
+            tip = self._tips[eye, self.now[eye]]
+            if np.isfinite(tip).all() and rng.random() < _OWN_HAND:
+                gaze = np.stack(pan_tilt_from_direction(tip))
+            else:
+                if not len(self._salient[eye]):
+                    self._salient[eye] = self.salient(eye, rng, _SALIENT)
+                gaze, self._salient[eye] = self._salient[eye][0], self._salient[eye][1:]
             self.motion.start(eye, rng, np.clip(
                 gaze + rng.normal(0.0, _ASTRAY_RAD, 2), self.config.limits.min_position,
                 self.config.limits.max_position))

@@ -1,5 +1,6 @@
 """The reinforced half of BC-RL: stable-baselines3's PPO around the eye's own network."""
 
+import math
 from typing import Any
 
 import gymnasium
@@ -30,27 +31,44 @@ class _Extractor(BaseFeaturesExtractor):
                           observation['vector'])
 
 
-def make_ppo(env: VecEnv, tokens: int, patch: int, rollout: int, learning_rate: float, seed: int,
-             device: torch.device, together: Crew) -> PPO:
+_FARTHEST = 0.02
+"""Of the policy from what it was at its last rollout, KL divergence: then its epochs end."""
+
+
+def make_ppo(env: VecEnv, tokens: int, patch: int, rollout: int, learning_rate: float,
+             exploration: float, seed: int, device: torch.device, together: Crew) -> PPO:
     """An untrained eye.
 
     Args:
         rollout: steps of each eye between updates.
         learning_rate: at the start; falls linearly to a tenth.
+        exploration: see `explore`.
     """
     model = PPO('MultiInputPolicy', env, n_steps=rollout,
                 batch_size=min(512, rollout * env.num_envs), n_epochs=4,
                 learning_rate=lambda left: learning_rate * (0.1 + 0.9 * left),
-                gamma=0.95, gae_lambda=0.9, clip_range=0.2, ent_coef=5e-4, seed=seed,
+                gamma=0.95, gae_lambda=0.9, clip_range=0.2, ent_coef=5e-4,
+                target_kl=_FARTHEST, seed=seed,
                 device=device, policy_kwargs={
                     'features_extractor_class': _Extractor,
                     'features_extractor_kwargs': {'tokens': tokens, 'patch': patch},
-                    'net_arch': [], 'normalize_images': False, 'log_std_init': -1.0})
+                    'net_arch': [], 'normalize_images': False,
+                    'log_std_init': math.log(exploration)})
     together.follow(model.policy.state_dict().values())
     parameters = list(model.policy.parameters())
     model.policy.optimizer.register_step_pre_hook(
         lambda *_: together.average_gradients(parameters))
     return model
+
+
+def explore(model: PPO, exploration: float) -> None:
+    """Set the standard deviation of moves, over 10 degrees.
+
+    Imitation leaves as little as it was off its rule: 0.09, where one update of PPO is a KL
+    divergence of 0.5 to 6 and undoes the imitation.
+    """
+    with torch.no_grad():
+        model.policy.log_std.fill_(math.log(exploration))
 
 
 class SearchReward(VecEnvWrapper):

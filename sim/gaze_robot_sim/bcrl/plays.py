@@ -27,6 +27,10 @@ class Play:
     """(T,) the step up to which, exclusive, the hand can know what comes: T, or where the task
     hands over to another thing. No chunk is judged beyond it."""
 
+    tip: np.ndarray | None = None
+    """(T, 3) unit vectors to where the demonstrating hand itself is, base frame: what its joints
+    say. None: its kinematics are not known."""
+
     aim: np.ndarray | None = None
     """(T, 3) unit vectors to what matters, base frame: the truth, for scores and scripted gazes
     only. None: nobody knows, as in recordings."""
@@ -37,8 +41,9 @@ class Play:
                                                & (self.ends <= steps)).all():
             raise DemoError(f'{self.episode.name}: ends has a later step, {steps} at most, for '
                             'each step')
-        if self.aim is not None and self.aim.shape != (steps, 3):
-            raise DemoError(f'{self.episode.name}: aim is ({steps}, 3), got {self.aim.shape}')
+        for name, rows in (('tip', self.tip), ('aim', self.aim)):
+            if rows is not None and rows.shape != (steps, 3):
+                raise DemoError(f'{self.episode.name}: {name} is ({steps}, 3), got {rows.shape}')
 
     @property
     def hand_over(self) -> int | None:
@@ -106,8 +111,8 @@ class Scale:
     """(A,) float32, above 0: of relative actions over all of a chunk."""
 
     @classmethod
-    def of(cls, plays: Sequence[Play], chunk: int) -> 'Scale':
-        """From some demonstrations."""
+    def of(cls, plays: Sequence[Play], chunk: int, together: Sequence[int] = ()) -> 'Scale':
+        """From some demonstrations; `together` as in `over`."""
         joints = np.concatenate([play.episode.joints for play in plays])
         moves = []
         for play in plays:
@@ -115,11 +120,22 @@ class Scale:
                 relative, real = play.episode.chunk(step, chunk)
                 real &= step + np.arange(chunk) < play.ends[step]
                 moves.append(relative[real])
-        return cls.over(joints, np.concatenate(moves))
+        return cls.over(joints, np.concatenate(moves), together)
 
     @classmethod
-    def over(cls, joints: np.ndarray, moves: np.ndarray) -> 'Scale':
-        """From joints (rows, J), relative actions (rows, A); what does not move has spread 1."""
-        spreads = (values.astype(float).std(axis=0) for values in (joints, moves))
-        return cls(joints.astype(float).mean(axis=0).astype(np.float32), *(
-            np.where(spread > _STILL, spread, 1.0).astype(np.float32) for spread in spreads))
+    def over(cls, joints: np.ndarray, moves: np.ndarray, together: Sequence[int] = ()) -> 'Scale':
+        """From joints (rows, J), relative actions (rows, A); what does not move has spread 1.
+
+        Args:
+            together: actions in one unit, which all get their mean spread. Each over its own, a
+                shiver of the last joint counts as much as the turn of the whole arm, and of what
+                an error costs little hangs on what the hand has to see.
+        """
+        joint_spread, action_spread = (
+            np.where(spread > _STILL, spread, 1.0) for spread in (
+                values.astype(float).std(axis=0) for values in (joints, moves)))
+        columns = list(together)
+        if columns:
+            action_spread[columns] = action_spread[columns].mean()
+        return cls(*(values.astype(np.float32) for values in (
+            joints.astype(float).mean(axis=0), joint_spread, action_spread)))

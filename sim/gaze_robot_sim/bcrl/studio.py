@@ -89,12 +89,15 @@ class Studio:
 
     @classmethod
     def open(cls, demos: str, eye: EyeKind, chunk: int, seed: int, measured: int = _MEASURED,
-             look_alikes: float = WorkspaceConfig.look_alikes, plays: int = 0) -> 'Studio':
+             look_alikes: float = WorkspaceConfig.look_alikes, plays: int = 0,
+             angles: bool = False) -> 'Studio':
         """A made-up workspace ('' for `demos`), one in physics ('workspace:press' and so on), or
         the demonstrations of a folder.
 
         Args:
             plays: how many different ones, of a workspace in physics; 0: without end.
+            angles: whether all joints but grippers are angles, of which each counts as much as
+                any other.
             look_alikes: see `WorkspaceConfig`; of the source, while what measures has as many as
                 ever.
 
@@ -117,8 +120,10 @@ class Studio:
             source = Workspace(seed, WorkspaceConfig(look_alikes=look_alikes))
             unseen = Workspace(seed + _UNSEEN)
         count = min(measured, source.count or measured)
-        return cls(source, unseen, Scale.of([source.play(index) for index in range(count)], chunk),
-                   eye, chunk)
+        shown = [source.play(index) for index in range(count)]
+        names = shown[0].episode.action_names
+        together = [number for number, name in enumerate(names) if 'gripper' not in name]
+        return cls(source, unseen, Scale.of(shown, chunk, together if angles else ()), eye, chunk)
 
     @property
     def pattern(self) -> FoveationPattern:

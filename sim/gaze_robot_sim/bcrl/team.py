@@ -14,7 +14,7 @@ from gaze_robot.policy.actions import MAX_STEP_RAD
 from gaze_robot_sim.bcrl.batch import WatchBatch
 from gaze_robot_sim.bcrl.distributed import Crew
 from gaze_robot_sim.bcrl.hand_learner import HandLearner
-from gaze_robot_sim.bcrl.looking_ppo import begin, eye_of, make_ppo, SearchReward
+from gaze_robot_sim.bcrl.looking_ppo import begin, explore, eye_of, make_ppo, SearchReward
 from gaze_robot_sim.bcrl.replay import Replay
 from gaze_robot_sim.bcrl.saving import optimizer_tensors, restore_optimizer
 from gaze_robot_sim.bcrl.studio import Studio
@@ -47,7 +47,8 @@ class Team:
         torch.manual_seed(config.seed)
         self.config, self.together = config, together
         self.studio = Studio.open(config.demos, config.eye, config.chunk, config.seed,
-                                  look_alikes=config.look_alikes, plays=config.plays)
+                                  look_alikes=config.look_alikes, plays=config.plays,
+                                  angles=config.angles)
         self.hand = self.studio.hand(layers=config.layers, angles=config.angles).to(device)
         together.follow(self.hand.state_dict().values())
         self.learner = HandLearner(self.hand, config.hand_learning_rate, _BATCH,
@@ -59,8 +60,8 @@ class Team:
         self.replay = Replay(config.replay or ROLLOUT * config.eyes)
         pattern = self.studio.pattern
         self.ppo = make_ppo(self.env, pattern.tokens, pattern.token_side, ROLLOUT,
-                            config.learning_rate, config.seed, device, together
-                            ) if config.gaze == 'learned' else None
+                            config.learning_rate, config.exploration, config.seed, device,
+                            together) if config.gaze == 'learned' else None
         self.steps = 0
         """Glances so far, of all processes, without the warm-up."""
         self.loss = 0.0
@@ -117,6 +118,7 @@ class Team:
         """Let the eye imitate a rule, before PPO: turn to what the hand attends to."""
         if self.ppo and self.config.follow:
             warm_start(self.ppo, self.env, follow_attention, self.config.follow, self.config.seed)
+            explore(self.ppo, self.config.exploration)
 
     @property
     def follow_again(self) -> bool:

@@ -142,7 +142,7 @@ class Workspace:
             f'workspace {self.seed}/{index}', self._scene(rng, index, placed), task,
             f'pick the {first.name}' + (f' and place it on the {second.name}' if two else ''),
             JOINTS, joints[:-1], _actions(joints), JOINTS, config.rate_hz)
-        return Play(episode, ends, aim)
+        return Play(episode, ends, aim=aim)
 
     def episode(self, index: int) -> Episode:
         """The demonstration alone, as anybody else would have recorded it."""

@@ -46,6 +46,9 @@ class Lived:
     actions: np.ndarray
     """(T, J) float32, absolute."""
 
+    tips: np.ndarray
+    """(T, 3) unit vectors from the eye to between the fingertips."""
+
     aims: np.ndarray
     """(T, 2) pan and tilt to what mattered."""
 
@@ -200,11 +203,13 @@ class PhysicsPlays:
         while not world.outcome:
             action = expert.act()
             rows.append((world.data.qpos.copy(), world.model.geom_rgba[:, 3].copy(),
-                         world.joints(), action, world.aim(), world.task.stage(world)))
+                         world.joints(), action, world.tip - world.eye, world.aim(),
+                         world.task.stage(world)))
             world.step(nudges(action))
-        states, opacity, joints, actions, aims, stages = map(np.array, zip(*rows))
+        states, opacity, joints, actions, tips, aims, stages = map(np.array, zip(*rows))
         return Lived(world.index, states, opacity, joints.astype(np.float32),
-                     actions.astype(np.float32), aims, stages)
+                     actions.astype(np.float32),
+                     tips / np.linalg.norm(tips, axis=1, keepdims=True), aims, stages)
 
     def _as_play(self, index: int, world: PhysicsWorld, lived: Lived) -> Play:
         episode = Episode(
@@ -217,7 +222,7 @@ class PhysicsPlays:
         ends = np.full(steps, steps)
         if len(change):                              # what comes after it cannot be known before
             ends[:change[0] + 1] = change[0] + 1
-        return Play(episode, ends, direction_from_pan_tilt(*lived.aims.T))
+        return Play(episode, ends, lived.tips, direction_from_pan_tilt(*lived.aims.T))
 
 
 def source(name: str, _: str, seed: int, __: float) -> PhysicsPlays:

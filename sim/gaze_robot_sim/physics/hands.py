@@ -212,7 +212,8 @@ def scale_of(shown: list[Shown], chunk: int) -> Scale:
     joints = np.concatenate([one.joints for one in shown])
     moves = np.concatenate([relative[real] for relative, real in (
         one.chunks(chunk) for one in shown)])
-    return Scale.over(joints, moves)
+    together = [number for number, name in enumerate(shown[0].joint_names) if name != GRIPPER]
+    return Scale.over(joints, moves, together)
 
 
 def show(task: str, seed: int, index: int, condition: Condition, nudge: float,

@@ -111,8 +111,11 @@ class TrainBcrlConfig:
     """Scale of the reward for having what the hand attends to in the middle of the fovea; 0: off.
     The scale of the hand's own error is 0.2."""
 
-    learning_rate: float = 7e-4
+    learning_rate: float = 4e-4
     """Of the eye; falls to a tenth."""
+
+    exploration: float = 0.2
+    """Standard deviation of the eye's moves as PPO begins, over 10 degrees."""
 
     hand_learning_rate: float = 3e-3
     """Of the hand; falls to a twentieth."""
@@ -141,6 +144,8 @@ class TrainBcrlConfig:
             raise ConfigError(f'again is a share from 0 to 1, got {self.again}')
         if not 0 <= self.look_alikes <= 1:
             raise ConfigError(f'look_alikes is a share from 0 to 1, got {self.look_alikes}')
+        if not 0 < self.exploration <= 1:
+            raise ConfigError(f'exploration is above 0 and at most 1, got {self.exploration}')
         if not 0 < self.replay_share <= 1:
             raise ConfigError(f'replay_share is above 0 and at most 1, got {self.replay_share}')
         if self.eye == 'wide' and self.gaze != 'fixed':
