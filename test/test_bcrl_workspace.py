@@ -142,6 +142,8 @@ def test_plays_that_end_too_early_are_refused(plays):
         Play(plays[0].episode, np.zeros(120, int))
     with pytest.raises(DemoError, match='aim'):
         Play(plays[0].episode, np.full(120, 120), aim=np.zeros((3, 3)))
+    with pytest.raises(DemoError, match='tip'):
+        Play(plays[0].episode, np.full(120, 120), tip=np.zeros((3, 3)))
 
 
 def test_recordings_are_of_one_robot(plays):
@@ -163,7 +165,15 @@ def test_scale_is_that_of_the_relative_actions(plays):
     assert scale.action_spread[4] == 1.0
 
 
+def test_actions_of_one_unit_can_share_their_spread():
+    rng = np.random.default_rng(0)
+    moves = rng.normal(0.0, [0.5, 0.1, 0.03], (4000, 3))
+    own, shared = Scale.over(moves, moves), Scale.over(moves, moves, together=(0, 1))
+    np.testing.assert_allclose(own.action_spread, [0.5, 0.1, 0.03], rtol=0.1)
+    np.testing.assert_allclose(shared.action_spread, [0.3, 0.3, 0.03], rtol=0.1)
+    np.testing.assert_array_equal(own.joint_spread, shared.joint_spread)
+
+
 def test_a_uniform_eye_has_as_many_tokens():
-    assert PATTERN.tokens == 48
-    assert UNIFORM.tokens == 49
+    assert PATTERN.tokens == UNIFORM.tokens == 64
     assert isinstance(UNIFORM, FoveationPattern)

@@ -164,6 +164,22 @@ def test_what_stands_out_in_a_workspace_is_what_lies_there():
     source.close()
 
 
+def test_half_of_scattered_eyes_look_where_the_hand_is_going():
+    source = PhysicsPlays('press', 3, count=4)
+    play = source.play(0)
+    away = angle_between(play.tip[-1], play.aim[-1])
+    assert np.degrees(away) < 4                               # it ends on the button
+    studio = Studio(source, source, Scale.of([play], 10), 'foveated', 30)
+    batch = studio.batch(4, studio.hand(width=16, hidden=16), WatchConfig(chunk=30), 0)
+    batch.start(range(4))
+    hits = []
+    for _ in range(30):
+        batch.scatter()
+        hits.append(np.degrees(batch.error_rad()) < 10)
+    assert 0.3 < np.mean(hits) < 0.8                          # of things that stand out: a fifth
+    source.close()
+
+
 def test_so_many_demonstrations_are_lived_through_once(monkeypatch):
     source = PhysicsPlays('press', 8, count=2)
     first = source.play(1).episode.actions

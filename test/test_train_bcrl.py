@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def tiny(out, **changes):
     return dataclasses.replace(TrainBcrlConfig(
-        str(out), seed=3, steps=2 * ROLLOUT, eyes=4, warm_up=32, follow=0, again=0.5, replay=400,
+        str(out), seed=3, steps=2 * ROLLOUT, eyes=4, warm_up=32, follow=0, replay=400,
         hand_updates=1, keep_every=ROLLOUT, eval_episodes=2), **changes)
 
 
@@ -84,6 +84,9 @@ def test_tensorboard_has_rewards_losses_and_gaze(first):
     assert tags >= {'reward/hand', 'reward/centring', 'hand/loss', 'train/entropy_loss',
                     'train/approx_kl', 'gaze/error_rad', 'gaze/in_fovea', 'unseen/hand_error'}
     assert len(events.Scalars('reward/hand')) == 2
+    # The first update does not undo what the eye has imitated: it was 6 with what imitation left.
+    assert events.Scalars('train/std')[0].value == pytest.approx(0.2, rel=0.2)
+    assert events.Scalars('train/approx_kl')[0].value < 0.1
 
 
 def test_policy_can_be_loaded_and_says_how_it_was_made(first):
@@ -148,7 +151,7 @@ def test_when_every_checkpoint_is_damaged_it_says_so(first, tmp_path):
 
 def command(out, *options):
     return [sys.executable, '-m', 'gaze_robot.cli', 'train', 'bcrl', '--out', str(out), '--seed',
-            '3', '--eyes', '4', '--warm-up', '32', '--follow', '0', '--again', '0.5',
+            '3', '--eyes', '4', '--warm-up', '32', '--follow', '0',
             '--replay', '400',
             '--hand-updates', '1', '--eval-episodes', '2', *options]
 

@@ -29,7 +29,7 @@ from gaze_robot_sim.envs.config import check_numbers, EyeConfig
 from gaze_robot_sim.render import Mapper
 from gaze_robot_sim.scenes.base import Scene
 
-PATTERN = FoveationPattern((15.0, 40.0, 90.0, 150.0), (32, 32, 32, 32), (8,))
+PATTERN = FoveationPattern((15.0, 40.0, 90.0), (32, 32, 32), (8,))
 """Three levels of 32 x 32 samples, 48 tokens."""
 
 _LIMITS = PanTiltLimits((-1.92, -0.61), (1.92, 0.61))

@@ -67,8 +67,6 @@ class Team:
         self.loss = 0.0
         """Of the hand, in the last rollout."""
         self.restarts = 0
-        self.followed = False
-        """Whether the eye has imitated for the second time."""
         self.recorder = _Recorder(self)
         self.logger = configure(None, [])
         """Where PPO and the run put what goes to TensorBoard."""
@@ -119,12 +117,6 @@ class Team:
         if self.ppo and self.config.follow:
             warm_start(self.ppo, self.env, follow_attention, self.config.follow, self.config.seed)
             explore(self.ppo, self.config.exploration)
-
-    @property
-    def follow_again(self) -> bool:
-        """Whether it is time for that once more: the hand has learned meanwhile what to heed."""
-        return (self.ppo is not None and self.config.follow > 0 and not self.followed
-                and 0 < self.steps >= self.config.again * self.config.steps)
 
     def search(self) -> None:
         """Let the eye learn to look at what matters by its true direction: an option only."""
@@ -200,12 +192,10 @@ class Team:
         if replay:
             self.replay.restore(replay, int(facts['replay_next']))
         self.steps, self.restarts = int(facts['steps']), int(facts['restarts'])
-        self.followed = bool(facts.get('followed', False))
 
     def facts(self) -> dict[str, Any]:
         """What a checkpoint says besides."""
         return {'steps': self.steps, 'restarts': self.restarts, 'replay_next': self.replay.next,
-                'followed': self.followed,
                 'eye_updates': self.ppo._n_updates if self.ppo else 0}
 
 

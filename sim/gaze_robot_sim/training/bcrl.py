@@ -77,10 +77,6 @@ class TrainBcrlConfig:
     """Steps in which the eye imitates a rule before PPO: turn to what the hand attends to. The
     rule knows what the eye sees, and no truth; 0: none, PPO begins with noise."""
 
-    again: float = 0.83
-    """Share of `steps` after which the eye does so once more, because the hand has learned
-    meanwhile when it has found nothing; 1: never."""
-
     replay: int = 40_000
     """Glances that the hand learns from; 0: those of the last rollout only."""
 
@@ -140,8 +136,6 @@ class TrainBcrlConfig:
         for name, value in least.items():
             if getattr(self, name) < value:
                 raise ConfigError(f'{name} is at least {value}, got {getattr(self, name)}')
-        if not 0 <= self.again <= 1:
-            raise ConfigError(f'again is a share from 0 to 1, got {self.again}')
         if not 0 <= self.look_alikes <= 1:
             raise ConfigError(f'look_alikes is a share from 0 to 1, got {self.look_alikes}')
         if not 0 < self.exploration <= 1:
@@ -191,10 +185,6 @@ def _train(config: TrainBcrlConfig, team: Team, aside: ThreadPoolExecutor) -> di
         while team.steps < config.steps:
             if folder.due():
                 folder.keep()                   # measure, write, start all streams anew
-            if team.follow_again:
-                team.follow()
-                team.followed = True
-                team.restart()
             begun = team.steps
             team.watch()                        # the reward: how right the hand is
             if team.together.size == 1:
