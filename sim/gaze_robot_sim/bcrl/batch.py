@@ -38,7 +38,7 @@ _START_PAN, _START_TILT = math.radians(100), math.radians(25)
 _ASTRAY_RAD = math.radians(4.0)
 """Standard deviation of scattered gazes about what stands out."""
 _OWN_HAND = 0.5
-"""Share of scattered gazes that go to where the demonstrating hand is going, where that is known.
+"""Share of scattered gazes that go where the demonstrating hand ends up, if its path is known.
 Of those at what stands out on a table of buttons a fifth hit what matters: too few to tell the
 hand that it pays to know which of them is named."""
 _SALIENT = 8
@@ -166,8 +166,7 @@ class WatchBatch(EyeBatch):
         self._reference[eye] = (episode.joints if same else episode.actions)[own]
         self._actions[eye] = episode.actions[rows]
         self._ends[eye] = play.ends[own] - begun
-        ahead = np.minimum(own + self.config.chunk, play.ends[own]) - 1
-        self._tips[eye] = np.nan if play.tip is None else play.tip[ahead]
+        self._tips[eye] = np.nan if play.tip is None else play.tip[play.ends[own] - 1]
         if play.aim is not None:
             self._aims[eye] = play.aim[own]
         self.present[eye] = play.aim is not None
@@ -212,7 +211,7 @@ class WatchBatch(EyeBatch):
 
     def scatter(self) -> None:
         """Put every eye at any moment of its demonstration, looking at something that stands out,
-        or where the hand will be at the end of its chunk, or near it, and take a glance.
+        or where the hand will have gone when this part of its task is done, or near it.
         """
         for eye, rng in enumerate(self.random):
             self.steps[eye] = rng.integers(self.config.pause_steps + int(self.last[eye]) + 1)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ROLLOUT = 32
 """Steps of every eye between updates."""
 WARM_GLANCES, WARM_UPDATES = 8, 16
-"""Glances of every demonstration in the warm-up, and updates of the hand after them."""
+"""Glances of every demonstration in the warm-up, and updates of the hand for as many."""
 _BATCH = 512
 _FOUND = 0.9
 """Of its attention: with more of it on what it sees the hand has found what it looks for. Of 0.5,
@@ -105,12 +105,17 @@ class Team:
     def warm_up(self) -> None:
         """Let the hand learn from glances at what stands out."""
         rounds = -(-self.config.warm_up // (WARM_GLANCES * self.batch.eyes * self.together.size))
-        for _ in tqdm(range(rounds), 'warm-up', disable=not (rounds and self.together.leads)):
+        quiet = not (rounds and self.together.leads)
+        for _ in tqdm(range(rounds), 'warm-up, glances', disable=quiet):
             self.batch.start(range(self.batch.eyes))
             for _ in range(WARM_GLANCES):
                 self.batch.scatter()
                 self.replay.add(self.batch.sight(), np.arange(self.batch.eyes))
-            self.loss = self.learner.learn(self.replay, self.random, WARM_UPDATES, 1.0)
+        # Only now: the first few demonstrations alone would be learned by heart, joints and gaze
+        # and all, and a hand that knows those does not look.
+        for done in tqdm(range(rounds), 'warm-up, hand', disable=quiet):
+            self.loss = self.learner.learn(self.replay, self.random, WARM_UPDATES,
+                                           1.0 - done / rounds)
 
     def follow(self) -> None:
         """Let the eye imitate a rule, before PPO: turn to what the hand attends to."""

@@ -48,7 +48,7 @@ class TrainBcrlConfig:
     and another shape; of those that measure it is 0.3. A hand that has seen few takes them for
     the thing itself, and the eye then stays with them."""
 
-    steps: int = 600_000
+    steps: int = 1_000_000
     """Glances of all eyes together, after the warm-up."""
 
     gaze: Literal['learned', 'oracle', 'random', 'fixed'] = 'learned'
