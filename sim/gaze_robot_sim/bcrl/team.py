@@ -1,6 +1,7 @@
 """Hand and eye in training: everything that changes, and the four things that change it."""
 
 from collections.abc import Mapping
+import functools
 from typing import Any, TYPE_CHECKING
 
 import numpy as np
@@ -67,6 +68,8 @@ class Team:
         self.loss = 0.0
         """Of the hand, in the last rollout."""
         self.restarts = 0
+        self.level_rad = 0.0
+        """Mean tilt of the warm-up's gazes: how far down things lie."""
         self.recorder = _Recorder(self)
         self.logger = configure(None, [])
         """Where PPO and the run put what goes to TensorBoard."""
@@ -105,12 +108,14 @@ class Team:
     def warm_up(self) -> None:
         """Let the hand learn from glances at what stands out."""
         rounds = -(-self.config.warm_up // (WARM_GLANCES * self.batch.eyes * self.together.size))
-        quiet = not (rounds and self.together.leads)
+        quiet, tilts = not (rounds and self.together.leads), []
         for _ in tqdm(range(rounds), 'warm-up, glances', disable=quiet):
             self.batch.start(range(self.batch.eyes))
             for _ in range(WARM_GLANCES):
                 self.batch.scatter()
                 self.replay.add(self.batch.sight(), np.arange(self.batch.eyes))
+                tilts.append(self.batch.reported[:, 1].mean())
+        self.level_rad = float(np.mean(tilts)) if tilts else 0.0
         # Only now: the first few demonstrations alone would be learned by heart, joints and gaze
         # and all, and a hand that knows those does not look.
         for done in tqdm(range(rounds), 'warm-up, hand', disable=quiet):
@@ -120,7 +125,8 @@ class Team:
     def follow(self) -> None:
         """Let the eye imitate a rule, before PPO: turn to what the hand attends to."""
         if self.ppo and self.config.follow:
-            warm_start(self.ppo, self.env, follow_attention, self.config.follow, self.config.seed)
+            rule = functools.partial(follow_attention, level_rad=self.level_rad)
+            warm_start(self.ppo, self.env, rule, self.config.follow, self.config.seed)
             explore(self.ppo, self.config.exploration)
 
     def search(self) -> None:
@@ -204,16 +210,17 @@ class Team:
                 'eye_updates': self.ppo._n_updates if self.ppo else 0}
 
 
-def follow_attention(_: dict[str, np.ndarray], batch: WatchBatch) -> np.ndarray:
+def follow_attention(_: dict[str, np.ndarray], batch: WatchBatch, level_rad: float = 0.0
+                     ) -> np.ndarray:
     """Moves (B, 2) in [-1, 1]: to what the hand has found; while it has found nothing, on to the
-    side that the eye last moved to, and back at the ends. Knows no truth.
+    side that the eye last moved to, and back at the ends, tilted by `level_rad`. Knows no truth.
     """
     towards = batch.glances.reader.towards(batch.attention)
     pan, tilt = batch.reported.T
     last = batch.glances.last_move()[:, 0]
     side = np.where(abs(last) > _STILL_RAD, np.sign(last), -np.sign(pan))
     side = np.where(abs(pan) > _TURN_RAD, -np.sign(pan), side)
-    sweep = np.stack([side * MAX_STEP_RAD, -tilt], axis=1)
+    sweep = np.stack([side * MAX_STEP_RAD, level_rad - tilt], axis=1)
     lost = batch.attention.sum(axis=1) < _FOUND
     return np.clip(np.where(lost[:, None], sweep, towards) / MAX_STEP_RAD, -1.0, 1.0)
 
