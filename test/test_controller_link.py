@@ -48,7 +48,9 @@ def test_a_driver_stops_and_parts_without_a_word_when_ros_ends_under_it(link, mo
     driver.connect()
     monkeypatch.setattr(link._executor, 'spin_once', lambda timeout_sec: rclpy.try_shutdown())
     driver.stop()
+    assert 'shut down' in driver.health()['link']
     driver.disconnect()
+    assert driver.health()['link'] != 'up'
 
 
 def test_another_failure_is_not_taken_for_the_end_of_ros(link, monkeypatch):

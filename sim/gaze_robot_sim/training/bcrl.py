@@ -71,7 +71,8 @@ class TrainBcrlConfig:
     """Tell the hand directions as angles too: for arms, whose joints are angles."""
 
     warm_up: int = 75_000
-    """Glances at what stands out, from which the hand alone learns before the eye starts."""
+    """Glances at what stands out, from which the hand alone learns before the eye starts: from the
+    newest of them, as many as the replay holds."""
 
     follow: int = 20_000
     """Steps in which the eye imitates a rule before PPO: turn to what the hand attends to. The
