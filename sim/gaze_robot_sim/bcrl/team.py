@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 ROLLOUT = 32
 """Steps of every eye between updates."""
-WARM_GLANCES, WARM_UPDATES = 8, 16
+WARM_GLANCES, WARM_UPDATES = 8, 20
 """Glances of every demonstration in the warm-up, and updates of the hand for as many."""
 _BATCH = 512
 _FOUND = 0.9
@@ -107,19 +107,20 @@ class Team:
 
     def warm_up(self) -> None:
         """Let the hand learn from glances at what stands out."""
+        seen = self.replay if self.config.replay else Replay(max(1, self.config.warm_up))
         rounds = -(-self.config.warm_up // (WARM_GLANCES * self.batch.eyes * self.together.size))
         quiet, tilts = not (rounds and self.together.leads), []
         for _ in tqdm(range(rounds), 'warm-up, glances', disable=quiet):
             self.batch.start(range(self.batch.eyes))
             for _ in range(WARM_GLANCES):
                 self.batch.scatter()
-                self.replay.add(self.batch.sight(), np.arange(self.batch.eyes))
+                seen.add(self.batch.sight(), np.arange(self.batch.eyes))
                 tilts.append(self.batch.reported[:, 1].mean())
         self.level_rad = float(np.mean(tilts)) if tilts else 0.0
         # Only now: the first few demonstrations alone would be learned by heart, joints and gaze
         # and all, and a hand that knows those does not look.
         for done in tqdm(range(rounds), 'warm-up, hand', disable=quiet):
-            self.loss = self.learner.learn(self.replay, self.random, WARM_UPDATES,
+            self.loss = self.learner.learn(seen, self.random, WARM_UPDATES,
                                            1.0 - done / rounds)
 
     def follow(self) -> None:

@@ -48,7 +48,7 @@ class TrainBcrlConfig:
     and another shape; of those that measure it is 0.3. A hand that has seen few takes them for
     the thing itself, and the eye then stays with them."""
 
-    steps: int = 1_000_000
+    steps: int = 800_000
     """Glances of all eyes together, after the warm-up."""
 
     gaze: Literal['learned', 'oracle', 'random', 'fixed'] = 'learned'
@@ -70,15 +70,14 @@ class TrainBcrlConfig:
     angles: bool = False
     """Tell the hand directions as angles too: for arms, whose joints are angles."""
 
-    warm_up: int = 75_000
-    """Glances at what stands out, from which the hand alone learns before the eye starts: from the
-    newest of them, as many as the replay holds."""
+    warm_up: int = 60_000
+    """Glances at what stands out, from which the hand alone learns before the eye starts."""
 
     follow: int = 20_000
     """Steps in which the eye imitates a rule before PPO: turn to what the hand attends to. The
     rule knows what the eye sees, and no truth; 0: none, PPO begins with noise."""
 
-    replay: int = 40_000
+    replay: int = 60_000
     """Glances that the hand learns from; 0: those of the last rollout only."""
 
     replay_share: float = 0.25
@@ -124,7 +123,7 @@ class TrainBcrlConfig:
     """Steps between evaluations on unseen demonstrations, and checkpoints."""
 
     keep_replay: bool = True
-    """Whether checkpoints hold the replay, up to 0.4 GB, without which a resumed hand has to
+    """Whether checkpoints hold the replay, up to 0.6 GB, without which a resumed hand has to
     collect glances anew."""
 
     eval_episodes: int = 64
