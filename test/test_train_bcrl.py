@@ -217,7 +217,7 @@ def test_settings_that_make_no_sense_are_refused(wrong):
 def sights(numbers):
     numbers = np.asarray(numbers, np.float32)[:, None]
     return Sight(numbers[:, None].astype(np.uint8), np.repeat(numbers, 2, axis=1), numbers,
-                 numbers, numbers[:, None], numbers > 0)
+                 numbers, numbers[:, None], numbers > 0, np.repeat(numbers, 3, axis=1))
 
 
 def test_a_replay_forgets_the_oldest():

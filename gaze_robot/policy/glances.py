@@ -81,13 +81,12 @@ class AttentionReader:
         return part @ self.places / np.maximum(part.sum(axis=1, keepdims=True), 1e-6)
 
     def centred(self, attention: np.ndarray) -> np.ndarray:
-        """(B,) in [0, 1]: how much attention is in the sharpest level, times how near to its
-        middle that part of it is.
+        """(B,) in [0, 1]: how much attention there is, times how near to the middle of the fovea
+        what is attended to most is, whichever level shows it.
         """
-        fovea = self.summary(attention)[:, 0]
         reach = math.atan(self.pattern.half_tangent(0))
-        away = np.hypot(fovea[:, 1], fovea[:, 2])
-        return fovea[:, 0] * np.maximum(0.0, 1.0 - away / reach)
+        away = np.linalg.norm(self.towards(attention), axis=1)
+        return attention.sum(axis=1) * np.maximum(0.0, 1.0 - away / reach)
 
 
 class Glances:

@@ -141,6 +141,10 @@ class HandOutput(NamedTuple):
     """(B, N) how much of what was said comes from each token. What lacks to 1 went to 'nothing':
     the hand has not found what it looks for."""
 
+    goal: torch.Tensor
+    """(B, 3) the direction that the hand goes to, base frame: where what it attends to is, or,
+    while it attends to nothing, a guess from joints and task. Not of unit length."""
+
 
 class HandNetwork(nn.Module):
     """View, joints, gaze and task to a chunk of relative actions.
@@ -164,6 +168,7 @@ class HandNetwork(nn.Module):
         self.register_buffer('action_spread', torch.ones(config.actions))
         self.register_buffer('rays', torch.zeros(config.tokens, 3))
         self.tokens = _Tokens(config.patch, config.colours, width)
+        self.guess = nn.Linear(config.joints + config.task, 3)
         self.position = nn.Parameter(torch.randn(config.tokens, width) * 0.3)
         self.mix = nn.Linear(width, width)
         self.nothing = nn.Parameter(torch.zeros(1, 1, width))
@@ -212,12 +217,14 @@ class HandNetwork(nn.Module):
         # Where they are joins what they are: in the base frame, whatever the gaze.
         where = attention[:, 0, :-1]                                                # (B, N)
         ray = (where[:, None] @ turned(self.rays, gaze))[:, 0]                     # (B, 3)
+        # The guess knows no gaze, or looking would be as good as seeing.
+        guess = attention[:, 0, -1:] * self.guess(torch.cat([posture, task], dim=1))
         found = torch.cat([(attention @ tokens).flatten(1), fovea, 3 * ray], dim=1)
         beside = [pan_tilt_of(ray), posture] if config.angles else []
         features = torch.relu(self.gather(torch.cat([found, now, *beside], dim=1)))
         features = torch.relu(self.deepen(features))                                # (B, hidden)
         chunk = self.act(torch.relu(features[:, None] + self.moment))               # (B, K, A)
-        return HandOutput(chunk, where)
+        return HandOutput(chunk, where, ray + guess)
 
     @torch.inference_mode()
     def actions(self, view: torch.Tensor, joints: torch.Tensor, gaze: torch.Tensor,

@@ -41,6 +41,9 @@ _OWN_HAND = 0.5
 """Share of scattered gazes that go where the demonstrating hand ends up, if its path is known.
 Of those at what stands out on a table of buttons a fifth hit what matters: too few to tell the
 hand that it pays to know which of them is named."""
+_OWN_HAND_ASTRAY = (math.radians(3.0), math.radians(30.0))
+"""Standard deviations of these, equally often in each octave: the hand learns to see what it looks
+for in the corner of its eye, too."""
 _SALIENT = 8
 """Such gazes drawn from a picture at a time."""
 
@@ -100,6 +103,10 @@ class Sight:
     real: np.ndarray
     """(B, K) bool: which of them count."""
 
+    tip: np.ndarray
+    """(B, 3) float32 unit vectors to where the demonstrating hand is when this part of its task
+    is done, base frame; NaN: not known."""
+
 
 class WatchBatch(EyeBatch):
     """B eyes, each in front of a demonstration; observations are 'view' and 'vector'."""
@@ -130,7 +137,7 @@ class WatchBatch(EyeBatch):
         self._reference = np.zeros((eyes, length, actions), np.float32)
         self._actions = np.zeros((eyes, length + chunk, actions), np.float32)
         self._ends = np.zeros((eyes, length), int)
-        self._tips = np.full((eyes, length, 3), np.nan)
+        self._tips = np.full((eyes, length, 3), np.nan, np.float32)
         self._aims = np.tile(np.array([1.0, 0.0, 0.0]), (eyes, length, 1))
         self.task = np.zeros((eyes, task), np.float32)
         self._rows, self._ahead = np.arange(eyes), np.arange(chunk)
@@ -216,14 +223,16 @@ class WatchBatch(EyeBatch):
         for eye, rng in enumerate(self.random):
             self.steps[eye] = rng.integers(self.config.pause_steps + int(self.last[eye]) + 1)
             tip = self._tips[eye, self.now[eye]]
+            astray = _ASTRAY_RAD
             if np.isfinite(tip).all() and rng.random() < _OWN_HAND:
                 gaze = np.stack(pan_tilt_from_direction(tip))
+                astray = math.exp(rng.uniform(*np.log(_OWN_HAND_ASTRAY)))
             else:
                 if not len(self._salient[eye]):
                     self._salient[eye] = self.salient(eye, rng, _SALIENT)
                 gaze, self._salient[eye] = self._salient[eye][0], self._salient[eye][1:]
             self.motion.start(eye, rng, np.clip(
-                gaze + rng.normal(0.0, _ASTRAY_RAD, 2), self.config.limits.min_position,
+                gaze + rng.normal(0.0, astray, 2), self.config.limits.min_position,
                 self.config.limits.max_position))
         self.settle()
 
@@ -271,7 +280,8 @@ class WatchBatch(EyeBatch):
         """What every eye's hand is given now, and should say."""
         chunk, real = self._wanted(self._rows)
         return Sight(self.view, self.reported.astype(np.float32),
-                     self._joints[self._rows, self.now], self.task, chunk, real)
+                     self._joints[self._rows, self.now], self.task, chunk, real,
+                     self._tips[self._rows, self.now])
 
     def _see(self, eyes: np.ndarray) -> None:
         """Take a glance, and ask the hand what it makes of it."""

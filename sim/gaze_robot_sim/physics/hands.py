@@ -202,9 +202,10 @@ class Shown:
     def sight(self, scale: Scale, chunk: int) -> Sight:
         """As a replay takes it."""
         relative, real = self.chunks(chunk)
+        nowhere = np.full((len(self.kept), 3), np.nan, np.float32)     # most cameras turn or move
         return Sight(self.view, self.gaze, self.joints[self.kept],
                      np.tile(self.task, (len(self.kept), 1)),
-                     (relative / scale.action_spread).astype(np.float32), real)
+                     (relative / scale.action_spread).astype(np.float32), real, nowhere)
 
 
 def scale_of(shown: list[Shown], chunk: int) -> Scale:
