@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from gaze_robot.encoder.tokens import patchify
 from gaze_robot.errors import ConfigError
@@ -43,6 +44,17 @@ def test_cut_gives_the_encoders_patches():
     levels = [rng.integers(0, 256, (3, 32, 32, 3), dtype=np.uint8) for _ in range(2)]
     expected = patchify([torch.from_numpy(level) for level in levels], [8, 8])
     np.testing.assert_allclose(cut(levels, 8).astype(np.float32) / 127.5 - 1, expected, atol=1e-6)
+
+
+def test_tokens_are_a_convolution_and_a_matrix():
+    """The same by torch's own convolution of each patch."""
+    torch.manual_seed(3)
+    tokens, view = HandNetwork(SMALL).tokens, given(SMALL, 3)[0]
+    pictures = (view.float() / 127.5 - 1).reshape(-1, 8, 8, 3).permute(0, 3, 1, 2)
+    weight = tokens.local.weight.reshape(-1, 2, 2, 3).permute(0, 3, 1, 2)
+    found = torch.relu(functional.conv2d(pictures, weight, tokens.local.bias, stride=2))
+    expected = tokens.embed(found.permute(0, 2, 3, 1).reshape(3, SMALL.tokens, -1))
+    torch.testing.assert_close(tokens(view), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_rays_turn_with_the_gaze_as_geometry_says():

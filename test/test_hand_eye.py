@@ -160,6 +160,10 @@ def test_places_and_centring_of_attention():
     even[0, :16] = 1 / 16
     assert reader.centred(even)[0] == pytest.approx(1.0, abs=1e-6)
     assert 0 < reader.centred(attention_on(5))[0] < 0.8
-    assert reader.centred(attention_on(20))[0] == 0.0            # on another level
+    assert reader.centred(attention_on(20))[0] == 0.0            # seen, but outside the fovea
+    around = np.zeros((1, PATTERN.tokens), np.float32)
+    around[0, [21, 22, 25, 26]] = 0.2                            # the next level's middle
+    assert reader.centred(around)[0] == pytest.approx(0.8, abs=1e-6)
+    np.testing.assert_allclose(reader.towards(around), 0.0, atol=1e-6)
     np.testing.assert_allclose(reader.towards(even), 0.0, atol=0.03)
     np.testing.assert_allclose(reader.towards(attention_on(40))[0], reader.places[40], atol=1e-6)

@@ -19,8 +19,9 @@ WINDOW = 10
 _OF_A_GLANCE = 6
 """Numbers for each: gaze and attended place, relative to the gaze now; attention there; and
 whether there was such a glance."""
-_AROUND_RAD = math.radians(12.0)
-"""Attention this near to its peak is to the same thing."""
+_AROUND_RAD, _AROUND_TOKENS = math.radians(12.0), 1.5
+"""Attention this near to its peak is to the same thing: 12 degrees, and a token and a half of the
+peak's level, so that of four tokens that share a thing none is left out."""
 _SCALES = (0.15, 0.6)
 """Angles, radians, at which tanh resolves an offset: near ones finely, far ones coarsely."""
 
@@ -48,6 +49,10 @@ class AttentionReader:
         self.pattern = pattern
         self.places = token_places(pattern)
         self._ends = np.cumsum((0, *pattern.tokens_per_level))
+        self._around = np.repeat(
+            [max(_AROUND_RAD, _AROUND_TOKENS * 2 * math.atan(pattern.half_tangent(level)) / across)
+             for level, across in enumerate(pattern.tokens_across)], pattern.tokens_per_level)
+        """(N,) around each token, see `_AROUND_RAD`."""
 
     def summary(self, attention: np.ndarray) -> np.ndarray:
         """(B, L, 3): of each level its share, and the mean place within it, (pan, tilt) radians
@@ -75,18 +80,19 @@ class AttentionReader:
         """(B, 2) radians from the gaze to what is attended to most: the mean place of attention
         around its peak, which is finer than tokens are.
         """
-        peak, _ = self.peak(attention)
-        near = np.linalg.norm(self.places - peak[:, None], axis=2) < _AROUND_RAD
+        best = attention.argmax(axis=1)
+        near = np.linalg.norm(self.places - self.places[best][:, None], axis=2
+                              ) < self._around[best][:, None]
         part = attention * near
         return part @ self.places / np.maximum(part.sum(axis=1, keepdims=True), 1e-6)
 
     def centred(self, attention: np.ndarray) -> np.ndarray:
         """(B,) in [0, 1]: how much attention there is, times how near to the middle of the fovea
-        what is attended to most is, whichever level shows it.
+        its mean place is, whichever levels show what is attended to.
         """
-        reach = math.atan(self.pattern.half_tangent(0))
-        away = np.linalg.norm(self.towards(attention), axis=1)
-        return attention.sum(axis=1) * np.maximum(0.0, 1.0 - away / reach)
+        reach, share = math.atan(self.pattern.half_tangent(0)), attention.sum(axis=1)
+        place = attention @ self.places / np.maximum(share, 1e-6)[:, None]
+        return share * np.maximum(0.0, 1.0 - np.linalg.norm(place, axis=1) / reach)
 
 
 class Glances:
