@@ -1,14 +1,14 @@
-"""What the hand learns from glances: where its own arm will be when this part of a task is done."""
+"""What the hand learns from: actions, and where its own arm will be when a part of a task is done."""
 
 import numpy as np
 import pytest
 import torch
 
 from gaze_robot.policy.hand import HandConfig
-from gaze_robot_sim.bcrl.batch import Sight
 from gaze_robot_sim.bcrl.hand_learner import goal_error, HandLearner, make_hand
 from gaze_robot_sim.bcrl.plays import Scale
 from gaze_robot_sim.bcrl.replay import Replay
+from gaze_robot_sim.bcrl.sight import Sight
 
 CONFIG = HandConfig(joints=1, task=1, actions=1, chunk=2, levels=((32, 32),), width=16, hidden=32)
 STEPS = np.arctan(((np.arange(4) + 0.5) / 4 * 2 - 1) * 0.6)

@@ -20,8 +20,8 @@ import torch
 from gaze_robot.errors import CheckpointError, ConfigError
 from gaze_robot.hand_eye import load_hand_eye
 from gaze_robot_sim.bcrl import saving
-from gaze_robot_sim.bcrl.batch import Sight
 from gaze_robot_sim.bcrl.replay import Replay
+from gaze_robot_sim.bcrl.sight import Sight
 from gaze_robot_sim.training.bcrl import train_bcrl, TrainBcrlConfig
 
 ROLLOUT = 128                                                       # 4 eyes, 32 steps

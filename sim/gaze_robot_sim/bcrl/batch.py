@@ -24,6 +24,7 @@ from gaze_robot.policy.hand import chunk_error, cut, HandNetwork
 from gaze_robot.types import PanTiltLimits
 from gaze_robot_sim.bcrl.plays import Play, PlaySource, Scale
 from gaze_robot_sim.bcrl.salient import salient_gazes
+from gaze_robot_sim.bcrl.sight import Sight
 from gaze_robot_sim.envs.batch import EyeBatch, Eyes
 from gaze_robot_sim.envs.config import check_numbers, EyeConfig
 from gaze_robot_sim.render import Mapper
@@ -79,33 +80,6 @@ class WatchConfig(EyeConfig):
         check_numbers(self, chunk=(1, 1000))
         if self.judged not in ('after', 'before'):
             raise ConfigError(f'judged is after or before, got {self.judged!r}')
-
-
-@dataclass(frozen=True, eq=False)
-class Sight:
-    """What the hand is given and what it should say, of B eyes at one moment."""
-
-    view: np.ndarray
-    """(B, N, P * P * 3) uint8 patches."""
-
-    gaze: np.ndarray
-    """(B, 2) float32, radians."""
-
-    joints: np.ndarray
-    """(B, J) float32."""
-
-    task: np.ndarray
-    """(B, G) float32."""
-
-    chunk: np.ndarray
-    """(B, K, A) float32 demonstrated relative actions, over their spread."""
-
-    real: np.ndarray
-    """(B, K) bool: which of them count."""
-
-    tip: np.ndarray
-    """(B, 3) float32 unit vectors to where the demonstrating hand is when this part of its task
-    is done, base frame; NaN: not known."""
 
 
 class WatchBatch(EyeBatch):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from gaze_robot.errors import ConfigError
-from gaze_robot_sim.bcrl.batch import Sight
+from gaze_robot_sim.bcrl.sight import Sight
 
 FIELDS = tuple(item.name for item in dataclasses.fields(Sight))
 

@@ -18,11 +18,12 @@ from gaze_robot.errors import ConfigError, WorldError
 from gaze_robot.hand_eye import HandEye, save_hand_eye
 from gaze_robot.policy.actions import MAX_STEP_RAD
 from gaze_robot.policy.hand import chunk_error, cut, HandConfig, HandNetwork
-from gaze_robot_sim.bcrl.batch import PATTERN, Sight
+from gaze_robot_sim.bcrl.batch import PATTERN
 from gaze_robot_sim.bcrl.distributed import pick_device
 from gaze_robot_sim.bcrl.hand_learner import HandLearner, make_hand
 from gaze_robot_sim.bcrl.plays import Scale
 from gaze_robot_sim.bcrl.replay import Replay
+from gaze_robot_sim.bcrl.sight import Sight
 from gaze_robot_sim.physics.conditions import Condition, condition_of, PATCH
 from gaze_robot_sim.physics.expert import Expert, NUDGE_RAD, Nudges
 from gaze_robot_sim.physics.parts import GRIPPER
