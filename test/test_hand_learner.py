@@ -1,4 +1,4 @@
-"""What the hand learns from: actions, and where its own arm will be when a part of a task is done."""
+"""What the hand learns from: actions, and where its own arm will be when a task is done."""
 
 import numpy as np
 import pytest
