@@ -28,12 +28,9 @@ if TYPE_CHECKING:
 
 ROLLOUT = 32
 """Steps of every eye between updates."""
-WARM_GLANCES, WARM_UPDATES = 8, 20
-"""Glances of every demonstration in the warm-up, and updates of the hand for as many."""
+WARM_GLANCES = 8
+"""Of every demonstration in the warm-up."""
 _BATCH = 512
-_FOUND = 0.9
-"""Of its attention: with more of it on what it sees the hand has found what it looks for. Of 0.5,
-0.9 and 0.98, 0.9 kept the thing in the fovea the longest."""
 _STILL_RAD, _TURN_RAD = 0.02, 1.2
 """A rule's eye that moved less than this rested, and one that looks this far aside turns back."""
 _PLAYS_OF_A_STREAM = 1_000_000
@@ -120,13 +117,14 @@ class Team:
         # Only now: the first few demonstrations alone would be learned by heart, joints and gaze
         # and all, and a hand that knows those does not look.
         for done in tqdm(range(rounds), 'warm-up, hand', disable=quiet):
-            self.loss = self.learner.learn(seen, self.random, WARM_UPDATES,
+            self.loss = self.learner.learn(seen, self.random, self.config.warm_updates,
                                            1.0 - done / rounds)
 
     def follow(self) -> None:
         """Let the eye imitate a rule, before PPO: turn to what the hand attends to."""
         if self.ppo and self.config.follow:
-            rule = functools.partial(follow_attention, level_rad=self.level_rad)
+            rule = functools.partial(follow_attention, level_rad=self.level_rad,
+                                     found=self.config.found)
             warm_start(self.ppo, self.env, rule, self.config.follow, self.config.seed)
             explore(self.ppo, self.config.exploration)
 
@@ -211,8 +209,8 @@ class Team:
                 'eye_updates': self.ppo._n_updates if self.ppo else 0}
 
 
-def follow_attention(_: dict[str, np.ndarray], batch: WatchBatch, level_rad: float = 0.0
-                     ) -> np.ndarray:
+def follow_attention(_: dict[str, np.ndarray], batch: WatchBatch, level_rad: float = 0.0,
+                     found: float = 0.9) -> np.ndarray:
     """Moves (B, 2) in [-1, 1]: to what the hand has found; while it has found nothing, on to the
     side that the eye last moved to, and back at the ends, tilted by `level_rad`. Knows no truth.
     """
@@ -222,7 +220,7 @@ def follow_attention(_: dict[str, np.ndarray], batch: WatchBatch, level_rad: flo
     side = np.where(abs(last) > _STILL_RAD, np.sign(last), -np.sign(pan))
     side = np.where(abs(pan) > _TURN_RAD, -np.sign(pan), side)
     sweep = np.stack([side * MAX_STEP_RAD, level_rad - tilt], axis=1)
-    lost = batch.attention.sum(axis=1) < _FOUND
+    lost = batch.attention.sum(axis=1) < found
     return np.clip(np.where(lost[:, None], sweep, towards) / MAX_STEP_RAD, -1.0, 1.0)
 
 
