@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -19,9 +20,13 @@ import torch
 
 from gaze_robot.errors import CheckpointError, ConfigError
 from gaze_robot.hand_eye import load_hand_eye
+from gaze_robot.policy.actions import MAX_STEP_RAD
+from gaze_robot.policy.glances import Glances
 from gaze_robot_sim.bcrl import saving
+from gaze_robot_sim.bcrl.batch import PATTERN
 from gaze_robot_sim.bcrl.replay import Replay
 from gaze_robot_sim.bcrl.sight import Sight
+from gaze_robot_sim.bcrl.team import follow_attention
 from gaze_robot_sim.training.bcrl import train_bcrl, TrainBcrlConfig
 
 ROLLOUT = 128                                                       # 4 eyes, 32 steps
@@ -207,11 +212,26 @@ def test_every_other_way_to_train_runs(tmp_path, options):
     assert (both.eye is not None) == (options.get('gaze', 'learned') == 'learned')
 
 
-@pytest.mark.parametrize('wrong', [{'eyes': 0}, {'replay_share': 0.0}, {'eye': 'wide'},
-                                   {'search': 10, 'gaze': 'oracle'}])
+@pytest.mark.parametrize('wrong', [{'eyes': 0}, {'replay_share': 0.0}, {'found': 1.5},
+                                   {'eye': 'wide'}, {'search': 10, 'gaze': 'oracle'}])
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ConfigError):
         TrainBcrlConfig(**wrong)
+
+
+@pytest.mark.parametrize(('share', 'towards'), [(0.5, 1.0), (0.3, -1.0)])
+def test_the_rule_turns_to_what_the_hand_has_found_and_sweeps_otherwise(share, towards):
+    """Something to the left, while the eye looks to the left of the middle and rested: without
+    having found it, the rule sweeps back over the middle.
+    """
+    glances = Glances(1, PATTERN, 1, 1)
+    attention = np.zeros((1, PATTERN.tokens), np.float32)
+    attention[0, 36] = share                        # the coarsest level's second row, on the left
+    batch = SimpleNamespace(glances=glances, attention=attention, reported=np.array([[0.3, 0.0]]))
+    (pan, tilt), = follow_attention({}, batch, level_rad=0.1, found=0.4)
+    assert pan == towards
+    if towards < 0:
+        assert tilt == pytest.approx(0.1 / MAX_STEP_RAD)
 
 
 def sights(numbers):
