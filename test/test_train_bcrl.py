@@ -219,7 +219,7 @@ def test_settings_that_make_no_sense_are_refused(wrong):
         TrainBcrlConfig(**wrong)
 
 
-@pytest.mark.parametrize(('share', 'towards'), [(0.5, 1.0), (0.3, -1.0)])
+@pytest.mark.parametrize('share,towards', [(0.5, 1.0), (0.3, -1.0)])
 def test_the_rule_turns_to_what_the_hand_has_found_and_sweeps_otherwise(share, towards):
     """Something to the left, while the eye looks to the left of the middle and rested: without
     having found it, the rule sweeps back over the middle.
