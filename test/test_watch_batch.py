@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gaze_robot.errors import ConfigError
+from gaze_robot.geometry import angle_between, direction_from_pan_tilt
 from gaze_robot.policy.hand import HandOutput
 from gaze_robot_sim.bcrl.batch import WatchConfig
 from gaze_robot_sim.bcrl.plays import Play
@@ -177,6 +178,25 @@ def test_scattered_eyes_look_at_things_that_stand_out():
                       np.hypot(gazes[:, 0] + 55, gazes[:, 1] + 15))
     assert np.mean(away < 12) > 0.9
     assert 0.2 < np.mean(gazes[:, 0] > 0) < 0.8
+
+
+@pytest.mark.parametrize('share', [0.0, 0.5, 1.0])
+def test_scattered_eyes_look_where_the_demonstrating_hand_ends_up(studio, hand, share):
+    """It ends up at a corner where nothing stands out; how near gazes are is drawn, 3 degrees or
+    30, so that most of those that go there are within 25.
+    """
+    corner = direction_from_pan_tilt(np.array(1.7), np.array(-0.5))
+
+    def ending(play):
+        return Play(play.episode, play.ends, np.tile(corner, (play.episode.steps, 1)), play.aim)
+    batch, _ = made(studio, hand, Changed(studio.source, ending), own_hand=share)
+    near = []
+    for _ in range(40):
+        batch.scatter()
+        np.testing.assert_allclose(batch.sight().tip, np.tile(corner, (EYES, 1)), atol=1e-6)
+        near += (angle_between(direction_from_pan_tilt(*batch.reported.T), corner)
+                 < np.radians(25)).tolist()
+    assert abs(np.mean(near) - 0.85 * share) < 0.17
 
 
 def test_the_oracle_gets_there_and_a_fixed_eye_does_not(studio, hand):

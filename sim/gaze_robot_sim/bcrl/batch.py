@@ -38,13 +38,9 @@ _START_PAN, _START_TILT = math.radians(100), math.radians(25)
 """Episodes begin looking anywhere within these."""
 _ASTRAY_RAD = math.radians(4.0)
 """Standard deviation of scattered gazes about what stands out."""
-_OWN_HAND = 0.5
-"""Share of scattered gazes that go where the demonstrating hand ends up, if its path is known.
-Of those at what stands out on a table of buttons a fifth hit what matters: too few to tell the
-hand that it pays to know which of them is named."""
 _OWN_HAND_ASTRAY = (math.radians(3.0), math.radians(30.0))
-"""Standard deviations of these, equally often in each octave: the hand learns to see what it looks
-for in the corner of its eye, too."""
+"""The same of gazes about where the demonstrating hand ends up, equally often in each octave: the
+hand learns to see what it looks for in the corner of its eye, too."""
 _SALIENT = 8
 """Such gazes drawn from a picture at a time."""
 
@@ -67,6 +63,12 @@ class WatchConfig(EyeConfig):
     judged: Literal['after', 'before'] = 'after'
     """Which view the hand is judged on: the one a move leads to, or the one it was chosen from."""
 
+    own_hand: float = 0.5
+    """Share of scattered gazes that go where the demonstrating hand ends up, if its path is known.
+    Of those at what stands out on a table of buttons a fifth hit what matters: too few to tell the
+    hand that it pays to know which of them is named. With many, it takes all of the right colour
+    that it looks at for the one."""
+
     rewards: Mapping[str, float] = field(default_factory=lambda: {'hand': 0.2, 'centring': 0.02})
 
     def __post_init__(self) -> None:
@@ -77,7 +79,7 @@ class WatchConfig(EyeConfig):
         object.__setattr__(self, 'rewards', {})
         super().__post_init__()
         object.__setattr__(self, 'rewards', dict(rewards))
-        check_numbers(self, chunk=(1, 1000))
+        check_numbers(self, chunk=(1, 1000), own_hand=(0, 1))
         if self.judged not in ('after', 'before'):
             raise ConfigError(f'judged is after or before, got {self.judged!r}')
 
@@ -198,7 +200,7 @@ class WatchBatch(EyeBatch):
             self.steps[eye] = rng.integers(self.config.pause_steps + int(self.last[eye]) + 1)
             tip = self._tips[eye, self.now[eye]]
             astray = _ASTRAY_RAD
-            if np.isfinite(tip).all() and rng.random() < _OWN_HAND:
+            if np.isfinite(tip).all() and rng.random() < self.config.own_hand:
                 gaze = np.stack(pan_tilt_from_direction(tip))
                 astray = math.exp(rng.uniform(*np.log(_OWN_HAND_ASTRAY)))
             else:

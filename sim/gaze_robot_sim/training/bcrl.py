@@ -76,6 +76,10 @@ class TrainBcrlConfig:
     warm_updates: int = 20
     """Of the hand for every 512 of those glances."""
 
+    own_hand: float = 0.5
+    """Share of those glances that go where the demonstrating hand ends up, in workspaces in
+    physics (`bcrl.batch.WatchConfig`)."""
+
     follow: int = 20_000
     """Steps in which the eye imitates a rule before PPO: turn to what the hand attends to. The
     rule knows what the eye sees, and no truth; 0: none, PPO begins with noise."""
@@ -161,8 +165,8 @@ class TrainBcrlConfig:
         """How training watches demonstrations."""
         return WatchConfig(**{
             'episode_s': self.episode_s, 'pause_steps': self.pause_steps, 'chunk': self.chunk,
-            'judged': self.judged, 'rewards': {'hand': 0.2, 'centring': self.centring},
-            **changes})
+            'judged': self.judged, 'own_hand': self.own_hand,
+            'rewards': {'hand': 0.2, 'centring': self.centring}, **changes})
 
 
 def train_bcrl(config: TrainBcrlConfig) -> dict[str, Any]:
