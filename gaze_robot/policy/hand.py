@@ -119,14 +119,14 @@ class _Tokens(nn.Module):
 
     def __init__(self, patch: int, colours: int, width: int) -> None:
         super().__init__()
-        self.half = patch // 2
+        self.across = patch // 2
         self.local = nn.Linear(2 * 2 * 3, colours)
-        self.embed = nn.Linear(self.half ** 2 * colours, width)
+        self.embed = nn.Linear(self.across ** 2 * colours, width)
 
     def forward(self, view: torch.Tensor) -> torch.Tensor:
         batch, count, _ = view.shape
         # Rearranged while it is bytes, which is a quarter of the work.
-        blocks = view.reshape(batch, count, self.half, 2, self.half, 6).transpose(3, 4)
+        blocks = view.reshape(batch, count, self.across, 2, self.across, 6).transpose(3, 4)
         seen = torch.relu(self.local(blocks.reshape(-1, 12).float() / 127.5 - 1.0))
         return self.embed(seen.view(batch, count, -1))
 
