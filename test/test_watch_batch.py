@@ -182,8 +182,8 @@ def test_scattered_eyes_look_at_things_that_stand_out():
 
 @pytest.mark.parametrize('share', [0.0, 0.5, 1.0])
 def test_scattered_eyes_look_where_the_demonstrating_hand_ends_up(studio, hand, share):
-    """It ends up at a corner where nothing stands out; how near gazes are is drawn, 3 degrees or
-    30, so that most of those that go there are within 25.
+    """It ends up at a corner where nothing stands out; how near gazes are is drawn, from 3
+    degrees to 30, so that most of those that go there are within 25.
     """
     corner = direction_from_pan_tilt(np.array(1.7), np.array(-0.5))
 
