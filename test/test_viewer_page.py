@@ -498,12 +498,18 @@ def test_a_dead_gaze_node_is_seen_and_missed_no_longer_once_it_is_back(open_page
         robot.processes['gaze'].wait()
         took.append(wait_for(lambda: page.evaluate('() => window.missedAt'), 20) - died)
         page.get_by_text('gaze_node is not heard of').first.wait_for()
+        page.reload()                               # its weights cannot be read yet
+        page.locator(f'{EYE} img').wait_for()
+        weight = page.get_by_role('slider').first
+        assert weight.get_attribute('aria-valuenow') == '0'
         first = number_of(page)
         wait_for(lambda first=first: number_of(page) > first, 20, 'pictures without an eye')
         robot.start('gaze')
         wait_for(lambda: page.get_by_text('no eye', exact=True).count() == 0, 60, 'a new eye')
         page.get_by_text(LOOKING).wait_for()
         page.get_by_text('gaze_node is not heard of').first.wait_for(state='detached')
+        wait_for(lambda weight=weight: weight.get_attribute('aria-valuenow') == '1', 10,
+                 'a weight of 1')
         if took[-1] < 2.0:
             break
     assert took[-1] < 2.0, took

@@ -117,8 +117,7 @@ class Browser:
         if self._scene:
             panels.append(ScenePanel(source, self._page.config))
         if source.robot is not None:
-            panels.append(controls := ControlsPanel(source, source.robot))
-            ui.timer(0.0, controls.read_weights, once=True)
+            panels.append(ControlsPanel(source, source.robot))
         return [*panels, WordsPanel(source), MosaicPanel(source), MapPanel(source), PlotsPanel()]
 
     def _open(self, recording: Recording) -> list[object]:

@@ -14,6 +14,8 @@ from gaze_robot.viewer.source import Source
 
 SOURCES = {'search': 'what it was shown', 'people': 'people', 'salience': 'what stands out'}
 MOST = 5.0
+READ_S = 2.0
+"""Between questions for the weights, until the robot has answered."""
 
 
 class ControlsPanel:
@@ -57,6 +59,7 @@ class ControlsPanel:
     def _build_sources(self) -> None:
         ui.label('What it goes by').classes('gaze-hint')
         self._sliders = {}
+        self._reader = ui.timer(READ_S, self.read_weights)  # until gaze_node has answered once
         for name, words in SOURCES.items():
             with ui.row().classes('items-center no-wrap gap-3 w-full'):
                 ui.label(words).classes('text-sm').style('width: 130px; flex: none')
@@ -76,6 +79,7 @@ class ControlsPanel:
             weights = await self._robot.weights()
         except GazeRobotError:              # said by the sentences: gaze_node is not there
             return
+        self._reader.deactivate()
         for name, slider in self._sliders.items():
             slider.set_value(weights.get(name, 0.0))
 
