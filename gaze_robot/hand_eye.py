@@ -28,7 +28,7 @@ from gaze_robot.policy.hand import cut, HandConfig, HandNetwork
 from gaze_robot.policy.looking import LookingPolicy
 from gaze_robot.schema import from_mapping
 
-FORMAT = 2
+FORMAT = 3
 KIND = 'bcrl'
 SHIPPED = Path(__file__).parent / 'weights' / 'bcrl'
 """The default weights, part of the package."""

@@ -1,5 +1,7 @@
 """The hand's network: its error by hand, its geometry by another route, and what it must learn."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -55,6 +57,37 @@ def test_tokens_are_a_convolution_and_a_matrix():
     found = torch.relu(functional.conv2d(pictures, weight, tokens.local.bias, stride=2))
     expected = tokens.embed(found.permute(0, 2, 3, 1).reshape(3, SMALL.tokens, -1))
     torch.testing.assert_close(tokens(view), expected, rtol=1e-5, atol=1e-5)
+
+
+SHAPES = replace(SMALL, levels=((32, 32), (16, 16)), shapes=True)
+
+
+def test_shapes_are_the_same_wherever_they_are():
+    """A picture moved by a token moves what is found, but for what is at the edges."""
+    torch.manual_seed(3)
+    hand = HandNetwork(replace(SHAPES, levels=((48, 48), (16, 16))))
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (1, 48, 56, 3), dtype=np.uint8)
+    other = np.zeros((1, 16, 16, 3), np.uint8)
+    here, moved = (hand.tokens(torch.from_numpy(cut([part, other], 8)))[0, :36].view(6, 6, -1)
+                   for part in (picture[:, :, :48], picture[:, :, 8:]))
+    torch.testing.assert_close(here[1:-1, 2:-1], moved[1:-1, 1:-2], rtol=1e-4, atol=1e-4)
+    assert (here[0, 0] - moved[0, 0]).abs().max() > 1e-3
+
+
+def test_what_is_in_the_fovea_sways_attention_to_the_other_level():
+    torch.manual_seed(3)
+    hand, (view, *rest) = HandNetwork(SHAPES), given(SHAPES, 5)
+    before = hand(view, *rest).attention
+    changed = view.clone()
+    changed[:, :16] = 255 - changed[:, :16]                             # the fovea alone
+    after = hand(changed, *rest).attention
+    ratio = [part[:, 16:] / part[:, 16:17] for part in (before, after)]  # the softmax cancels out
+    assert (ratio[0] - ratio[1]).abs().max() > 1e-3
+    plain = HandNetwork(replace(SHAPES, shapes=False))
+    ratio = [part[:, 16:] / part[:, 16:17] for part in (
+        plain(view, *rest).attention, plain(changed, *rest).attention)]
+    torch.testing.assert_close(*ratio)
 
 
 def test_rays_turn_with_the_gaze_as_geometry_says():
@@ -137,6 +170,7 @@ def test_what_to_look_for_hangs_on_phase_joints_alone():
 
 
 @pytest.mark.parametrize('wrong', [{'joints': 0}, {'width': 18}, {'patch': 7}, {'layers': -1},
+                                   {'patch': 6, 'shapes': True},
                                    {'phase': (2,)}, {'levels': ()}])
 def test_impossible_hands_are_refused(wrong):
     with pytest.raises(ConfigError):

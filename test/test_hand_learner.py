@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from gaze_robot.policy.hand import HandConfig
-from gaze_robot_sim.bcrl.hand_learner import goal_error, HandLearner, make_hand
+from gaze_robot_sim.bcrl.hand_learner import goal_loss, HandLearner, make_hand, token_reach
 from gaze_robot_sim.bcrl.plays import Scale
 from gaze_robot_sim.bcrl.replay import Replay
 from gaze_robot_sim.bcrl.sight import Sight
@@ -15,12 +15,30 @@ STEPS = np.arctan(((np.arange(4) + 0.5) / 4 * 2 - 1) * 0.6)
 PLACES = np.stack(np.meshgrid(-STEPS, STEPS), axis=-1).reshape(-1, 2)
 
 
-def test_goal_error_by_hand():
-    # known: |1-0|, |0-0|, |0-2| and, of the second row, none: (1 + 0 + 2) / 3
-    goal = torch.tensor([[1., 0., 0.], [9., 9., 9.]])
-    tip = torch.tensor([[0., 0., 2.], [torch.nan] * 3])
-    assert goal_error(goal, tip).item() == 1.0
-    assert goal_error(goal[1:], tip[1:]).item() == 0.0
+def test_goal_loss_by_hand():
+    # A half and a quarter show the place: 3/4. Out of view: what went to nothing, 1/8. Unknown: 0.
+    attention = torch.tensor([[0.5, 0.25, 0.125], [0.5, 0.25, 0.125], [0.0, 0.0, 0.0]])
+    seen = torch.tensor([[True, True, False], [False] * 3, [True] * 3])
+    known = torch.tensor([True, True, False])
+    wanted = -(np.log(0.75) + np.log(0.125)) / 2
+    assert goal_loss(attention, seen, known).item() == pytest.approx(wanted)
+    assert goal_loss(attention, seen, torch.zeros(3, dtype=torch.bool)).item() == 0.0
+
+
+def test_no_attention_where_the_hand_goes_is_a_finite_loss():
+    nowhere = torch.zeros(1, 3, requires_grad=True)
+    loss = goal_loss(nowhere, torch.ones(1, 3, dtype=torch.bool), torch.ones(1, dtype=torch.bool))
+    loss.backward()
+    assert loss.isfinite()
+    assert nowhere.grad.isfinite().all()
+
+
+def test_a_token_reaches_half_its_diagonal_and_a_little_more():
+    # two levels: tokens 3 degrees apart, and 8
+    angles = np.radians([0.0, 3.0, 6.0, 0.0, 8.0, 16.0])
+    rays = torch.from_numpy(np.stack([np.cos(angles), np.sin(angles), 0 * angles], axis=1))
+    reach = np.degrees(token_reach(rays, (3, 3)).numpy())
+    np.testing.assert_allclose(reach, np.repeat([3, 8], 3) / np.sqrt(2) + 1.5, atol=0.01)
 
 
 def glances(count, known):

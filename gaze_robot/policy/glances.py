@@ -22,6 +22,9 @@ whether there was such a glance."""
 _AROUND_RAD, _AROUND_TOKENS = math.radians(12.0), 1.5
 """Attention this near to its peak is to the same thing: 12 degrees, and a token and a half of the
 peak's level, so that of four tokens that share a thing none is left out."""
+_CLOSE_RAD, _HEEDLESS = math.radians(15.0), 0.4
+"""An eye that came this near to what it had attended to, and then did so less than this much, has
+looked at it and not found it to be the thing."""
 _SCALES = (0.15, 0.6)
 """Angles, radians, at which tanh resolves an offset: near ones finely, far ones coarsely."""
 
@@ -109,14 +112,28 @@ class Glances:
         self.reader = AttentionReader(pattern)
         self.size = vector_size(pattern, joints, task)
         self._past = np.zeros((eyes, WINDOW, _OF_A_GLANCE))
+        self._heed = np.zeros((eyes, WINDOW))
 
     def reset(self, eyes: np.ndarray) -> None:
         """Forget what some eyes saw."""
         self._past[eyes] = 0.0
+        self._heed[eyes] = 0.0
 
     def last_move(self) -> np.ndarray:
         """(B, 2) radians: how far the gaze moved before its last glance; 0 at the first."""
         return (self._past[:, 0, :2] - self._past[:, 1, :2]) * self._past[:, 1, 5:]
+
+    def dismissed(self) -> np.ndarray:
+        """(B,) bool: whether what is attended to now was looked at more closely within the last
+        glances, and no longer heeded then. To go back to it at once is what an eye does not do
+        (inhibition of return; Klein, 'Inhibition of return', 2000).
+        """
+        gaze, place = self._past[..., :2], self._past[..., 2:4]
+        now, real = place[:, :1], self._past[..., 5] > 0
+        there = real & (_apart(place, now) < _AROUND_RAD)               # attended to it, ...
+        close = real & (_apart(gaze, now) < _CLOSE_RAD)                 # and was this near, ...
+        most = np.maximum.accumulate((self._heed * there)[:, ::-1], axis=1)[:, ::-1]
+        return (close & (self._heed < _HEEDLESS * most)).any(axis=1)         # and cared no more
 
     def observe(self, attention: np.ndarray, gaze: np.ndarray, joints: np.ndarray,
                 task: np.ndarray, eyes: np.ndarray) -> np.ndarray:
@@ -147,4 +164,11 @@ class Glances:
         self._past[eyes] = np.roll(self._past[eyes], 1, axis=1)
         self._past[eyes, 0] = np.concatenate(
             [gaze, gaze + where, share[:, None], np.ones((len(gaze), 1))], axis=1)
+        self._heed[eyes] = np.roll(self._heed[eyes], 1, axis=1)
+        self._heed[eyes, 0] = attention.sum(axis=1)
         return vector.astype(np.float32)
+
+
+def _apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Between (pan, tilt) and (pan, tilt), (..., 2) radians."""
+    return np.hypot(wrap_angle(a[..., 0] - b[..., 0]), a[..., 1] - b[..., 1])

@@ -23,6 +23,10 @@ GAZE_FEATURES = 4
 """Sine and cosine of pan and of tilt."""
 _NOWHERE = 1e-6
 """Length of a direction that is none."""
+_JOINED = 64
+"""Numbers that are made of all that is inspected."""
+_BESIDE_RAD = math.radians(1.5)
+"""A token shows what is so far beside it, too: a hand's tip is not the middle of the thing."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,10 @@ class HandConfig:
     """Of the pooling. The first asks where the thing is, and the eye follows it; the others ask
     what there is to know about it, as what tells most need not be where it is seen best."""
 
+    shapes: bool = False
+    """Whether what is attended to is looked at again, as a whole: for things that only their
+    shapes, or where their parts are, tell apart."""
+
     layers: int = 0
     """Transformer blocks over the tokens before they are pooled."""
 
@@ -80,20 +88,27 @@ class HandConfig:
         if self.width % 4 or self.patch % 2:
             raise ConfigError('width must be a multiple of 4 and patch an even number, got '
                               f'{self.width} and {self.patch}')
+        if self.shapes and self.patch & (self.patch - 1):
+            raise ConfigError(f'shapes needs a patch of 2, 4, 8 ... samples, got {self.patch}')
         for height, width in self.levels:
             if height % self.patch or width % self.patch:
                 raise ConfigError(f'a level of {height} x {width} samples cannot be cut into '
                                   f'patches of {self.patch}')
 
     @property
-    def sharpest(self) -> int:
-        """How many of the tokens are of the sharpest level: the first ones."""
-        return self.levels[0][0] * self.levels[0][1] // self.patch ** 2
+    def tokens_per_level(self) -> tuple[int, ...]:
+        """How many tokens each level has, the sharpest first."""
+        return tuple(height * width for height, width in self.grids)
+
+    @property
+    def grids(self) -> tuple[tuple[int, int], ...]:
+        """(rows, columns) of tokens of each level."""
+        return tuple((height // self.patch, width // self.patch) for height, width in self.levels)
 
     @property
     def tokens(self) -> int:
         """N, of all levels."""
-        return sum(height * width // self.patch ** 2 for height, width in self.levels)
+        return sum(self.tokens_per_level)
 
 
 def cut(levels: Sequence[np.ndarray], patch: int) -> np.ndarray:
@@ -131,6 +146,50 @@ class _Tokens(nn.Module):
         return self.embed(seen.view(batch, count, -1))
 
 
+class _Inspection(nn.Module):
+    """Whether what is attended to is what the task names, by the look of all of it.
+
+    Attention compares tokens with the task one by one, and no token has the shape of a thing that
+    is larger. Here convolutions see over the edges of tokens (Xiao et al., 'Early convolutions
+    help transformers see better', 2021), and all that is near goes into one decision.
+    """
+
+    def __init__(self, config: HandConfig) -> None:
+        super().__init__()
+        self.grids, self.patch = config.grids, config.patch
+        halvings = config.patch.bit_length() - 1
+        sizes = [3, *(min(config.width, config.colours * 2 ** step)
+                      for step in range(halvings - 1)), config.width]
+        self.steps = nn.ModuleList(
+            nn.Conv2d(before, after, 3 if step else 4, stride=2, padding=1)
+            for step, (before, after) in enumerate(zip(sizes, sizes[1:])))
+        self.join = nn.Linear(config.tokens * config.width, _JOINED)
+        # Products with the task: whether a shape is the right one is learned sooner from them.
+        self.decide = nn.Linear(_JOINED * config.task * (1 + len(config.phase)), 1)
+
+    def forward(self, view: torch.Tensor, near: torch.Tensor, asked: torch.Tensor
+                ) -> torch.Tensor:
+        """Logits (B,), from patches (B, N, P * P * 3), which are near (B, N), and the task."""
+        rows = []
+        for level, (down, across) in zip(view.split([r * c for r, c in self.grids], dim=1),
+                                         self.grids):
+            tiles = level.reshape(-1, down, across, self.patch, self.patch, 3)
+            seen = tiles.transpose(2, 3).reshape(-1, down * self.patch, across * self.patch, 3)
+            seen = seen.permute(0, 3, 1, 2).float() / 127.5 - 1.0
+            for step in self.steps:
+                seen = torch.relu(step(seen))
+            rows.append(seen.flatten(2))
+        tokens = torch.cat(rows, dim=2).transpose(1, 2) * near[..., None]
+        joined = torch.relu(self.join(tokens.flatten(1)))
+        return self.decide((joined[:, :, None] * asked[:, None]).flatten(1))[:, 0]
+
+
+def _less(attention: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """Attention (B, H, N + 1) of which only a share (B,) is left, and the rest goes to nothing."""
+    kept = attention[..., :-1] * share[:, None, None]
+    return torch.cat([kept, 1.0 - kept.sum(dim=2, keepdim=True)], dim=2)
+
+
 class HandOutput(NamedTuple):
     """What a hand says."""
 
@@ -141,9 +200,11 @@ class HandOutput(NamedTuple):
     """(B, N) how much of what was said comes from each token. What lacks to 1 went to 'nothing':
     the hand has not found what it looks for."""
 
-    goal: torch.Tensor
-    """(B, 3) the direction that the hand goes to, base frame: where what it attends to is, or,
-    while it attends to nothing, a guess from joints and task. Not of unit length."""
+    peak: torch.Tensor
+    """(B,) the token that is attended to most."""
+
+    verdict: torch.Tensor | None
+    """(B,) logit: is it the thing, by its shape; None of a hand that does not see shapes."""
 
 
 class HandNetwork(nn.Module):
@@ -168,13 +229,13 @@ class HandNetwork(nn.Module):
         self.register_buffer('action_spread', torch.ones(config.actions))
         self.register_buffer('rays', torch.zeros(config.tokens, 3))
         self.tokens = _Tokens(config.patch, config.colours, width)
-        self.guess = nn.Linear(config.joints + config.task, 3)
         self.position = nn.Parameter(torch.randn(config.tokens, width) * 0.3)
         self.mix = nn.Linear(width, width)
         self.nothing = nn.Parameter(torch.zeros(1, 1, width))
         self.blocks = nn.ModuleList(
             nn.TransformerEncoderLayer(width, 4, 2 * width, dropout=0.0, batch_first=True,
                                        norm_first=True) for _ in range(config.layers))
+        self.inspect = _Inspection(config) if config.shapes else None
         angles = 2 * config.angles
         self.situation = nn.Sequential(
             nn.Linear(config.joints + GAZE_FEATURES + config.task + angles, hidden), nn.ReLU(),
@@ -205,7 +266,7 @@ class HandNetwork(nn.Module):
         tokens = torch.relu(self.mix(torch.relu(tokens + self.position)))
         for block in self.blocks:
             tokens = block(tokens)
-        fovea = 3 * tokens[:, :config.sharpest].mean(dim=1)                         # (B, D)
+        fovea = 3 * tokens[:, :config.tokens_per_level[0]].mean(dim=1)              # (B, D)
         tokens = torch.cat([tokens, self.nothing.expand(len(tokens), 1, -1)], dim=1)
         posture = (joints - self.joint_mean) / self.joint_spread
         angles = [gaze] if config.angles else []
@@ -214,17 +275,35 @@ class HandNetwork(nn.Module):
         query = self.query(2 * torch.cat([task, phase], dim=1))
         query = query.unflatten(1, (config.queries, config.width))                  # (B, H, D)
         attention = (query @ tokens.transpose(1, 2) / math.sqrt(config.width)).softmax(dim=2)
+        verdict, peak = None, attention[:, 0, :-1].argmax(dim=1)
+        if self.inspect is not None:
+            verdict = self.inspect(view, self._around()[peak], torch.cat([task, phase], dim=1))
+            # Learned for its own sake: the actions would teach it but slowly, and other things.
+            attention = _less(attention, verdict.detach().sigmoid())
         # Where they are joins what they are: in the base frame, whatever the gaze.
         where = attention[:, 0, :-1]                                                # (B, N)
         ray = (where[:, None] @ turned(self.rays, gaze))[:, 0]                     # (B, 3)
-        # The guess knows no gaze, or looking would be as good as seeing.
-        guess = attention[:, 0, -1:] * self.guess(torch.cat([posture, task], dim=1))
         found = torch.cat([(attention @ tokens).flatten(1), fovea, 3 * ray], dim=1)
         beside = [pan_tilt_of(ray), posture] if config.angles else []
         features = torch.relu(self.gather(torch.cat([found, now, *beside], dim=1)))
         features = torch.relu(self.deepen(features))                                # (B, hidden)
         chunk = self.act(torch.relu(features[:, None] + self.moment))               # (B, K, A)
-        return HandOutput(chunk, where, ray + guess)
+        return HandOutput(chunk, where, peak, verdict)
+
+    def reach(self) -> torch.Tensor:
+        """Angles (N,), radians, up to which a token shows what is there: half of its diagonal, and
+        a little more.
+        """
+        rows = []
+        for part in self.rays.split(list(self.config.tokens_per_level)):
+            apart = (part @ part.T).fill_diagonal_(-1.0).amax(dim=1).clamp(-1.0, 1.0).acos()
+            rows.append(apart / math.sqrt(2.0) + _BESIDE_RAD)
+        return torch.cat(rows)
+
+    def _around(self) -> torch.Tensor:
+        """(N, N): 1 where two tokens may show the same thing."""
+        reach, apart = self.reach(), (self.rays @ self.rays.T).clamp(-1.0, 1.0).acos()
+        return (apart < reach + reach[:, None]).to(self.rays.dtype)
 
     @torch.inference_mode()
     def actions(self, view: torch.Tensor, joints: torch.Tensor, gaze: torch.Tensor,

@@ -63,7 +63,7 @@ class WatchConfig(EyeConfig):
     judged: Literal['after', 'before'] = 'after'
     """Which view the hand is judged on: the one a move leads to, or the one it was chosen from."""
 
-    own_hand: float = 0.5
+    own_hand: float = 0.25
     """Share of scattered gazes that go where the demonstrating hand ends up, if its path is known.
     Of those at what stands out on a table of buttons a fifth hit what matters: too few to tell the
     hand that it pays to know which of them is named. With many, it takes all of the right colour

@@ -47,7 +47,8 @@ class Team:
         self.studio = Studio.open(config.demos, config.eye, config.chunk, config.seed,
                                   look_alikes=config.look_alikes, plays=config.plays,
                                   angles=config.angles)
-        self.hand = self.studio.hand(layers=config.layers, angles=config.angles).to(device)
+        self.hand = self.studio.hand(layers=config.layers, angles=config.angles,
+                                     shapes=config.shapes).to(device)
         together.follow(self.hand.state_dict().values())
         self.learner = HandLearner(self.hand, config.hand_learning_rate, _BATCH,
                                    config.joint_noise)
@@ -211,8 +212,9 @@ class Team:
 
 def follow_attention(_: dict[str, np.ndarray], batch: WatchBatch, level_rad: float = 0.0,
                      found: float = 0.9) -> np.ndarray:
-    """Moves (B, 2) in [-1, 1]: to what the hand has found; while it has found nothing, on to the
-    side that the eye last moved to, and back at the ends, tilted by `level_rad`. Knows no truth.
+    """Moves (B, 2) in [-1, 1]: to what the hand has found; while it has found nothing, or what it
+    has found was looked at and dismissed just now, on to the side that the eye last moved to, and
+    back at the ends, tilted by `level_rad`. Knows no truth.
     """
     towards = batch.glances.reader.towards(batch.attention)
     pan, tilt = batch.reported.T
@@ -220,7 +222,7 @@ def follow_attention(_: dict[str, np.ndarray], batch: WatchBatch, level_rad: flo
     side = np.where(abs(last) > _STILL_RAD, np.sign(last), -np.sign(pan))
     side = np.where(abs(pan) > _TURN_RAD, -np.sign(pan), side)
     sweep = np.stack([side * MAX_STEP_RAD, level_rad - tilt], axis=1)
-    lost = batch.attention.sum(axis=1) < found
+    lost = (batch.attention.sum(axis=1) < found) | batch.glances.dismissed()
     return np.clip(np.where(lost[:, None], sweep, towards) / MAX_STEP_RAD, -1.0, 1.0)
 
 

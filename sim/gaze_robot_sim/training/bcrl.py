@@ -64,6 +64,9 @@ class TrainBcrlConfig:
     chunk: int = 30
     """Steps ahead that the hand predicts."""
 
+    shapes: bool = False
+    """Let the hand see shapes (`HandConfig.shapes`): for things that colours do not tell apart."""
+
     layers: int = 0
     """Transformer blocks over the hand's tokens, before they are pooled."""
 
@@ -76,7 +79,7 @@ class TrainBcrlConfig:
     warm_updates: int = 20
     """Of the hand for every 512 of those glances."""
 
-    own_hand: float = 0.5
+    own_hand: float = 0.25
     """Share of those glances that go where the demonstrating hand ends up, in workspaces in
     physics (`bcrl.batch.WatchConfig`)."""
 
