@@ -62,32 +62,72 @@ def test_tokens_are_a_convolution_and_a_matrix():
 SHAPES = replace(SMALL, levels=((32, 32), (16, 16)), shapes=True)
 
 
-def test_shapes_are_the_same_wherever_they_are():
-    """A picture moved by a token moves what is found, but for what is at the edges."""
+def test_a_verdict_takes_attention_away():
     torch.manual_seed(3)
-    hand = HandNetwork(replace(SHAPES, levels=((48, 48), (16, 16))))
-    rng = np.random.default_rng(0)
-    picture = rng.integers(0, 256, (1, 48, 56, 3), dtype=np.uint8)
-    other = np.zeros((1, 16, 16, 3), np.uint8)
-    here, moved = (hand.tokens(torch.from_numpy(cut([part, other], 8)))[0, :36].view(6, 6, -1)
-                   for part in (picture[:, :, :48], picture[:, :, 8:]))
-    torch.testing.assert_close(here[1:-1, 2:-1], moved[1:-1, 1:-2], rtol=1e-4, atol=1e-4)
-    assert (here[0, 0] - moved[0, 0]).abs().max() > 1e-3
-
-
-def test_what_is_in_the_fovea_sways_attention_to_the_other_level():
-    torch.manual_seed(3)
-    hand, (view, *rest) = HandNetwork(SHAPES), given(SHAPES, 5)
-    before = hand(view, *rest).attention
-    changed = view.clone()
-    changed[:, :16] = 255 - changed[:, :16]                             # the fovea alone
-    after = hand(changed, *rest).attention
-    ratio = [part[:, 16:] / part[:, 16:17] for part in (before, after)]  # the softmax cancels out
-    assert (ratio[0] - ratio[1]).abs().max() > 1e-3
+    hand, (view, joints, gaze, task) = HandNetwork(SHAPES), given(SHAPES, 5)
+    hand.rays.copy_(torch.nn.functional.normalize(torch.randn(SHAPES.tokens, 3), dim=1))
     plain = HandNetwork(replace(SHAPES, shapes=False))
-    ratio = [part[:, 16:] / part[:, 16:17] for part in (
-        plain(view, *rest).attention, plain(changed, *rest).attention)]
-    torch.testing.assert_close(*ratio)
+    plain.load_state_dict({name: value for name, value in hand.state_dict().items()
+                           if not name.startswith('inspect.')})
+    said, without = hand(view, joints, gaze, task), plain(view, joints, gaze, task)
+    assert without.verdict is None
+    torch.testing.assert_close(
+        said.attention, without.attention * said.verdict.sigmoid()[:, None])
+    torch.testing.assert_close(said.peak, without.attention.argmax(dim=1))
+    said.chunk.sum().backward()
+    assert all(value.grad is None for value in hand.inspect.parameters())   # for its own sake
+
+
+def test_what_is_far_from_the_peak_is_not_inspected():
+    torch.manual_seed(3)
+    hand, (view, *_, task) = HandNetwork(SHAPES), given(SHAPES, 5)
+    near = torch.zeros(5, SHAPES.tokens)
+    near[:, 5] = 1.0
+    before = hand.inspect(view, near, task)
+    far, here = view.clone(), view.clone()
+    far[:, 15], here[:, 5] = 255 - far[:, 15], 255 - here[:, 5]
+    torch.testing.assert_close(hand.inspect(far, near, task), before)
+    assert (hand.inspect(here, near, task) - before).abs().min() > 1e-6
+
+
+def test_inspection_learns_a_shape_that_no_token_has():
+    """A bar across two tokens, and which way it lies is what the task asks: each end alone is the
+    same. Wherever it is.
+    """
+    torch.manual_seed(0)
+    config = HandConfig(joints=1, task=2, actions=1, chunk=1, levels=((32, 32),), shapes=True)
+    rng, count = np.random.default_rng(0), 1024
+    pictures = rng.integers(0, 60, (count, 32, 32, 3), dtype=np.uint8)
+    lies, asked = rng.integers(2, size=(2, count))
+    for picture, flat in zip(pictures, lies):
+        row, column = rng.integers(4, 12, 2)
+        ends = ((0, 0), (0, 14)) if flat else ((0, 0), (14, 0))
+        for down, right in ends:
+            picture[row + down:row + down + 4, column + right:column + right + 4] = 240
+    view = torch.from_numpy(cut([pictures], 8))
+    task = torch.from_numpy(np.eye(2, dtype=np.float32)[asked])
+    right = torch.from_numpy((lies == asked).astype(np.float32))
+    inspect, near = HandNetwork(config).inspect, torch.ones(count, 16)
+    optimizer = torch.optim.Adam(inspect.parameters(), 2e-3)
+    for _ in range(120):
+        rows = torch.from_numpy(rng.integers(768, size=128))
+        loss = functional.binary_cross_entropy_with_logits(
+            inspect(view[rows], near[rows], task[rows]), right[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        told = inspect(view[768:], near[768:], task[768:]) > 0
+    assert (told == (right[768:] > 0)).float().mean() > 0.9
+
+
+def test_tokens_reach_half_their_diagonal_and_a_little_more():
+    # two levels of a row each: tokens 3 degrees apart, and 8
+    hand = HandNetwork(replace(SMALL, levels=((8, 24), (8, 24))))
+    angles = np.radians([0.0, 3.0, 6.0, 0.0, 8.0, 16.0])
+    hand.rays.copy_(torch.from_numpy(np.stack([np.cos(angles), np.sin(angles), 0 * angles], 1)))
+    np.testing.assert_allclose(np.degrees(hand.reach().numpy()),
+                               np.repeat([3, 8], 3) / np.sqrt(2) + 1.5, atol=0.01)
 
 
 def test_rays_turn_with_the_gaze_as_geometry_says():

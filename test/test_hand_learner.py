@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from gaze_robot.policy.hand import HandConfig
-from gaze_robot_sim.bcrl.hand_learner import goal_loss, HandLearner, make_hand, token_reach
+from gaze_robot.policy.hand import HandConfig, HandOutput
+from gaze_robot_sim.bcrl.hand_learner import goal_loss, HandLearner, make_hand, verdict_loss
 from gaze_robot_sim.bcrl.plays import Scale
 from gaze_robot_sim.bcrl.replay import Replay
 from gaze_robot_sim.bcrl.sight import Sight
@@ -33,12 +33,19 @@ def test_no_attention_where_the_hand_goes_is_a_finite_loss():
     assert nowhere.grad.isfinite().all()
 
 
-def test_a_token_reaches_half_its_diagonal_and_a_little_more():
-    # two levels: tokens 3 degrees apart, and 8
-    angles = np.radians([0.0, 3.0, 6.0, 0.0, 8.0, 16.0])
-    rays = torch.from_numpy(np.stack([np.cos(angles), np.sin(angles), 0 * angles], axis=1))
-    reach = np.degrees(token_reach(rays, (3, 3)).numpy())
-    np.testing.assert_allclose(reach, np.repeat([3, 8], 3) / np.sqrt(2) + 1.5, atol=0.01)
+def test_verdict_loss_by_hand():
+    """Right, wrong, attending to nothing, and nobody knows: the first two count."""
+    verdict = torch.tensor([2.0, 2.0, 2.0, 2.0], requires_grad=True)
+    attention = torch.tensor([[0.0, 0.8], [0.0, 0.8], [0.1, 0.1], [0.0, 0.8]])
+    seen = torch.tensor([[False, True], [True, False], [False, True], [False, True]])
+    said = HandOutput(torch.zeros(4, 1, 1), attention, torch.tensor([1, 1, 1, 1]), verdict)
+    loss = verdict_loss(said, seen, torch.tensor([True, True, True, False]))
+    wanted = (np.log(1 + np.exp(-2.0)) + np.log(1 + np.exp(2.0))) / 2
+    assert loss.item() == pytest.approx(wanted)
+    loss.backward()
+    assert verdict.grad[2:].tolist() == [0, 0]
+    unheeded = torch.tensor([False] * 4)
+    assert verdict_loss(said, seen, unheeded).item() == 0.0
 
 
 def glances(count, known):

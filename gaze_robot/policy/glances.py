@@ -22,9 +22,9 @@ whether there was such a glance."""
 _AROUND_RAD, _AROUND_TOKENS = math.radians(12.0), 1.5
 """Attention this near to its peak is to the same thing: 12 degrees, and a token and a half of the
 peak's level, so that of four tokens that share a thing none is left out."""
-_CLOSE_RAD, _HEEDLESS = math.radians(15.0), 0.4
+_SAME_RAD, _HEEDLESS = math.radians(20.0), 0.4
 """An eye that came this near to what it had attended to, and then did so less than this much, has
-looked at it and not found it to be the thing."""
+looked at it and not found it to be the thing. A token of 90 degrees is a place give or take 16."""
 _SCALES = (0.15, 0.6)
 """Angles, radians, at which tanh resolves an offset: near ones finely, far ones coarsely."""
 
@@ -130,8 +130,8 @@ class Glances:
         """
         gaze, place = self._past[..., :2], self._past[..., 2:4]
         now, real = place[:, :1], self._past[..., 5] > 0
-        there = real & (_apart(place, now) < _AROUND_RAD)               # attended to it, ...
-        close = real & (_apart(gaze, now) < _CLOSE_RAD)                 # and was this near, ...
+        there = real & (_apart(place, now) < _SAME_RAD)                # attended to it, ...
+        close = real & (_apart(gaze, now) < _SAME_RAD)                 # and was this near, ...
         most = np.maximum.accumulate((self._heed * there)[:, ::-1], axis=1)[:, ::-1]
         return (close & (self._heed < _HEEDLESS * most)).any(axis=1)         # and cared no more
 
