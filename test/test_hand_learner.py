@@ -69,7 +69,7 @@ def test_attention_goes_where_the_arm_will_go(known):
     hand = make_hand(CONFIG, Scale(*np.ones((3, 1), np.float32)), PLACES)
     replay = Replay(1024)
     replay.add(seen, np.arange(1024))
-    HandLearner(hand, 3e-3, 128, 0.1).learn(replay, np.random.default_rng(1), 300, 1.0)
+    HandLearner(hand, 3e-3, 128, 0.1).learn(replay, np.random.default_rng(1), 120, 1.0)
     said = hand(*(torch.from_numpy(rows) for rows in (seen.view, seen.joints, seen.gaze,
                                                       seen.task)))
     share = said.attention[torch.arange(1024), torch.from_numpy(which)].mean().item()

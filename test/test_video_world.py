@@ -375,7 +375,7 @@ def test_a_real_video_seeks_to_what_it_plays(real_video, tmp_path, capfd):
     assert capfd.readouterr().err == ''                     # one line, ours, is all there is
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not Path('/proc/self/statm').exists(), reason='needs /proc')
 def test_ten_minutes_of_a_real_video_take_bounded_memory(real_video):
     """10 foveated views per simulated second, in a process of their own: its memory is theirs
