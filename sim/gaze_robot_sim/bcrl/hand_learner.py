@@ -30,9 +30,9 @@ def goal_loss(attention: torch.Tensor, seen: torch.Tensor, known: torch.Tensor) 
     done, which demonstrations of an arm whose kinematics are known tell; on nothing, while that is
     out of view. Negative logarithm, mean ().
 
-    The actions teach this, too, but a hand that is sure of a wrong thing hardly learns another from
-    them, nor from the distance to that place, whose gradients vanish then. Named buttons near the
-    gaze had 0.62 of the attention after 1,066 updates, and 0.29 after 2,400 by that distance.
+    The actions teach this, too, but a hand that is sure of a wrong thing hardly learns another
+    from them, nor from the distance to that place: gradients vanish. Named buttons near the gaze
+    had 0.62 of the attention after 1,066 updates, and 0.29 after 2,400 by that distance.
 
     Args:
         attention: (B, N).
