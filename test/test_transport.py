@@ -81,7 +81,8 @@ def checkpoint(tmp_path_factory):
     return str(folder)
 
 
-@pytest.mark.parametrize('reliability', ['best_effort', 'reliable'])
+@pytest.mark.parametrize('reliability', [
+    'best_effort', pytest.param('reliable', marks=pytest.mark.long)])
 @pytest.mark.parametrize('width, height', [
     (640, 480), pytest.param(1280, 720, marks=pytest.mark.long)])
 def test_pictures_arrive_in_another_process(probe, checkpoint, root, width, height, reliability):
