@@ -133,7 +133,8 @@ class Glances:
         there = real & (_apart(place, now) < _SAME_RAD)                # attended to it, ...
         close = real & (_apart(gaze, now) < _SAME_RAD)                 # and was this near, ...
         most = np.maximum.accumulate((self._heed * there)[:, ::-1], axis=1)[:, ::-1]
-        return (close & (self._heed < _HEEDLESS * most)).any(axis=1)         # and cared no more
+        less = self._heed < _HEEDLESS * most                            # and cared no more
+        return np.any(close & less, axis=1)
 
     def observe(self, attention: np.ndarray, gaze: np.ndarray, joints: np.ndarray,
                 task: np.ndarray, eyes: np.ndarray) -> np.ndarray:
