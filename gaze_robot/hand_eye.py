@@ -74,7 +74,7 @@ class Intent:
     """(K, A) float32, relative: add them to the joints now (or to the action now)."""
 
     attention: np.ndarray
-    """(N,) float32, sums to 1."""
+    """(N,) float32, sums to at most 1: what lacks went to nothing."""
 
 
 class Looking:

@@ -51,10 +51,10 @@ def verdict_loss(said: HandOutput, seen: torch.Tensor, known: torch.Tensor) -> t
         seen, known: see `goal_loss`.
     """
     assert said.verdict is not None
-    right = seen.gather(1, said.peak[:, None])[:, 0].float()
+    right, verdict = seen.gather(1, said.peak[:, None])[:, 0].float(), said.verdict.float()
     # What the verdict itself took away counts as attended to.
-    heeded = (said.attention.sum(dim=1) > _HEEDED * said.verdict.sigmoid()) & known
-    loss = functional.binary_cross_entropy_with_logits(said.verdict, right, reduction='none')
+    heeded = (said.attention.sum(dim=1) > _HEEDED * verdict.sigmoid()) & known
+    loss = functional.binary_cross_entropy_with_logits(verdict, right, reduction='none')
     return (loss * heeded).sum() / heeded.sum().clamp(min=1)
 
 

@@ -1,7 +1,8 @@
 """Hands that learn from the expert through the pictures of one condition, by imitation alone.
 
-They are what the hand of BC-RL is compared with: the same network, loss and demonstrations'
-maker, with a gaze that is scripted or cameras that do not turn.
+They are what the hand of BC-RL is compared with: the same network and demonstrations' maker, with
+a gaze that is scripted or cameras that do not turn. They learn from the actions alone, and inspect
+nothing (`HandConfig.shapes`): where the arm will be is not told in the frame of every camera.
 """
 
 from dataclasses import dataclass
