@@ -32,6 +32,9 @@ from gaze_robot.types import (
     PanTiltState,
 )
 
+_SHORT_RAD = math.radians(2.0)
+"""A head that stops so much short of the end of its reach has looked there."""
+
 
 class HandPipeline:
     """Foveate, ask hand and eye, control the head; for one robot."""
@@ -68,7 +71,10 @@ class HandPipeline:
         self.both, self.pattern = both, both.pattern
         self.joint_names = both.joint_names
         """Joints whose positions `step` needs, in that order."""
-        self._looking, self._reader = Looking(both), AttentionReader(both.pattern)
+        self._reach = self._within(both.meta.get('looked_within_rad'))
+        least, greatest = (bound[0] for bound in self._reach)
+        self._looking = Looking(both, (float(least) + _SHORT_RAD, float(greatest) - _SHORT_RAD))
+        self._reader = AttentionReader(both.pattern)
         self._foveator: Foveator | None = None
         self._moving = Controller(self.limits, ControllerConfig(
             deadband_rad=self.config.deadband, pursuit_gain=0.0, suppress_above_rad_s=0.0))
@@ -77,7 +83,6 @@ class HandPipeline:
         self._settling = Settling(self._moving.config)
         self._ensemble = TemporalEnsemble(1 / both.rate_hz)
         self._pointed = PointedTarget()
-        self._reach = self._within(both.meta.get('looked_within_rad'))
         self.task: np.ndarray | None = None
         """(G,) embedding of what to do; None: nothing yet."""
         self.reset()
@@ -202,7 +207,9 @@ class HandPipeline:
 
     def _chunk(self, stamp_s: float, joints: np.ndarray, intent: Intent) -> ActionChunk:
         absolute = np.asarray(joints, float) + intent.actions
-        if self.config.action_ensemble:
+        if intent.waits:
+            self._ensemble.reset()                  # nothing that was begun goes on meanwhile
+        elif self.config.action_ensemble:
             absolute = self._ensemble.add(stamp_s, absolute)
         return ActionChunk(self.both.action_names, absolute, 1 / self.both.rate_hz)
 

@@ -1,10 +1,11 @@
-"""What the eye of BC-RL knows beside its view: gaze, joints, task, and its last glances.
+"""What the eye of BC-RL knows beside its view: gaze, joints, task, its last glances, and its search.
 
 Where the hand's attention was counts as seen: the eye learns to follow it, or not to.
 
 B eyes   L levels   N tokens   J joints   G task   V length of the vector
 """
 
+from collections.abc import Sequence
 import math
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from gaze_robot.errors import ConfigError
 from gaze_robot.foveation import FoveationPattern
 from gaze_robot.geometry import wrap_angle
+from gaze_robot.policy.search_memory import END_RAD, SearchMemory
 
 WINDOW = 10
 """Glances remembered, the newest first."""
@@ -19,19 +21,18 @@ WINDOW = 10
 _OF_A_GLANCE = 6
 """Numbers for each: gaze and attended place, relative to the gaze now; attention there; and
 whether there was such a glance."""
+_OF_THE_SEARCH = 6
+"""What is wanted, near and far, and how much; and where to go on where nothing is."""
 _AROUND_RAD, _AROUND_TOKENS = math.radians(12.0), 1.5
 """Attention this near to its peak is to the same thing: 12 degrees, and a token and a half of the
 peak's level, so that of four tokens that share a thing none is left out."""
-_SAME_RAD, _HEEDLESS = math.radians(20.0), 0.4
-"""An eye that came this near to what it had attended to, and then did so less than this much, has
-looked at it and not found it to be the thing. A token of 90 degrees is a place give or take 16."""
 _SCALES = (0.15, 0.6)
 """Angles, radians, at which tanh resolves an offset: near ones finely, far ones coarsely."""
 
 
 def vector_size(pattern: FoveationPattern, joints: int, task: int) -> int:
     """V."""
-    return 2 + joints + task + pattern.levels * 3 + 5 + WINDOW * _OF_A_GLANCE
+    return 2 + joints + task + pattern.levels * 3 + 5 + _OF_THE_SEARCH + WINDOW * _OF_A_GLANCE
 
 
 def token_places(pattern: FoveationPattern) -> np.ndarray:
@@ -101,8 +102,14 @@ class AttentionReader:
 class Glances:
     """Builds the vector (B, V) of B eyes and remembers what they looked at."""
 
-    def __init__(self, eyes: int, pattern: FoveationPattern, joints: int, task: int) -> None:
+    def __init__(self, eyes: int, pattern: FoveationPattern, joints: int, task: int,
+                 phase: Sequence[int] = (), ends: tuple[float, float] = (-END_RAD, END_RAD)
+                 ) -> None:
         """Make eyes that have seen nothing.
+
+        Args:
+            phase: numbers of the joints that tell the phase of the task, as `HandConfig.phase`.
+            ends: least and greatest pan that the eye can look along.
 
         Raises:
             ConfigError: no eyes.
@@ -111,30 +118,14 @@ class Glances:
             raise ConfigError(f'at least one eye is needed, got {eyes}')
         self.reader = AttentionReader(pattern)
         self.size = vector_size(pattern, joints, task)
+        self.search = SearchMemory(eyes, len(phase), ends)
+        self._phase = list(phase)
         self._past = np.zeros((eyes, WINDOW, _OF_A_GLANCE))
-        self._heed = np.zeros((eyes, WINDOW))
 
     def reset(self, eyes: np.ndarray) -> None:
         """Forget what some eyes saw."""
         self._past[eyes] = 0.0
-        self._heed[eyes] = 0.0
-
-    def last_move(self) -> np.ndarray:
-        """(B, 2) radians: how far the gaze moved before its last glance; 0 at the first."""
-        return (self._past[:, 0, :2] - self._past[:, 1, :2]) * self._past[:, 1, 5:]
-
-    def dismissed(self) -> np.ndarray:
-        """(B,) bool: whether what is attended to now was looked at more closely within the last
-        glances, and no longer heeded then. To go back to it at once is what an eye does not do
-        (inhibition of return; Klein, 'Inhibition of return', 2000).
-        """
-        gaze, place = self._past[..., :2], self._past[..., 2:4]
-        now, real = place[:, :1], self._past[..., 5] > 0
-        there = real & (_apart(place, now) < _SAME_RAD)                # attended to it, ...
-        close = real & (_apart(gaze, now) < _SAME_RAD)                 # and was this near, ...
-        most = np.maximum.accumulate((self._heed * there)[:, ::-1], axis=1)[:, ::-1]
-        less = self._heed < _HEEDLESS * most                            # and cared no more
-        return np.any(close & less, axis=1)
+        self.search.reset(eyes)
 
     def observe(self, attention: np.ndarray, gaze: np.ndarray, joints: np.ndarray,
                 task: np.ndarray, eyes: np.ndarray) -> np.ndarray:
@@ -153,6 +144,10 @@ class Glances:
         where, share = self.reader.peak(attention)
         levels = self.reader.summary(attention)
         levels[..., 1:] = np.tanh(levels[..., 1:] / _SCALES[1])
+        self.search.take(eyes, gaze, gaze + self.reader.towards(attention),
+                         attention.sum(axis=1), joints[:, self._phase])
+        wanted, wish = self.search.wanted(eyes, gaze)
+        onwards = self.search.frontier(eyes, gaze)
         past = self._past[eyes]
         for first in (0, 2):
             past[..., first] = wrap_angle(past[..., first] - gaze[:, None, 0])
@@ -161,15 +156,10 @@ class Glances:
         vector = np.concatenate([
             gaze, joints, task, levels.reshape(len(gaze), -1),
             *(np.tanh(where / scale) for scale in _SCALES), share[:, None],
-            past.reshape(len(gaze), -1)], axis=1)
+            *(np.tanh(wanted / scale) for scale in _SCALES), wish[:, None],
+            np.tanh(onwards / _SCALES[0])[:, None], past.reshape(len(gaze), -1)], axis=1)
         self._past[eyes] = np.roll(self._past[eyes], 1, axis=1)
         self._past[eyes, 0] = np.concatenate(
             [gaze, gaze + where, share[:, None], np.ones((len(gaze), 1))], axis=1)
-        self._heed[eyes] = np.roll(self._heed[eyes], 1, axis=1)
-        self._heed[eyes, 0] = attention.sum(axis=1)
         return vector.astype(np.float32)
 
-
-def _apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Between (pan, tilt) and (pan, tilt), (..., 2) radians."""
-    return np.hypot(wrap_angle(a[..., 0] - b[..., 0]), a[..., 1] - b[..., 1])

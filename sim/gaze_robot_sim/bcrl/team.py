@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from gaze_robot.hand_eye import HandEye
 from gaze_robot.policy.actions import MAX_STEP_RAD
+from gaze_robot.policy.search_memory import SEEN_RAD
 from gaze_robot_sim.bcrl.batch import WatchBatch
 from gaze_robot_sim.bcrl.distributed import Crew
 from gaze_robot_sim.bcrl.hand_learner import HandLearner
@@ -31,8 +32,8 @@ ROLLOUT = 32
 WARM_GLANCES = 8
 """Of every demonstration in the warm-up."""
 _BATCH = 512
-_STILL_RAD, _TURN_RAD = 0.02, 1.2
-"""A rule's eye that moved less than this rested, and one that looks this far aside turns back."""
+_GENTLY = 0.6
+"""Share of the way to what is near that a rule's eye goes at once: places are known to a token."""
 _PLAYS_OF_A_STREAM = 1_000_000
 """Numbers of demonstrations set apart for each process between two restarts."""
 
@@ -171,7 +172,8 @@ class Team:
         return HandEye(self.hand, eye_of(self.ppo) if self.ppo else None, self.studio.pattern,
                        episode.joint_names, episode.action_names, episode.rate_hz,
                        {**meta, 'tasks': self.studio.tasks(),
-                        'looked_within_rad': [limits.min_position, limits.max_position]})
+                        'looked_within_rad': [limits.min_position, limits.max_position]},
+                       self.config.waits and self.ppo is not None)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Networks and optimisers."""
@@ -212,18 +214,16 @@ class Team:
 
 def follow_attention(_: dict[str, np.ndarray], batch: WatchBatch, level_rad: float = 0.0,
                      found: float = 0.9) -> np.ndarray:
-    """Moves (B, 2) in [-1, 1]: to what the hand has found; while it has found nothing, or what it
-    has found was looked at and dismissed just now, on to the side that the eye last moved to, and
-    back at the ends, tilted by `level_rad`. Knows no truth.
+    """Moves (B, 2) in [-1, 1]: to what the hand wants to see, gently where it is near; while it
+    wants nothing enough, on to where the eye has not looked yet, tilted by `level_rad`. Knows no
+    truth, only `SearchMemory`.
     """
-    towards = batch.glances.reader.towards(batch.attention)
-    pan, tilt = batch.reported.T
-    last = batch.glances.last_move()[:, 0]
-    side = np.where(abs(last) > _STILL_RAD, np.sign(last), -np.sign(pan))
-    side = np.where(abs(pan) > _TURN_RAD, -np.sign(pan), side)
-    sweep = np.stack([side * MAX_STEP_RAD, level_rad - tilt], axis=1)
-    lost = (batch.attention.sum(axis=1) < found) | batch.glances.dismissed()
-    return np.clip(np.where(lost[:, None], sweep, towards) / MAX_STEP_RAD, -1.0, 1.0)
+    eyes, gaze = np.arange(len(batch.reported)), batch.reported
+    wanted, wish = batch.glances.search.wanted(eyes, gaze)
+    near = np.linalg.norm(wanted, axis=1) < SEEN_RAD
+    wanted *= np.where(near, _GENTLY, 1.0)[:, None]
+    onwards = np.stack([batch.glances.search.frontier(eyes, gaze), level_rad - gaze[:, 1]], axis=1)
+    return np.clip(np.where((wish < found)[:, None], onwards, wanted) / MAX_STEP_RAD, -1.0, 1.0)
 
 
 class _Recorder(BaseCallback):

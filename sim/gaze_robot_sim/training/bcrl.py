@@ -105,6 +105,10 @@ class TrainBcrlConfig:
     """On the joints that the hand learns from, over their spread. The fewer demonstrations there
     are, the sooner it knows them by their joints; where precise joints matter, try 0.3."""
 
+    waits: bool = False
+    """Let the hand, at work, stay where it is until the eye has found what the hand looks for and
+    has come near it (`HandEye.waits`). For arms whose mistakes cannot be taken back."""
+
     search: int = 0
     """Steps of learning to look at what matters by its true direction, before the rest: a
     shortcut where the truth is known, and the only place where it is used. Off by default."""

@@ -1,0 +1,126 @@
+"""What an eye remembers of a search: how far it has looked, what it is on its way to, and what it
+looked at and found to be something else (inhibition of return; Klein, 'Inhibition of return',
+2000). Places are (pan, tilt) in radians, base frame.
+
+B eyes   P joints that tell the phase of the task
+"""
+
+import math
+
+import numpy as np
+
+from gaze_robot.geometry import wrap_angle
+
+SEEN_RAD = math.radians(12.0)
+"""What is this near to the gaze is seen well enough to be judged."""
+END_RAD = math.radians(95.0)
+"""A search goes this far to the left and right, then begins anew."""
+_SAME_RAD = math.radians(15.0)
+"""Places this near to each other are of one thing."""
+_HEEDLESS = 0.4
+"""Attention below this share of what it was: dismissed."""
+_PLACES = 8
+"""Dismissed ones remembered; then the oldest is forgotten."""
+_PATIENCE = 25
+"""Glances; what the eye has not come near by then is out of its reach."""
+_PHASE = 0.5
+"""A joint that tells the phase and moves this much, over its spread, asks for something else."""
+
+
+class SearchMemory:
+    """Of B eyes."""
+
+    def __init__(self, eyes: int, phase: int = 0,
+                 ends: tuple[float, float] = (-END_RAD, END_RAD)) -> None:
+        """Remember nothing.
+
+        Args:
+            phase: P.
+            ends: least and greatest pan to search, which the eye can look along.
+        """
+        self._ends = max(ends[0], -END_RAD), min(ends[1], END_RAD)
+        self._explored = np.zeros((eyes, 2))
+        """(B, 2) least and greatest pan looked along in this search."""
+        self._begun = np.zeros(eyes, bool)
+        self._phase = np.zeros((eyes, phase))
+        self._dismissed = np.full((eyes, _PLACES, 2), np.inf)
+        self._wanted = np.zeros((eyes, 2))
+        self._heed = np.zeros(eyes)
+        self._age = np.zeros(eyes, int)
+
+    def reset(self, eyes: np.ndarray) -> None:
+        """Some eyes begin another search."""
+        self._begun[eyes] = False
+
+    def take(self, eyes: np.ndarray, gaze: np.ndarray, place: np.ndarray, heed: np.ndarray,
+             phase: np.ndarray) -> None:
+        """Take note of a glance.
+
+        Args:
+            eyes: (len(eyes),) whose.
+            gaze: (len(eyes), 2).
+            place: (len(eyes), 2) of what the hand attended to.
+            heed: (len(eyes),) how much of its attention.
+            phase: (len(eyes), P) joints over their spread.
+        """
+        anew = ~self._begun[eyes] | (abs(phase - self._phase[eyes]) > _PHASE).any(axis=1)
+        self._phase[eyes] = np.where(anew[:, None], phase, self._phase[eyes])
+        explored = self._explored[eyes]
+        explored[:, 0] = np.minimum(explored[:, 0], gaze[:, 0])
+        explored[:, 1] = np.maximum(explored[:, 1], gaze[:, 0])
+        # All of it, and nothing found: perhaps something was dismissed too soon.
+        anew |= (explored[:, 0] <= self._ends[0]) & (explored[:, 1] >= self._ends[1])
+        explored[anew] = gaze[anew, :1]
+        self._explored[eyes], self._begun[eyes] = explored, True
+        gone = eyes[anew]
+        self._dismissed[gone], self._heed[gone] = np.inf, 0.0
+        self._follow(eyes, gaze, place, heed)
+
+    def _follow(self, eyes: np.ndarray, gaze: np.ndarray, place: np.ndarray, heed: np.ndarray
+                ) -> None:
+        """Choose what to look at: of what was attended to, the nearest to certain."""
+        wanted, wish = self._wanted[eyes], self._heed[eyes]
+        same = _apart(place, wanted) < _SAME_RAD
+        here = np.where(same, heed, 0.0)
+        near = _apart(gaze, wanted) < SEEN_RAD
+        age = np.where(near, 0, self._age[eyes] + 1)
+        away = (near & (here < _HEEDLESS * wish)) | (age > _PATIENCE)
+        for row in np.flatnonzero(away & (wish > 0)):
+            eye = eyes[row]
+            self._dismissed[eye] = np.roll(self._dismissed[eye], 1, axis=0)
+            self._dismissed[eye, 0] = wanted[row]
+        known = self.dismissed(eyes, place)
+        wish = np.where(away | self.dismissed(eyes, wanted), 0.0, wish)
+        take = ~known & ((same & ~away & (heed > 0)) | (heed > wish))
+        self._age[eyes] = np.where(take & ~same, 0, age)
+        self._wanted[eyes] = np.where(take[:, None], place, wanted)
+        self._heed[eyes] = np.where(take, np.where(same, np.maximum(heed, wish), heed), wish)
+
+    def dismissed(self, eyes: np.ndarray, place: np.ndarray) -> np.ndarray:
+        """(len(eyes),) bool: whether that place was looked at and is something else."""
+        return (_apart(self._dismissed[eyes], place[:, None]) < _SAME_RAD).any(axis=1)
+
+    def wanted(self, eyes: np.ndarray, gaze: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What to look at: (len(eyes), 2) from the gaze, and the most attention it had, 0 to 1."""
+        away = self._wanted[eyes] - gaze
+        away[:, 0] = wrap_angle(away[:, 0])
+        return away * (self._heed[eyes] > 0)[:, None], self._heed[eyes]
+
+    def frontier(self, eyes: np.ndarray, gaze: np.ndarray) -> np.ndarray:
+        """(len(eyes),) pan from the gaze to the nearest end of what was looked along, and a step
+        beyond; towards that end of the table which is nearer where both are as far.
+        """
+        pan, (least, most) = gaze[:, 0], self._explored[eyes].T
+        right = np.where(least > self._ends[0], pan - least, np.inf)
+        left = np.where(most < self._ends[1], most - pan, np.inf)
+        leftwards = (left < right) | ((left == right) & (pan >= 0))
+        return np.where(leftwards, np.where(np.isfinite(left), left, 0.0) + SEEN_RAD,
+                        -np.where(np.isfinite(right), right, 0.0) - SEEN_RAD)
+
+
+def _apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Between (pan, tilt) and (pan, tilt), (..., 2) radians; infinite where one is."""
+    with np.errstate(invalid='ignore'):
+        pan = np.where(np.isfinite(a[..., 0]), wrap_angle(np.where(np.isfinite(a[..., 0]), a[
+            ..., 0], 0.0) - b[..., 0]), np.inf)
+        return np.hypot(pan, a[..., 1] - b[..., 1])
