@@ -33,7 +33,7 @@ from gaze_robot.schema import from_mapping
 FORMAT = 4
 KIND = 'bcrl'
 SURE = 0.6
-"""A hand that waits for its eye acts on what it attends to with this share of its attention, ..."""
+"""A hand that waits for its eye acts on what has this share of its attention, ..."""
 NEAR_RAD = math.radians(10.0)
 """... no further than this from the gaze. Of episodes of pressing a named button in which the hand
 did not wait, one in four ended at a look-alike in the corner of the eye."""

@@ -148,28 +148,6 @@ def test_glances_are_remembered_relative_to_the_gaze_now():
     assert len(vector[0]) == vector_size(PATTERN, 1, 1)
 
 
-def looked(*glances):
-    """Eyes whose glances were: gaze pan, attended pan, and how much attention, left positive."""
-    eyes = Glances(1, PATTERN, joints=1, task=1)
-    for gaze, place, share in glances:
-        nearest = int(np.hypot(eyes.reader.places[:, 0] - (place - gaze),
-                               eyes.reader.places[:, 1]).argmin())
-        eyes.observe(attention_on(nearest) * share, np.array([[gaze, 0.0]]), np.zeros((1, 1)),
-                     np.zeros((1, 1)), np.zeros(1, int))
-    return bool(eyes.dismissed()[0])
-
-
-def test_an_eye_does_not_go_back_at_once_to_what_it_dismissed():
-    seen, closer, away = (0.0, 0.5, 0.8), (0.35, 0.5, 0.1), (-0.1, 0.5, 0.7)
-    assert looked(seen, closer, away)
-    assert not looked(seen)
-    assert not looked(seen, (0.35, 0.5, 0.7), away)             # looked at, and it was the thing
-    assert not looked(seen, (-0.5, 0.0, 0.1), away)             # never came near
-    assert not looked(seen, closer, (0.0, -0.5, 0.7))           # it is another thing
-    assert not looked(closer, away)                             # nothing had been there before
-    assert not looked(seen, closer, *[(-0.5, -0.9, 0.1)] * 9, away)     # long ago
-
-
 def test_places_and_centring_of_attention():
     """Token 0 is the fovea's upper left one: to the left and up; pan is positive to the left, tilt
     down. The mean of all of the fovea's tokens is its middle.

@@ -56,6 +56,7 @@ def glances(count, known):
     view[np.arange(count), which] = 220
     hand = make_hand(CONFIG, Scale(*np.ones((3, 1), np.float32)), PLACES)
     tip = hand.rays.numpy()[which] if known else np.full((count, 3), np.nan, np.float32)
+    tip = np.repeat(tip[:, None], len(hand.config.levels), axis=1)
     one = np.ones((count, 1), np.float32)
     return which, Sight(view, np.zeros((count, 2), np.float32), one, one,
                         np.zeros((count, 2, 1), np.float32), np.ones((count, 2), bool), tip)

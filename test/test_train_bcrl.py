@@ -220,14 +220,15 @@ def test_settings_that_make_no_sense_are_refused(wrong):
 
 
 @pytest.mark.parametrize('share,towards', [(0.5, 1.0), (0.3, -1.0)])
-def test_the_rule_turns_to_what_the_hand_has_found_and_sweeps_otherwise(share, towards):
-    """Something to the left, while the eye looks to the left of the middle and rested: without
-    having found it, the rule sweeps back over the middle.
+def test_the_rule_turns_to_what_the_hand_has_found_and_searches_otherwise(share, towards):
+    """Something to the left, while the eye looks to the right of the middle: without having found
+    it, the rule searches the nearer side first.
     """
     glances = Glances(1, PATTERN, 1, 1)
     attention = np.zeros((1, PATTERN.tokens), np.float32)
     attention[0, 36] = share                        # the coarsest level's second row, on the left
-    batch = SimpleNamespace(glances=glances, attention=attention, reported=np.array([[0.3, 0.0]]))
+    batch = SimpleNamespace(glances=glances, attention=attention, reported=np.array([[-0.3, 0.0]]))
+    glances.observe(attention, batch.reported, np.zeros((1, 1)), np.zeros((1, 1)), np.zeros(1, int))
     (pan, tilt), = follow_attention({}, batch, level_rad=0.1, found=0.4)
     assert pan == towards
     if towards < 0:

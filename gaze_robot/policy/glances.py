@@ -1,4 +1,4 @@
-"""What the eye of BC-RL knows beside its view: gaze, joints, task, its last glances, and its search.
+"""What the eye of BC-RL knows beside its view: gaze, joints, task, last glances and search.
 
 Where the hand's attention was counts as seen: the eye learns to follow it, or not to.
 

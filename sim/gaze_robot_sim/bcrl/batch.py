@@ -255,9 +255,10 @@ class WatchBatch(EyeBatch):
     def sight(self) -> Sight:
         """What every eye's hand is given now, and should say."""
         chunk, real = self._wanted(self._rows)
+        tip = self._tips[self._rows, self.now, None]
         return Sight(self.view, self.reported.astype(np.float32),
                      self._joints[self._rows, self.now], self.task, chunk, real,
-                     self._tips[self._rows, self.now])
+                     np.repeat(tip, len(self.hand.config.levels), axis=1))
 
     def _see(self, eyes: np.ndarray) -> None:
         """Take a glance, and ask the hand what it makes of it."""

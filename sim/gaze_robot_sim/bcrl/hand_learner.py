@@ -87,6 +87,8 @@ class HandLearner:
         self.noise[list(hand.config.phase)] = min(joint_noise, PHASE_NOISE)
         self.optimizer = torch.optim.AdamW(hand.parameters(), learning_rate, weight_decay=_DECAY)
         self._nearest = hand.reach().cos()
+        self._level = torch.repeat_interleave(torch.tensor(hand.config.tokens_per_level)).to(
+            hand.rays.device)
         self.before_step: Callable[[], None] = lambda: None
         """Called between gradients and step: where processes average theirs."""
 
@@ -110,10 +112,10 @@ class HandLearner:
             with torch.autocast(device.type, torch.bfloat16):
                 said = self.hand(rows['view'], joints, rows['gaze'], rows['task'])
             loss = chunk_error(said.chunk.float(), rows['chunk'], rows['real']).mean()
-            known = rows['tip'].isfinite().all(dim=1)
+            known = rows['tip'].isfinite().flatten(1).all(dim=1)
             if known.any():
-                near = turned(self.hand.rays, rows['gaze']) @ rows['tip'].nan_to_num()[..., None]
-                seen = near[..., 0] > self._nearest
+                tip = rows['tip'].nan_to_num()[:, self._level]                      # (B, N, 3)
+                seen = (turned(self.hand.rays, rows['gaze']) * tip).sum(dim=2) > self._nearest
                 loss = loss + _GOAL * goal_loss(said.attention.float(), seen, known)
                 if said.verdict is not None:
                     loss = loss + verdict_loss(said, seen, known)

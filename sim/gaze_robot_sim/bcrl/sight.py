@@ -1,6 +1,6 @@
 """What a hand learns from, whoever moves the eye or the camera.
 
-B eyes   N tokens   P patch side   J joints   G task   K chunk   A actions
+B eyes   L levels   N tokens   P patch side   J joints   G task   K chunk   A actions
 """
 
 from dataclasses import dataclass
@@ -31,5 +31,6 @@ class Sight:
     """(B, K) bool: which of them count."""
 
     tip: np.ndarray
-    """(B, 3) float32 unit vectors to where the demonstrating hand is when this part of its task
-    is done, base frame; NaN: not known."""
+    """(B, L, 3) float32 unit vectors to where the demonstrating hand is when this part of its task
+    is done, base frame; for a camera that does not turn with the gaze, in the frame of its rays.
+    NaN: not known."""

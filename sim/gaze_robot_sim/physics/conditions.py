@@ -6,6 +6,7 @@ N tokens
 
 from collections.abc import Callable
 from dataclasses import dataclass
+import math
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from gaze_robot.geometry import pan_tilt_from_direction
 from gaze_robot.policy.glances import token_places
 from gaze_robot_sim.bcrl.batch import PATTERN
 from gaze_robot_sim.physics.views import Painter
+from gaze_robot_sim.physics.world import PhysicsWorld
 
 PATCH = PATTERN.token_side
 _WIDE_DEG = (35.0, 105.0)
@@ -21,6 +23,7 @@ _FINE = 4
 """Pixels along a side of each sample of a fixed camera."""
 
 Views = Callable[[Painter], list[np.ndarray]]
+Frames = Callable[[PhysicsWorld], list[tuple[np.ndarray, np.ndarray]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +43,10 @@ class Condition:
     turns: bool
     """Whether it is an eye."""
 
+    frames: Frames
+    """Of each picture: where it is seen from (3,) metres, and the frame (3, 3) of `places` when
+    the gaze is 0, its rows forward, left and up, both of the world."""
+
 
 def condition_of(name: str, pattern: FoveationPattern = PATTERN) -> Condition:
     """A condition by its name, one of CONDITIONS."""
@@ -48,7 +55,8 @@ def condition_of(name: str, pattern: FoveationPattern = PATTERN) -> Condition:
 
 def _eye(name: str, pattern: FoveationPattern) -> Condition:
     return Condition(name, tuple((side, side) for side in pattern.window), token_places(pattern),
-                     lambda painter: painter.levels(pattern), True)
+                     lambda painter: painter.levels(pattern), True,
+                     lambda world: [(world.eye, np.eye(3))] * pattern.levels)
 
 
 def _wide(name: str, _: FoveationPattern) -> Condition:
@@ -58,7 +66,8 @@ def _wide(name: str, _: FoveationPattern) -> Condition:
                                        - 1) for half, count in zip(_WIDE_DEG, shape))
     tilt, pan = np.meshgrid(down, -right, indexing='ij')
     return Condition(name, (shape,), np.stack([pan, tilt], axis=-1).reshape(-1, 2),
-                     lambda painter: [painter.unfolded(_WIDE_DEG, shape)], False)
+                     lambda painter: [painter.unfolded(_WIDE_DEG, shape)], False,
+                     lambda world: [(world.eye, np.eye(3))])
 
 
 def _cameras(*cameras: tuple[str, float], shape: tuple[int, int]
@@ -67,9 +76,25 @@ def _cameras(*cameras: tuple[str, float], shape: tuple[int, int]
     def make(name: str, _: FoveationPattern) -> Condition:
         def look(painter: Painter) -> list[np.ndarray]:
             return [painter.averaged(camera, shape, _FINE) for camera, _ in cameras]
-        places = np.concatenate([_places(shape, fovy) for _, fovy in cameras])
-        return Condition(name, (shape,) * len(cameras), places, look, False)
+        # The second one's frame is turned about: no token of one is beside one of the other.
+        places = np.concatenate([_places(shape, fovy) + [math.pi * number, 0.0]
+                                 for number, (_, fovy) in enumerate(cameras)])
+
+        def frames(world: PhysicsWorld) -> list[tuple[np.ndarray, np.ndarray]]:
+            return [_frame(world, camera, 1 - 2 * number)
+                    for number, (camera, _) in enumerate(cameras)]
+        return Condition(name, (shape,) * len(cameras), places, look, False, frames)
     return make
+
+
+def _frame(world: PhysicsWorld, camera: str, ahead: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where a camera of the model is, and its frame; with `ahead` -1 turned about the vertical.
+
+    MuJoCo's cameras look along -z of their own, with x to the right and y up.
+    """
+    number = world.model.camera(camera).id
+    right, up, back = world.data.cam_xmat[number].reshape(3, 3).T
+    return world.data.cam_xpos[number].copy(), np.stack([-ahead * back, -ahead * right, up])
 
 
 def _places(shape: tuple[int, int], fovy_deg: float) -> np.ndarray:

@@ -218,11 +218,21 @@ class PhysicsPlays:
             world.task.embedding, world.task.instruction, world.joint_names, lived.joints,
             lived.actions, world.joint_names, world.config.rate_hz,
             (f'the scripted expert of {self.name}, pushed by {self.nudge:g} rad',))
-        steps, change = len(lived.stages), np.flatnonzero(np.diff(lived.stages))
-        ends = np.full(steps, steps)
-        if len(change):                              # what comes after it cannot be known before
-            ends[:change[0] + 1] = change[0] + 1
-        return Play(episode, ends, lived.tips, direction_from_pan_tilt(*lived.aims.T))
+        return Play(episode, part_ends(lived.stages), lived.tips,
+                    direction_from_pan_tilt(*lived.aims.T))
+
+
+def part_ends(stages: np.ndarray) -> np.ndarray:
+    """(T,) the step up to which, exclusive, each step's part of the task goes on.
+
+    Args:
+        stages: (T,) of the task, see `Task.stage`; their first change is the hand-over.
+    """
+    steps, change = len(stages), np.flatnonzero(np.diff(stages))
+    ends = np.full(steps, steps)
+    if len(change):                                  # what comes after it cannot be known before
+        ends[:change[0] + 1] = change[0] + 1
+    return ends
 
 
 def source(name: str, _: str, seed: int, __: float) -> PhysicsPlays:

@@ -1,8 +1,7 @@
 """Hands that learn from the expert through the pictures of one condition, by imitation alone.
 
-They are what the hand of BC-RL is compared with: the same network and demonstrations' maker, with
-a gaze that is scripted or cameras that do not turn. They learn from the actions alone, and inspect
-nothing (`HandConfig.shapes`): where the arm will be is not told in the frame of every camera.
+They are what the hand of BC-RL is compared with: the same network, losses and demonstrations'
+maker, with a gaze that is scripted or cameras that do not turn.
 """
 
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from gaze_robot_sim.bcrl.plays import Scale
 from gaze_robot_sim.bcrl.replay import Replay
 from gaze_robot_sim.bcrl.sight import Sight
 from gaze_robot_sim.physics.conditions import Condition, condition_of, PATCH
+from gaze_robot_sim.physics.demos import part_ends
 from gaze_robot_sim.physics.expert import Expert, NUDGE_RAD, Nudges
 from gaze_robot_sim.physics.parts import GRIPPER
 from gaze_robot_sim.physics.tasks import KINDS
@@ -83,6 +83,9 @@ class TrainWorkspaceConfig:
     joint_noise: float = 0.02
     """On the joints that the hand learns from, over their spread."""
 
+    shapes: bool = True
+    """Let the hand see shapes, as that of the eye that learns does (`HandConfig.shapes`)."""
+
     layers: int = 0
     """Transformer blocks over the hand's tokens, before they are pooled."""
 
@@ -127,7 +130,8 @@ def train_workspace(config: TrainWorkspaceConfig) -> dict[str, Any]:
     hand = make_hand(HandConfig(
         len(names), len(first.task), len(names), config.chunk,
         tuple(number for number, name in enumerate(names) if name == GRIPPER),
-        condition.levels, PATCH, layers=config.layers, angles=config.angles),
+        condition.levels, PATCH, layers=config.layers,
+        shapes=config.shapes, angles=config.angles),
         scale, condition.places).to(device)
     figures = {'loss': _learn(config, hand, scale, shown),
                'loss_unseen': loss_on(hand, scale, unseen) if unseen else None,
@@ -190,6 +194,10 @@ class Shown:
     actions: np.ndarray
     """(T, J) float32, absolute."""
 
+    tips: np.ndarray
+    """(V, levels, 3) float32: unit vectors to where its hand was when that part of the task was
+    done, as each picture is seen from (`Condition.frames`)."""
+
     task: np.ndarray
     joint_names: tuple[str, ...]
     rate_hz: float
@@ -204,10 +212,9 @@ class Shown:
     def sight(self, scale: Scale, chunk: int) -> Sight:
         """As a replay takes it."""
         relative, real = self.chunks(chunk)
-        nowhere = np.full((len(self.kept), 3), np.nan, np.float32)     # most cameras turn or move
         return Sight(self.view, self.gaze, self.joints[self.kept],
                      np.tile(self.task, (len(self.kept), 1)),
-                     (relative / scale.action_spread).astype(np.float32), real, nowhere)
+                     (relative / scale.action_spread).astype(np.float32), real, self.tips)
 
 
 def scale_of(shown: list[Shown], chunk: int) -> Scale:
@@ -235,6 +242,7 @@ def show(task: str, seed: int, index: int, condition: Condition, nudge: float,
     painter = Painter(world)
     done: list[tuple[np.ndarray, np.ndarray]] = []
     seen: list[tuple[np.ndarray, np.ndarray]] = []
+    tips, stages, frames = [], [], []
     try:
         while not world.outcome:
             try:
@@ -246,6 +254,9 @@ def show(task: str, seed: int, index: int, condition: Condition, nudge: float,
                 levels = condition.look(painter)
                 seen.append((cut([level[None] for level in levels], PATCH)[0],
                              world.reported_gaze() if condition.turns else np.zeros(2)))
+                frames.append(condition.frames(world))
+            tips.append(world.tip)
+            stages.append(world.task.stage(world))
             done.append((world.joints(), action))
             world.step(nudges(action), oracle_gaze(world, rng))
     finally:
@@ -253,10 +264,15 @@ def show(task: str, seed: int, index: int, condition: Condition, nudge: float,
     if not done:
         raise WorldError(f'{task} {seed}.{index} was over before it began')
     view, gaze = map(np.stack, zip(*seen))
+    kept = np.arange(0, len(done), every)
+    ends = part_ends(np.array(stages))
+    directions = np.array([[frame @ (tips[ends[at] - 1] - origin) for origin, frame in of]
+                           for at, of in zip(kept, frames)])
+    directions /= np.linalg.norm(directions, axis=2, keepdims=True)
     joints, actions = (np.stack(column).astype(np.float32) for column in zip(*done))
-    return Shown(np.arange(0, len(done), every), view, gaze.astype(np.float32), joints, actions,
-                 world.task.embedding, world.joint_names, world.config.rate_hz,
-                 world.outcome == 'success')
+    return Shown(kept, view, gaze.astype(np.float32), joints, actions,
+                 directions.astype(np.float32), world.task.embedding, world.joint_names,
+                 world.config.rate_hz, world.outcome == 'success')
 
 
 def oracle_gaze(world: PhysicsWorld, rng: np.random.Generator | None) -> np.ndarray:

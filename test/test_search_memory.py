@@ -1,0 +1,103 @@
+"""What an eye remembers of a search."""
+
+import numpy as np
+import pytest
+
+from gaze_robot.policy.search_memory import END_RAD, SearchMemory
+
+EYE = np.zeros(1, int)
+
+
+def searched(*glances, phase=(0.0,), **options):
+    """A memory of one eye whose glances were: gaze pan, attended pan, and how much attention."""
+    memory = SearchMemory(1, 1, **options)
+    for row, (gaze, place, heed) in enumerate(glances):
+        now = phase[min(row, len(phase) - 1)]
+        memory.take(EYE, np.array([[gaze, 0.0]]), np.array([[place, 0.0]]), np.array([heed]),
+                    np.array([[now]]))
+    return memory
+
+
+def wanted(memory, gaze=0.0):
+    (away,), (wish,) = memory.wanted(EYE, np.array([[gaze, 0.0]]))
+    return away[0], wish
+
+
+def dismissed(memory, place):
+    return bool(memory.dismissed(EYE, np.array([[place, 0.0]]))[0])
+
+
+def onwards(memory, gaze):
+    return memory.frontier(EYE, np.array([[gaze, 0.0]]))[0]
+
+
+def test_what_was_attended_to_is_wanted_until_it_was_looked_at():
+    """Half way there attention is gone: coarse tokens flicker, and the eye goes on to see."""
+    seen, half_way, there = (0.0, 0.6, 0.9), (0.17, -0.4, 0.1), (0.5, 1.2, 0.1)
+    away, wish = wanted(searched(seen, half_way), 0.17)
+    assert away == pytest.approx(0.43)
+    assert wish == 0.9
+    assert not dismissed(searched(seen, half_way), 0.6)
+    memory = searched(seen, half_way, there)
+    assert dismissed(memory, 0.6)
+    assert dismissed(memory, 0.7)                       # the same thing, given or take a token
+    assert not dismissed(memory, 1.2)
+    assert wanted(memory)[1] == pytest.approx(0.1)      # something else, hardly
+
+
+def test_a_thing_that_stays_attended_to_is_not_dismissed():
+    memory = searched((0.0, 0.6, 0.9), (0.5, 0.6, 0.8), (0.6, 0.6, 0.7))
+    assert not dismissed(memory, 0.6)
+    assert wanted(memory, 0.5)[0] == pytest.approx(0.1)
+
+
+def test_what_was_dismissed_is_not_wanted_again_however_much_it_is_attended_to():
+    memory = searched((0.0, 0.6, 0.9), (0.5, 1.2, 0.1), (0.0, 0.6, 1.0))
+    assert wanted(memory)[1] <= 0.1
+
+
+def test_what_cannot_be_reached_is_given_up():
+    """The eye stands still, at the end of its reach, beside what it wants."""
+    memory = searched(*[(0.0, 0.6, 0.9)] * 20)
+    assert not dismissed(memory, 0.6)
+    memory = searched(*[(0.0, 0.6, 0.9)] * 40)
+    assert dismissed(memory, 0.6)
+
+
+def test_another_phase_of_the_task_is_another_search():
+    """The gripper closes: what was dismissed may be where to put the thing down."""
+    glances = [(0.0, 0.6, 0.9), (0.5, 1.2, 0.1), (0.5, 1.2, 0.1)]
+    assert dismissed(searched(*glances, phase=(0.0, 0.0, 0.1)), 0.6)
+    memory = searched(*glances, phase=(0.0, 0.0, 1.0))
+    assert not dismissed(memory, 0.6)
+    assert abs(onwards(memory, 0.5)) < 0.3              # it begins where the eye looks
+
+
+def test_a_search_goes_on_at_the_nearest_end_of_what_was_looked_along():
+    assert onwards(searched((0.3, 0.0, 0.0)), 0.3) > 0          # to the nearer end of the table
+    assert onwards(searched((-0.3, 0.0, 0.0)), -0.3) < 0
+    memory = searched((0.3, 0.0, 0.0), (0.2, 0.0, 0.0), (0.1, 0.0, 0.0))
+    assert onwards(memory, 0.1) < 0
+    memory = searched((-END_RAD, 0.0, 0.0), (0.3, 0.0, 0.0))
+    assert onwards(memory, 0.0) > 0.3                           # that side was done
+
+
+def test_a_search_that_found_nothing_begins_anew_within_the_reach_of_the_head():
+    glances = [(0.0, 0.6, 0.9), (0.5, 1.2, 0.1), (0.8, 0.0, 0.0), (-0.8, 0.0, 0.0)]
+    assert dismissed(searched(*glances), 0.6)
+    memory = searched(*glances, ends=(-0.75, 0.75))
+    assert not dismissed(memory, 0.6)
+    assert onwards(memory, -0.8) > 0
+
+
+def test_eyes_do_not_share_their_memories():
+    memory = SearchMemory(2, 0)
+    nothing = np.zeros((2, 0))
+    memory.take(np.arange(2), np.zeros((2, 2)), np.array([[0.6, 0.0], [-0.6, 0.1]]),
+                np.array([0.9, 0.5]), nothing)
+    away, wish = memory.wanted(np.arange(2), np.zeros((2, 2)))
+    np.testing.assert_allclose(away, [[0.6, 0.0], [-0.6, 0.1]])
+    np.testing.assert_allclose(wish, [0.9, 0.5])
+    memory.reset(np.array([1]))
+    memory.take(np.arange(2), np.zeros((2, 2)), np.full((2, 2), 3.0), np.zeros(2), nothing)
+    np.testing.assert_allclose(memory.wanted(np.arange(2), np.zeros((2, 2)))[1], [0.9, 0.0])
