@@ -152,9 +152,8 @@ class Looking:
         vector = self._glances.observe(attention, gaze, scaled, named, np.zeros(1, int))
         move = np.zeros(2) if eye is None else (
             eye.act(view, torch.from_numpy(vector))[0].numpy().astype(float) * MAX_STEP_RAD)
-        seen = float(attention.sum()) >= SURE and (
-            float(np.linalg.norm(self._glances.reader.towards(attention)[0])) <= NEAR_RAD)
-        if self.both.waits and not seen:
+        (place,), (share,) = self._glances.reader.focus(attention)
+        if self.both.waits and not (share >= SURE and np.linalg.norm(place) <= NEAR_RAD):
             return Intent(move, np.tile(self._stay(now[0]), (config.chunk, 1)), attention[0], True)
         self._told, self._stays = now[0] + actions[0] if self.both.waits else None, None
         return Intent(move, actions, attention[0])

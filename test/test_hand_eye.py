@@ -1,12 +1,14 @@
 """Checkpoints of hand and eye, and the runtime that a robot uses: the same as in training."""
 
+import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from gaze_robot.errors import CheckpointError, CommandError
+from gaze_robot.errors import CheckpointError, CommandError, ConfigError
 from gaze_robot.hand_eye import HandEye, load_hand_eye, Looking, save_hand_eye
 from gaze_robot.policy.actions import MAX_STEP_RAD
 from gaze_robot.policy.glances import AttentionReader, Glances, vector_size
@@ -60,6 +62,70 @@ def test_reset_forgets(studio, both):
     assert not np.array_equal(looking.step(*given).move_rad, first)
     looking.reset()
     np.testing.assert_array_equal(looking.step(*given).move_rad, first)
+
+
+def glance(studio, both, attending):
+    """What a waiting hand with this attention says, from joints that it is given."""
+    def attended(*given):
+        return both.hand(*given)._replace(attention=torch.from_numpy(attending[0]))
+    hand = SimpleNamespace(config=both.hand.config, joint_mean=both.hand.joint_mean,
+                           joint_spread=both.hand.joint_spread,
+                           action_spread=both.hand.action_spread)
+    looking = Looking(dataclasses.replace(both, waits=True))
+    looking.both = SimpleNamespace(hand=_Callable(hand, attended), eye=both.eye, waits=True)
+    batch = studio.batch(1, both.hand, WatchConfig(), seed=2)
+    batch.start([0])
+    batch.look()
+    views, sight = [view[0] for view in batch.retina.views], batch.sight()
+    return lambda joints: looking.step(views, np.asarray(joints, np.float32), np.zeros(2),
+                                       sight.task[0])
+
+
+class _Callable:
+    def __init__(self, facts, call):
+        self.__dict__.update(vars(facts))
+        self._call = call
+
+    def __call__(self, *given):
+        return self._call(*given)
+
+
+def test_a_waiting_hand_stays_until_its_eye_has_come_near(studio, both):
+    """Joint 4 tells the phase, a gripper: what it holds is held on to as it was told."""
+    attention = [attention_on(0) * 0]
+    step = glance(studio, both, attention)
+    began = np.array([0.1, 0.2, 0.3, 0.4, 0.0])
+    intent = step(began)
+    assert intent.waits
+    np.testing.assert_array_equal(intent.actions, np.zeros((30, 5)))
+    drifted = began + 0.05
+    np.testing.assert_allclose(drifted + step(drifted).actions[7], began, atol=1e-6)
+    attention[0] = attention_on(24) * 0.9               # of 40 degrees, 14 from the gaze: not near
+    assert step(began).waits
+    attention[0] = attention_on(5) * 0.5                # in the fovea, not sure
+    assert step(began).waits
+    attention[0] = attention_on(5) * 0.9
+    acting = step(began)
+    assert not acting.waits
+    assert acting.actions.any()
+    attention[0] = attention_on(5) * 0.0
+    now = began + 0.2
+    held = now + step(now).actions[0]
+    np.testing.assert_allclose(held[:4], now[:4], atol=1e-6)
+    np.testing.assert_allclose(held[4], began[4] + acting.actions[0, 4], atol=1e-6)
+
+
+def test_a_hand_without_an_eye_of_its_own_does_not_wait(both):
+    with pytest.raises(ConfigError, match='waits'):
+        dataclasses.replace(both, eye=None, waits=True)
+    with pytest.raises(ConfigError, match='waits'):
+        dataclasses.replace(both, action_names=tuple('abcde'), waits=True)
+
+
+def test_whether_it_waits_is_kept_with_a_checkpoint(both, tmp_path):
+    for waits in (False, True):
+        save_hand_eye(tmp_path / 'hand', dataclasses.replace(both, waits=waits))
+        assert load_hand_eye(tmp_path / 'hand').waits is waits
 
 
 def test_actions_are_relative_and_in_units_of_the_robot(studio, both):
@@ -164,6 +230,8 @@ def test_places_and_centring_of_attention():
     around = np.zeros((1, PATTERN.tokens), np.float32)
     around[0, [21, 22, 25, 26]] = 0.2                            # the next level's middle
     assert reader.centred(around)[0] == pytest.approx(0.8, abs=1e-6)
-    np.testing.assert_allclose(reader.towards(around), 0.0, atol=1e-6)
-    np.testing.assert_allclose(reader.towards(even), 0.0, atol=0.03)
-    np.testing.assert_allclose(reader.towards(attention_on(40))[0], reader.places[40], atol=1e-6)
+    assert reader.focus(around)[1] == pytest.approx(0.8, abs=1e-6)
+    np.testing.assert_allclose(reader.focus(around)[0], 0.0, atol=1e-6)
+    np.testing.assert_allclose(reader.focus(even)[0], 0.0, atol=0.03)
+    np.testing.assert_allclose(reader.focus(attention_on(40))[0][0],
+                               reader.places[40], atol=1e-6)

@@ -63,6 +63,21 @@ def test_it_says_what_hand_and_eye_say(pipeline):
         np.testing.assert_allclose(command, np.array([0.2, -0.1]) + intent.move_rad, atol=1e-6)
 
 
+def test_a_waiting_hand_is_commanded_to_stay():
+    """A new hand attends to everything alike, so to nothing for sure: it waits, and the ensemble
+    adds nothing of what was begun.
+    """
+    waiting = HandPipeline(dataclasses.replace(hand_eye(), waits=True), config=GazeConfig(
+        task='press the red button', action_ensemble=True))
+    first = waiting.step(frame(), POSE, HERE)
+    np.testing.assert_allclose(first.actions.positions, np.tile(HERE, (6, 1)), atol=1e-6)
+    moved = waiting.step(frame(1.03), POSE, HERE + 0.2)
+    np.testing.assert_allclose(moved.actions.positions, np.tile(HERE, (6, 1)), atol=1e-6)
+    waiting.prompt('press the red button')
+    anew = waiting.step(frame(1.07), POSE, HERE + 0.2)
+    np.testing.assert_allclose(anew.actions.positions, np.tile(HERE + 0.2, (6, 1)), atol=1e-6)
+
+
 def test_the_task_decides(pipeline):
     red = pipeline.step(frame(), POSE, HERE)
     pipeline.prompt('press the blue button')

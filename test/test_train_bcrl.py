@@ -228,7 +228,8 @@ def test_the_rule_turns_to_what_the_hand_has_found_and_searches_otherwise(share,
     attention = np.zeros((1, PATTERN.tokens), np.float32)
     attention[0, 36] = share                        # the coarsest level's second row, on the left
     batch = SimpleNamespace(glances=glances, attention=attention, reported=np.array([[-0.3, 0.0]]))
-    glances.observe(attention, batch.reported, np.zeros((1, 1)), np.zeros((1, 1)), np.zeros(1, int))
+    zero = np.zeros((1, 1))
+    glances.observe(attention, batch.reported, zero, zero, np.zeros(1, int))
     (pan, tilt), = follow_attention({}, batch, level_rad=0.1, found=0.4)
     assert pan == towards
     if towards < 0:

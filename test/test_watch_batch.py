@@ -101,7 +101,7 @@ def test_other_demonstrated_actions_give_another_reward(studio, hand):
 def test_reward_is_the_hands_error_by_hand(studio, hand):
     """A hand that always says 0 errs by the mean size of the demonstrated chunk."""
     class Silent(torch.nn.Module):
-        rays = hand.rays
+        rays, config = hand.rays, hand.config
 
         def forward(self, view, *_):
             tokens = view.shape[1]

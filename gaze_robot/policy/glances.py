@@ -80,15 +80,16 @@ class AttentionReader:
         best = attention.argmax(axis=1)
         return self.places[best], attention[np.arange(len(best)), best]
 
-    def towards(self, attention: np.ndarray) -> np.ndarray:
-        """(B, 2) radians from the gaze to what is attended to most: the mean place of attention
-        around its peak, which is finer than tokens are.
+    def focus(self, attention: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What is attended to most: (B, 2) radians from the gaze, the mean place of attention
+        around its peak, which is finer than tokens are; and the share (B,) that is there.
         """
         best = attention.argmax(axis=1)
         near = np.linalg.norm(self.places - self.places[best][:, None], axis=2
                               ) < self._around[best][:, None]
         part = attention * near
-        return part @ self.places / np.maximum(part.sum(axis=1, keepdims=True), 1e-6)
+        share = part.sum(axis=1)
+        return part @ self.places / np.maximum(share, 1e-6)[:, None], share
 
     def centred(self, attention: np.ndarray) -> np.ndarray:
         """(B,) in [0, 1]: how much attention there is, times how near to the middle of the fovea
@@ -144,7 +145,7 @@ class Glances:
         where, share = self.reader.peak(attention)
         levels = self.reader.summary(attention)
         levels[..., 1:] = np.tanh(levels[..., 1:] / _SCALES[1])
-        self.search.take(eyes, gaze, gaze + self.reader.towards(attention),
+        self.search.take(eyes, gaze, gaze + self.reader.focus(attention)[0],
                          attention.sum(axis=1), joints[:, self._phase])
         wanted, wish = self.search.wanted(eyes, gaze)
         onwards = self.search.frontier(eyes, gaze)

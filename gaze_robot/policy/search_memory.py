@@ -98,7 +98,8 @@ class SearchMemory:
 
     def dismissed(self, eyes: np.ndarray, place: np.ndarray) -> np.ndarray:
         """(len(eyes),) bool: whether that place was looked at and is something else."""
-        return (_apart(self._dismissed[eyes], place[:, None]) < _SAME_RAD).any(axis=1)
+        same = _apart(self._dismissed[eyes], place[:, None]) < _SAME_RAD
+        return np.any(same, axis=1)
 
     def wanted(self, eyes: np.ndarray, gaze: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What to look at: (len(eyes), 2) from the gaze, and the most attention it had, 0 to 1."""
