@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 ROLLOUT = 32
 """Steps of every eye between updates."""
-WARM_GLANCES = 8
-"""Of every demonstration in the warm-up."""
 _BATCH = 512
 _GENTLY = 0.6
 """Share of the way to what is near that a rule's eye goes at once: places are known to a token."""
@@ -107,17 +105,19 @@ class Team:
     def warm_up(self) -> None:
         """Let the hand learn from glances at what stands out."""
         seen = self.replay if self.config.replay else Replay(max(1, self.config.warm_up))
-        rounds = -(-self.config.warm_up // (WARM_GLANCES * self.batch.eyes * self.together.size))
-        quiet, tilts = not (rounds and self.together.leads), []
-        for _ in tqdm(range(rounds), 'warm-up, glances', disable=quiet):
+        at_once = self.batch.eyes * self.together.size
+        plays = -(-self.config.warm_up // (self.config.warm_glances * at_once))
+        quiet, tilts = not (plays and self.together.leads), []
+        for _ in tqdm(range(plays), 'warm-up, glances', disable=quiet):
             self.batch.start(range(self.batch.eyes))
-            for _ in range(WARM_GLANCES):
+            for _ in range(self.config.warm_glances):
                 self.batch.scatter()
                 seen.add(self.batch.sight(), np.arange(self.batch.eyes))
                 tilts.append(self.batch.reported[:, 1].mean())
         self.level_rad = float(np.mean(tilts)) if tilts else 0.0
         # Only now: the first few demonstrations alone would be learned by heart, joints and gaze
         # and all, and a hand that knows those does not look.
+        rounds = -(-self.config.warm_up // (_BATCH * self.together.size))
         for done in tqdm(range(rounds), 'warm-up, hand', disable=quiet):
             self.loss = self.learner.learn(seen, self.random, self.config.warm_updates,
                                            1.0 - done / rounds)

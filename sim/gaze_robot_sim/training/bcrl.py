@@ -76,6 +76,9 @@ class TrainBcrlConfig:
     warm_up: int = 60_000
     """Glances at what stands out, from which the hand alone learns before the eye starts."""
 
+    warm_glances: int = 8
+    """Of each demonstration. More cost less where it takes long to make one, as in physics."""
+
     warm_updates: int = 20
     """Of the hand for every 512 of those glances."""
 
@@ -150,7 +153,7 @@ class TrainBcrlConfig:
 
     def __post_init__(self) -> None:
         least = {'steps': 0, 'eyes': 1, 'chunk': 1, 'layers': 0, 'plays': 0, 'warm_up': 0,
-                 'warm_updates': 0, 'follow': 0, 'replay': 0, 'hand_updates': 0, 'search': 0,
+                 'warm_updates': 0, 'warm_glances': 1, 'follow': 0, 'replay': 0, 'hand_updates': 0, 'search': 0,
                  'keep_every': 1, 'eval_episodes': 1, 'seed': 0}
         for name, value in least.items():
             if getattr(self, name) < value:
