@@ -20,7 +20,7 @@ export OMP_NUM_THREADS=1
 
 # shellcheck disable=SC2086
 "$robot" train bcrl --demos "workspace:$task" --plays "${PLAYS:-0}" --angles --shapes \
-  --joint-noise 0.03 --warm-up 80000 --warm-updates 60 --found 0.4 --replay 80000 \
+  --joint-noise 0.03 --warm-up 80000 --warm-updates 60 --found 0.7 --waits --replay 80000 \
   --hand-updates 0 --hand-learning-rate 2e-3 --steps "${STEPS:-0}" \
   --device "${DEVICE:-auto}" --out "$out/learned" ${BCRL:-}
 for condition in ${CONDITIONS:-oracle wide exo wrist exo_wrist}; do

@@ -153,8 +153,8 @@ class TrainBcrlConfig:
 
     def __post_init__(self) -> None:
         least = {'steps': 0, 'eyes': 1, 'chunk': 1, 'layers': 0, 'plays': 0, 'warm_up': 0,
-                 'warm_updates': 0, 'warm_glances': 1, 'follow': 0, 'replay': 0, 'hand_updates': 0, 'search': 0,
-                 'keep_every': 1, 'eval_episodes': 1, 'seed': 0}
+                 'warm_updates': 0, 'warm_glances': 1, 'follow': 0, 'replay': 0,
+                 'hand_updates': 0, 'search': 0, 'keep_every': 1, 'eval_episodes': 1, 'seed': 0}
         for name, value in least.items():
             if getattr(self, name) < value:
                 raise ConfigError(f'{name} is at least {value}, got {getattr(self, name)}')
