@@ -101,3 +101,12 @@ def test_eyes_do_not_share_their_memories():
     memory.reset(np.array([1]))
     memory.take(np.arange(2), np.zeros((2, 2)), np.full((2, 2), 3.0), np.zeros(2), nothing)
     np.testing.assert_allclose(memory.wanted(np.arange(2), np.zeros((2, 2)))[1], [0.9, 0.0])
+
+
+def test_what_is_seen_well_and_attended_to_is_wanted_whatever_was_thought_before():
+    """A place known to a coarse token only was dismissed; the thing lies beside it."""
+    glances = [(0.0, 0.6, 0.9), (0.5, 1.2, 0.1)]
+    assert wanted(searched(*glances, (0.2, 0.7, 0.9)), 0.2)[1] <= 0.1      # from afar: no
+    away, wish = wanted(searched(*glances, (0.65, 0.7, 0.9)), 0.65)
+    assert wish == 0.9
+    assert away == pytest.approx(0.05)

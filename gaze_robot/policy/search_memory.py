@@ -89,8 +89,9 @@ class SearchMemory:
             eye = eyes[row]
             self._dismissed[eye] = np.roll(self._dismissed[eye], 1, axis=0)
             self._dismissed[eye, 0] = wanted[row]
-        known = self.dismissed(eyes, place)
-        wish = np.where(away | self.dismissed(eyes, wanted), 0.0, wish)
+        # What is attended to while it is seen well is that, whatever was thought before.
+        known = self.dismissed(eyes, place) & (_apart(gaze, place) > SEEN_RAD)
+        wish = np.where(away | (self.dismissed(eyes, wanted) & ~near), 0.0, wish)
         take = ~known & ((same & ~away & (heed > 0)) | (heed > wish))
         self._age[eyes] = np.where(take & ~same, 0, age)
         self._wanted[eyes] = np.where(take[:, None], place, wanted)
