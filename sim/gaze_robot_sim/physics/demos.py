@@ -183,7 +183,7 @@ class PhysicsPlays:
         for attempt in range(_TRIES):
             try:
                 world = self._world(index * _TRIES + attempt)
-                lived = self._watched(world, index)
+                lived = self._watched(world, index, attempt)
             except WorldError as error:
                 why = f': {error}'
                 continue
@@ -197,9 +197,11 @@ class PhysicsPlays:
     def _world(self, number: int) -> PhysicsWorld:
         return PhysicsWorld(self.task, self.seed, number, self.config)
 
-    def _watched(self, world: PhysicsWorld, index: int) -> Lived:
+    def _watched(self, world: PhysicsWorld, index: int, attempt: int) -> Lived:
         expert, rows = Expert(world), []
-        nudges = Nudges(np.random.default_rng([self.seed, index, 1]), world, self.nudge)
+        # Pushed otherwise in each attempt: there are pushes that no expert gets over.
+        pushes = np.random.default_rng([self.seed, index, 1, attempt])
+        nudges = Nudges(pushes, world, self.nudge)
         while not world.outcome:
             action = expert.act()
             rows.append((world.data.qpos.copy(), world.model.geom_rgba[:, 3].copy(),
