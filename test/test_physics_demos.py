@@ -23,6 +23,7 @@ from gaze_robot_sim.physics.live import LiveBatch
 from gaze_robot_sim.physics.task import TASK_NUMBERS
 from gaze_robot_sim.physics.tasks import KINDS, task_of
 from gaze_robot_sim.physics.views import can_draw
+from gaze_robot_sim.physics.world import PhysicsWorld, SHOWN
 
 if can_draw():
     pytest.skip(can_draw(), allow_module_level=True)
@@ -161,6 +162,22 @@ def test_what_stands_out_in_a_workspace_is_what_lies_there():
                 for ray in rays]
         near.append(np.degrees(np.min(away, axis=0)) < 5)
     assert np.mean(near) > 0.5                                # the four cover one fiftieth
+    source.close()
+
+
+def test_an_expert_that_its_pushes_overcame_is_pushed_otherwise_the_next_time():
+    """With the same pushes in every attempt nobody could show this one, and training ended."""
+    source = PhysicsPlays('bucket', 0)
+    world = PhysicsWorld('bucket', 0, 854 * 20, SHOWN)
+    try:
+        source._watched(world, 854, 0)
+        outcome = world.outcome
+    except WorldError:
+        outcome = 'unreachable'
+    assert outcome != 'success'
+    play = source.play(854)
+    assert play.episode.steps > 30
+    assert play.hand_over is not None
     source.close()
 
 

@@ -11,12 +11,15 @@ torch = pytest.importorskip('torch', reason='needs torch')
 
 from gaze_robot import cli  # noqa: E402
 from gaze_robot.errors import CheckpointError, ConfigError  # noqa: E402
+from gaze_robot.geometry import direction_from_pan_tilt  # noqa: E402
 from gaze_robot.hand_eye import HandEye, load_hand_eye, save_hand_eye  # noqa: E402
 from gaze_robot.policy.glances import vector_size  # noqa: E402
+from gaze_robot.policy.hand import turned  # noqa: E402
 from gaze_robot.policy.looking import LookingPolicy  # noqa: E402
 from gaze_robot_sim.physics import evaluate  # noqa: E402
 from gaze_robot_sim.physics.closed_loop import Episode, HandAtWork  # noqa: E402
-from gaze_robot_sim.physics.conditions import condition_of, CONDITIONS  # noqa: E402
+from gaze_robot_sim.physics.conditions import condition_of, CONDITIONS, PATCH  # noqa: E402
+from gaze_robot_sim.physics.expert import Expert  # noqa: E402
 from gaze_robot_sim.physics.hands import (  # noqa: E402
     oracle_gaze,
     scale_of,
@@ -71,6 +74,35 @@ def test_a_hand_learns_what_the_expert_does():
     assert len(few.view) == len(few.gaze) == -(-len(shown[0].joints) // 4)
     for found, wanted in zip((*few.chunks(30), few.view), (relative, real, shown[0].view)):
         np.testing.assert_array_equal(found, wanted[::4])
+
+
+@pytest.mark.parametrize('name', ['oracle', 'wide', 'exo', 'wrist', 'exo_wrist'])
+def test_where_the_arm_goes_is_told_as_each_camera_sees_it(name):
+    """Take the button away: the samples that change are in or beside the token that the frames
+    say shows it. The arm is nearly there, so that the camera on its hand sees the button.
+    """
+    world, condition = PhysicsWorld('press', 3, 0), condition_of(name)
+    painter, expert = Painter(world), Expert(world)
+    while np.linalg.norm(world.tip[:2] - world.position('button0')[:2]) > 0.08:
+        world.step(expert.act(), world.aim())
+    gaze = world.gaze if condition.turns else np.zeros(2)
+    rays = turned(torch.from_numpy(direction_from_pan_tilt(*condition.places.T)),
+                  torch.from_numpy(gaze)[None])[0].numpy()
+    before, frames = condition.look(painter), condition.frames(world)
+    body = world.model.body('button0')
+    world.model.geom_rgba[body.geomadr[0]:body.geomadr[0] + body.geomnum[0], 3] = 0.0
+    first = 0
+    for was, now, (origin, frame) in zip(before, condition.look(painter), frames):
+        rows, columns = np.nonzero(np.abs(was.astype(int) - now).sum(axis=2) > 40)
+        assert len(rows)
+        down, across = was.shape[0] // PATCH, was.shape[1] // PATCH
+        away = frame @ (world.position('button0') - origin)
+        part = rays[first:first + down * across] @ away
+        row, column = divmod(int(part.argmax()), across)
+        assert abs(rows.mean() / PATCH - 0.5 - row) <= 1.0
+        assert abs(columns.mean() / PATCH - 0.5 - column) <= 1.0
+        first += down * across
+    painter.close()
 
 
 def test_an_expert_pushed_too_hard_fails_and_does_no_harm():
