@@ -27,6 +27,7 @@ from gaze_robot_sim.bcrl.batch import PATTERN
 from gaze_robot_sim.bcrl.replay import Replay
 from gaze_robot_sim.bcrl.sight import Sight
 from gaze_robot_sim.bcrl.team import follow_attention
+from gaze_robot_sim.bcrl.workspace import Workspace
 from gaze_robot_sim.training.bcrl import train_bcrl, TrainBcrlConfig
 
 ROLLOUT = 128                                                       # 4 eyes, 32 steps
@@ -203,17 +204,32 @@ def test_two_processes_train_one_policy(tmp_path):
 @pytest.mark.parametrize('options', [{'gaze': 'oracle'}, {'gaze': 'random'},
                                      {'gaze': 'fixed', 'eye': 'wide'}, {'eye': 'uniform'},
                                      {'replay': 0}, {'judged': 'before', 'centring': 0.0},
-                                     {'search': 64}], ids=str)
+                                     {'search': 64}, {'waits': True, 'warm_glances': 3}], ids=str)
 def test_every_other_way_to_train_runs(tmp_path, options):
     out = tmp_path / 'run'
     result = train_bcrl(tiny(out, steps=ROLLOUT, **options))
     assert result['steps'] == ROLLOUT
     both = load_hand_eye(out)
     assert (both.eye is not None) == (options.get('gaze', 'learned') == 'learned')
+    assert both.waits == ('waits' in options)
+
+
+def test_a_hand_that_cannot_be_told_to_stay_is_refused_before_the_work(tmp_path, monkeypatch):
+    """Actions of something else than the joints: where they are, nobody knows."""
+    play = Workspace.play
+
+    def other(self, index):
+        made = play(self, index)
+        episode = dataclasses.replace(made.episode, action_names=tuple('abcde'))
+        return dataclasses.replace(made, episode=episode)
+    monkeypatch.setattr(Workspace, 'play', other)
+    with pytest.raises(ConfigError, match='command the joints'):
+        train_bcrl(tiny(tmp_path / 'run', steps=ROLLOUT, waits=True))
 
 
 @pytest.mark.parametrize('wrong', [{'eyes': 0}, {'replay_share': 0.0}, {'found': 1.5},
-                                   {'eye': 'wide'}, {'search': 10, 'gaze': 'oracle'}])
+                                   {'eye': 'wide'}, {'search': 10, 'gaze': 'oracle'},
+                                   {'waits': True, 'gaze': 'random'}, {'warm_glances': 0}])
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ConfigError):
         TrainBcrlConfig(**wrong)

@@ -10,6 +10,7 @@ from stable_baselines3.common.logger import configure
 import torch
 from tqdm import tqdm
 
+from gaze_robot.errors import ConfigError
 from gaze_robot.hand_eye import HandEye
 from gaze_robot.policy.actions import MAX_STEP_RAD
 from gaze_robot.policy.search_memory import SEEN_RAD
@@ -46,6 +47,11 @@ class Team:
         self.studio = Studio.open(config.demos, config.eye, config.chunk, config.seed,
                                   look_alikes=config.look_alikes, plays=config.plays,
                                   angles=config.angles)
+        episode = self.studio.source.play(0).episode
+        if config.waits and episode.joint_names != episode.action_names:
+            raise ConfigError('--waits needs demonstrations whose actions command the joints; '
+                              f'these have joints {episode.joint_names} and actions '
+                              f'{episode.action_names}')
         self.hand = self.studio.hand(layers=config.layers, angles=config.angles,
                                      shapes=config.shapes).to(device)
         together.follow(self.hand.state_dict().values())
@@ -173,7 +179,7 @@ class Team:
                        episode.joint_names, episode.action_names, episode.rate_hz,
                        {**meta, 'tasks': self.studio.tasks(),
                         'looked_within_rad': [limits.min_position, limits.max_position]},
-                       self.config.waits and self.ppo is not None)
+                       self.config.waits)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Networks and optimisers."""

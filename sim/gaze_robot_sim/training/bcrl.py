@@ -167,6 +167,8 @@ class TrainBcrlConfig:
                 raise ConfigError(f'{name} is above 0 and at most 1, got {getattr(self, name)}')
         if self.eye == 'wide' and self.gaze != 'fixed':
             raise ConfigError('a wide camera does not turn: add --gaze fixed')
+        if self.waits and self.gaze != 'learned':
+            raise ConfigError('a hand waits for an eye that learns: leave --waits out, or --gaze')
         if self.search and (self.demos or self.gaze != 'learned'):
             raise ConfigError('--search needs the truth, which a made-up workspace has, and '
                               '--gaze learned')
