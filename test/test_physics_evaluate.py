@@ -115,7 +115,8 @@ def test_the_command_writes_every_key_of_the_table(runs, tmp_path):
     path, picture = tmp_path / 'press.json', tmp_path / 'press.png'
     assert cli.main([
         'eval', 'workspace', '--task', 'press', '--policies', str(runs), '--n', '1', '--seeds',
-        '1', '--expert-n', '3', '--time-limit-s', '1', '--picture', str(picture), '--videos',
+        '1', '--expert-n', '3', '--time-limit-s', '1', '--dynamics',
+        'head', '--picture', str(picture), '--videos',
         str(tmp_path / 'films'), '--json', str(path)]) == 0
     result = json.loads(path.read_text())
     assert set(result['conditions']) == set(CONDITIONS) == {
@@ -127,6 +128,7 @@ def test_the_command_writes_every_key_of_the_table(runs, tmp_path):
             assert row['ci_low'] <= row['success_rate'] <= row['ci_high']
             assert sum(row['outcomes'].values()) == 1
     assert result['expert_success_rate'] == 1.0
+    assert result['dynamics'] == 'head'
     assert 'gaze_switch_fraction' in result
     assert max(row['median_time_s'] or 0 for row in result['conditions'].values() if row) <= 1
     assert picture.stat().st_size > 1000
@@ -180,7 +182,7 @@ def test_hands_for_something_else_are_refused(runs, tmp_path):
         evaluate.evaluate_workspace(evaluate.EvalWorkspaceConfig('wipe', str(runs)))
     with pytest.raises(CheckpointError, match='none of learned'):
         evaluate.evaluate_workspace(evaluate.EvalWorkspaceConfig('press', str(tmp_path)))
-    for bad in ({'task': 'juggle'}, {'n': 0}, {'picture': 'a.jpg'}):
+    for bad in ({'task': 'juggle'}, {'n': 0}, {'picture': 'a.jpg'}, {'dynamics': 'quick'}):
         with pytest.raises(ConfigError):
             evaluate.EvalWorkspaceConfig(**bad)
     for bad in ({'condition': 'learned'}, {'task': 'juggle'}, {'updates': 0}):

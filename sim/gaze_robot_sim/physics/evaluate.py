@@ -57,6 +57,10 @@ class EvalWorkspaceConfig:
     time_limit_s: float = 0.0
     """After this long an episode has failed; 0: the task's own, 8 to 15 s."""
 
+    dynamics: str = 'off'
+    """How the eye moves: 'off', where it is told, at once; 'head', with the speed and acceleration
+    of a real one, as over ROS; 'typical', 'random' (`EyeDynamics`)."""
+
     jobs: int = 1
     """Processes that measure at the same time."""
 
@@ -66,6 +70,11 @@ class EvalWorkspaceConfig:
     videos: str = ''
     """Folder for a film of each condition (.webm); empty: none."""
 
+    @property
+    def world(self) -> PhysicsConfig:
+        """What episodes are like. Raises ConfigError for what makes no sense."""
+        return PhysicsConfig(dynamics=self.dynamics, time_limit_s=self.time_limit_s)
+
     def __post_init__(self) -> None:
         if self.task not in KINDS:
             raise ConfigError(f'there is no task {self.task!r}; known: {", ".join(KINDS)}')
@@ -73,7 +82,7 @@ class EvalWorkspaceConfig:
             raise ConfigError('n, seeds and jobs are at least 1, seed and expert_n not negative, '
                               f'got {self.n}, {self.seeds}, {self.jobs}, {self.seed} and '
                               f'{self.expert_n}')
-        PhysicsConfig(time_limit_s=self.time_limit_s)
+        self.world                                   # noqa: B018  complain now
         if self.picture and not self.picture.endswith('.png'):
             raise ConfigError(f'picture ends in .png, got {self.picture}')
 
@@ -103,7 +112,7 @@ def evaluate_workspace(config: EvalWorkspaceConfig) -> dict[str, Any]:
         for name, path in paths.items():
             film(config, name, str(path))
     result = {
-        'task': config.task, 'n': config.n, 'seeds': config.seeds,
+        'task': config.task, 'n': config.n, 'seeds': config.seeds, 'dynamics': config.dynamics,
         'conditions': {name: figures(found[name]) if name in found else None
                        for name in CONDITIONS},
         'expert_success_rate': float(np.mean([outcome == 'success' for outcome in expert]))
@@ -157,7 +166,7 @@ def _ready(task: str, name: str, path: str) -> HandAtWork:
 
 def _measure(config: EvalWorkspaceConfig, name: str, path: str, which: tuple[int, int]
              ) -> Episode:
-    world = PhysicsWorld(config.task, *which, PhysicsConfig(time_limit_s=config.time_limit_s))
+    world = PhysicsWorld(config.task, *which, config.world)
     painter = Painter(world)
     try:
         return _ready(config.task, name, path).live(world, painter)
@@ -175,7 +184,7 @@ def _expert(task: str, which: tuple[int, int]) -> str:
 def film(config: EvalWorkspaceConfig, name: str, path: str) -> None:
     """Film a condition's first episode: the table from the side, and what the hand is shown."""
     world = PhysicsWorld(config.task, EXAM + config.seed, 0,
-                         PhysicsConfig(time_limit_s=config.time_limit_s))
+                         config.world)
     painter = Painter(world)
     out = Path(config.videos) / f'{config.task}_{name}.webm'
     out.parent.mkdir(parents=True, exist_ok=True)
