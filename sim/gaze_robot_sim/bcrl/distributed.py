@@ -3,7 +3,7 @@ their gradients are averaged. `torchrun --nproc-per-node 2 -m gaze_robot.cli tra
 them.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 import os
@@ -24,16 +24,25 @@ class Crew:
         """Whether it is the one that writes."""
         return self.rank == 0
 
-    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Make the gradients of all processes their mean; nothing to do for one alone."""
+    def average_gradients(self, parameters: Sequence[nn.Parameter], own: bool = True) -> int:
+        """Make the gradients of all processes their mean; how many had some.
+
+        Args:
+            own: whether this process has some. One that has none any more calls this until nobody
+                has, and makes the others' steps: so all of them make as many.
+        """
         if self.size == 1:
-            return
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        flat = torch.cat([gradient.flatten() for gradient in gradients])
+            return int(own)
+        rows = [parameter.grad if own and parameter.grad is not None else torch.zeros_like(
+            parameter) for parameter in parameters]
+        flat = torch.cat([*(row.flatten() for row in rows), rows[0].new_tensor([float(own)])])
         distributed.all_reduce(flat)
-        flat /= self.size
-        for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients])):
-            gradient.copy_(part.view_as(gradient))
+        count = round(float(flat[-1]))
+        mean = flat[:-1] / max(1, count)
+        for parameter, part in zip(parameters, mean.split([row.numel() for row in rows])):
+            if parameter.grad is not None or not own:
+                parameter.grad = part.view_as(parameter).clone()
+        return count
 
     def follow(self, tensors: Iterable[torch.Tensor]) -> None:
         """Take over the leader's values."""

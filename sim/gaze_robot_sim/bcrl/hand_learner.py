@@ -89,7 +89,7 @@ class HandLearner:
         self._nearest = hand.reach().cos()
         self._level = torch.repeat_interleave(torch.tensor(hand.config.tokens_per_level)).to(
             hand.rays.device)
-        self.before_step: Callable[[], None] = lambda: None
+        self.before_step: Callable[[], object] = lambda: None
         """Called between gradients and step: where processes average theirs."""
 
     def learn(self, replay: Replay, rng: np.random.Generator, updates: int, left: float) -> float:

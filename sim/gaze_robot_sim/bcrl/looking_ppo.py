@@ -35,6 +35,26 @@ _FARTHEST = 0.02
 """Of the policy from what it was at its last rollout, KL divergence: then its epochs end."""
 
 
+class _TogetherPPO(PPO):
+    """PPO in several processes: their gradients are averaged, and each makes every step, though
+    one's epochs may end sooner than another's.
+    """
+
+    together = Crew()
+
+    def train(self) -> None:
+        """Improve the eye on the last rollouts of all."""
+        parameters, optimizer = list(self.policy.parameters()), self.policy.optimizer
+
+        def average(*_: Any) -> None:
+            self.together.average_gradients(parameters)
+        hook = optimizer.register_step_pre_hook(average)
+        super().train()
+        hook.remove()
+        while self.together.average_gradients(parameters, own=False):
+            optimizer.step()
+
+
 def make_ppo(env: VecEnv, tokens: int, patch: int, rollout: int, learning_rate: float,
              exploration: float, seed: int, device: torch.device, together: Crew) -> PPO:
     """An untrained eye.
@@ -44,20 +64,16 @@ def make_ppo(env: VecEnv, tokens: int, patch: int, rollout: int, learning_rate: 
         learning_rate: at the start; falls linearly to a tenth.
         exploration: see `explore`.
     """
-    model = PPO('MultiInputPolicy', env, n_steps=rollout,
-                batch_size=min(512, rollout * env.num_envs), n_epochs=4,
-                learning_rate=lambda left: learning_rate * (0.1 + 0.9 * left),
-                gamma=0.95, gae_lambda=0.9, clip_range=0.2, ent_coef=5e-4,
-                target_kl=_FARTHEST, seed=seed,
-                device=device, policy_kwargs={
-                    'features_extractor_class': _Extractor,
-                    'features_extractor_kwargs': {'tokens': tokens, 'patch': patch},
-                    'net_arch': [], 'normalize_images': False,
-                    'log_std_init': math.log(exploration)})
+    model = _TogetherPPO(
+        'MultiInputPolicy', env, n_steps=rollout, batch_size=min(512, rollout * env.num_envs),
+        n_epochs=4, learning_rate=lambda left: learning_rate * (0.1 + 0.9 * left), gamma=0.95,
+        gae_lambda=0.9, clip_range=0.2, ent_coef=5e-4, target_kl=_FARTHEST, seed=seed,
+        device=device, policy_kwargs={
+            'features_extractor_class': _Extractor,
+            'features_extractor_kwargs': {'tokens': tokens, 'patch': patch}, 'net_arch': [],
+            'normalize_images': False, 'log_std_init': math.log(exploration)})
     together.follow(model.policy.state_dict().values())
-    parameters = list(model.policy.parameters())
-    model.policy.optimizer.register_step_pre_hook(
-        lambda *_: together.average_gradients(parameters))
+    model.together = together
     return model
 
 
