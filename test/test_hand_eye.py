@@ -1,8 +1,8 @@
 """Checkpoints of hand and eye, and the runtime that a robot uses: the same as in training."""
 
+import copy
 import dataclasses
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -66,28 +66,16 @@ def test_reset_forgets(studio, both):
 
 def glance(studio, both, attending):
     """What a waiting hand with this attention says, from joints that it is given."""
-    def attended(*given):
-        return both.hand(*given)._replace(attention=torch.from_numpy(attending[0]))
-    hand = SimpleNamespace(config=both.hand.config, joint_mean=both.hand.joint_mean,
-                           joint_spread=both.hand.joint_spread,
-                           action_spread=both.hand.action_spread)
-    looking = Looking(dataclasses.replace(both, waits=True))
-    looking.both = SimpleNamespace(hand=_Callable(hand, attended), eye=both.eye, waits=True)
+    hand = copy.deepcopy(both.hand)
+    hand.forward = lambda *given: both.hand(*given)._replace(
+        attention=torch.from_numpy(attending[0]))
+    looking = Looking(dataclasses.replace(both, hand=hand, waits=True))
     batch = studio.batch(1, both.hand, WatchConfig(), seed=2)
     batch.start([0])
     batch.look()
     views, sight = [view[0] for view in batch.retina.views], batch.sight()
     return lambda joints: looking.step(views, np.asarray(joints, np.float32), np.zeros(2),
                                        sight.task[0])
-
-
-class _Callable:
-    def __init__(self, facts, call):
-        self.__dict__.update(vars(facts))
-        self._call = call
-
-    def __call__(self, *given):
-        return self._call(*given)
 
 
 def test_a_waiting_hand_stays_until_its_eye_has_come_near(studio, both):

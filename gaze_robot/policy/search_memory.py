@@ -21,6 +21,8 @@ _HEEDLESS = 0.4
 """Attention below this share of what it was: dismissed."""
 _PLACES = 8
 """Dismissed ones remembered; then the oldest is forgotten."""
+_NOWHERE_RAD = 1e3
+"""Pan and tilt of a place that is far from all others."""
 _PATIENCE = 25
 """Glances; what the eye has not come near by then is out of its reach."""
 _PHASE = 0.5
@@ -43,7 +45,7 @@ class SearchMemory:
         """(B, 2) least and greatest pan looked along in this search."""
         self._begun = np.zeros(eyes, bool)
         self._phase = np.zeros((eyes, phase))
-        self._dismissed = np.full((eyes, _PLACES, 2), np.inf)
+        self._dismissed = np.full((eyes, _PLACES, 2), _NOWHERE_RAD)
         self._wanted = np.zeros((eyes, 2))
         self._heed = np.zeros(eyes)
         self._age = np.zeros(eyes, int)
@@ -73,7 +75,7 @@ class SearchMemory:
         explored[anew] = gaze[anew, :1]
         self._explored[eyes], self._begun[eyes] = explored, True
         gone = eyes[anew]
-        self._dismissed[gone], self._heed[gone] = np.inf, 0.0
+        self._dismissed[gone], self._heed[gone] = _NOWHERE_RAD, 0.0
         self._follow(eyes, gaze, place, heed)
 
     def _follow(self, eyes: np.ndarray, gaze: np.ndarray, place: np.ndarray, heed: np.ndarray
@@ -116,13 +118,9 @@ class SearchMemory:
         right = np.where(least > self._ends[0], pan - least, np.inf)
         left = np.where(most < self._ends[1], most - pan, np.inf)
         leftwards = (left < right) | ((left == right) & (pan >= 0))
-        return np.where(leftwards, np.where(np.isfinite(left), left, 0.0) + SEEN_RAD,
-                        -np.where(np.isfinite(right), right, 0.0) - SEEN_RAD)
+        return np.where(leftwards, left + SEEN_RAD, -right - SEEN_RAD)
 
 
 def _apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Between (pan, tilt) and (pan, tilt), (..., 2) radians; infinite where one is."""
-    with np.errstate(invalid='ignore'):
-        pan = np.where(np.isfinite(a[..., 0]), wrap_angle(np.where(np.isfinite(a[..., 0]), a[
-            ..., 0], 0.0) - b[..., 0]), np.inf)
-        return np.hypot(pan, a[..., 1] - b[..., 1])
+    """Between (pan, tilt) and (pan, tilt), (..., 2) radians."""
+    return np.hypot(wrap_angle(a[..., 0] - b[..., 0]), a[..., 1] - b[..., 1])
