@@ -113,7 +113,7 @@ class WatchBatch(EyeBatch):
         self._reference = np.zeros((eyes, length, actions), np.float32)
         self._actions = np.zeros((eyes, length + chunk, actions), np.float32)
         self._ends = np.zeros((eyes, length), int)
-        self._tips = np.full((eyes, length, 3), np.nan, np.float32)
+        self._goals = np.full((eyes, length, 3), np.nan, np.float32)
         self._aims = np.tile(np.array([1.0, 0.0, 0.0]), (eyes, length, 1))
         self.task = np.zeros((eyes, task), np.float32)
         self._rows, self._ahead = np.arange(eyes), np.arange(chunk)
@@ -149,7 +149,7 @@ class WatchBatch(EyeBatch):
         self._reference[eye] = (episode.joints if same else episode.actions)[own]
         self._actions[eye] = episode.actions[rows]
         self._ends[eye] = play.ends[own] - begun
-        self._tips[eye] = np.nan if play.tip is None else play.tip[play.ends[own] - 1]
+        self._goals[eye] = np.nan if play.goal is None else play.goal[own]
         if play.aim is not None:
             self._aims[eye] = play.aim[own]
         self.present[eye] = play.aim is not None
@@ -198,10 +198,10 @@ class WatchBatch(EyeBatch):
         """
         for eye, rng in enumerate(self.random):
             self.steps[eye] = rng.integers(self.config.pause_steps + int(self.last[eye]) + 1)
-            tip = self._tips[eye, self.now[eye]]
+            goal = self._goals[eye, self.now[eye]]
             astray = _ASTRAY_RAD
-            if np.isfinite(tip).all() and rng.random() < self.config.own_hand:
-                gaze = np.stack(pan_tilt_from_direction(tip))
+            if np.isfinite(goal).all() and rng.random() < self.config.own_hand:
+                gaze = np.stack(pan_tilt_from_direction(goal))
                 astray = math.exp(rng.uniform(*np.log(_OWN_HAND_ASTRAY)))
             else:
                 if not len(self._salient[eye]):
@@ -255,10 +255,10 @@ class WatchBatch(EyeBatch):
     def sight(self) -> Sight:
         """What every eye's hand is given now, and should say."""
         chunk, real = self._wanted(self._rows)
-        tip = self._tips[self._rows, self.now, None]
+        goal = self._goals[self._rows, self.now, None]
         return Sight(self.view, self.reported.astype(np.float32),
                      self._joints[self._rows, self.now], self.task, chunk, real,
-                     np.repeat(tip, len(self.hand.config.levels), axis=1))
+                     np.repeat(goal, len(self.hand.config.levels), axis=1))
 
     def _see(self, eyes: np.ndarray) -> None:
         """Take a glance, and ask the hand what it makes of it."""

@@ -112,10 +112,10 @@ class HandLearner:
             with torch.autocast(device.type, torch.bfloat16):
                 said = self.hand(rows['view'], joints, rows['gaze'], rows['task'])
             loss = chunk_error(said.chunk.float(), rows['chunk'], rows['real']).mean()
-            known = rows['tip'].isfinite().flatten(1).all(dim=1)
+            known = rows['goal'].isfinite().flatten(1).all(dim=1)
             if known.any():
-                tip = rows['tip'].nan_to_num()[:, self._level]                      # (B, N, 3)
-                seen = (turned(self.hand.rays, rows['gaze']) * tip).sum(dim=2) > self._nearest
+                goal = rows['goal'].nan_to_num()[:, self._level]                      # (B, N, 3)
+                seen = (turned(self.hand.rays, rows['gaze']) * goal).sum(dim=2) > self._nearest
                 loss = loss + _GOAL * goal_loss(said.attention.float(), seen, known)
                 if said.verdict is not None:
                     loss = loss + verdict_loss(said, seen, known)

@@ -27,9 +27,10 @@ class Play:
     """(T,) the step up to which, exclusive, the hand can know what comes: T, or where the task
     hands over to another thing. No chunk is judged beyond it."""
 
-    tip: np.ndarray | None = None
-    """(T, 3) unit vectors to where the demonstrating hand itself is, base frame: what its joints
-    say. None: its kinematics are not known."""
+    goal: np.ndarray | None = None
+    """(T, 3) unit vectors to where the demonstrating hand is when this part of its task is done,
+    base frame: what its joints say. NaN: nothing is left to do. None: its kinematics are not
+    known."""
 
     aim: np.ndarray | None = None
     """(T, 3) unit vectors to what matters, base frame: the truth, for scores and scripted gazes
@@ -41,7 +42,7 @@ class Play:
                                                & (self.ends <= steps)).all():
             raise DemoError(f'{self.episode.name}: ends has a later step, {steps} at most, for '
                             'each step')
-        for name, rows in (('tip', self.tip), ('aim', self.aim)):
+        for name, rows in (('goal', self.goal), ('aim', self.aim)):
             if rows is not None and rows.shape != (steps, 3):
                 raise DemoError(f'{self.episode.name}: {name} is ({steps}, 3), got {rows.shape}')
 

@@ -10,6 +10,7 @@ from gaze_robot_sim.physics.task import (
     apart,
     approach,
     cylindrical,
+    DONE,
     draw_colours,
     draw_radius,
     Goal,
@@ -50,8 +51,8 @@ class _PickAndPlace(Task):
         return False
 
     def stage(self, world: State) -> int:
-        """1: in the hand, or already there."""
-        return int(world.holds('thing') or self.placed(world))
+        """0; 1: in the hand; `DONE`: where it belongs."""
+        return DONE if self.placed(world) else int(world.holds('thing'))
 
     def goal(self, world: State) -> Goal:
         """To the thing, down, close; up, across, open, away."""
@@ -67,7 +68,11 @@ class _PickAndPlace(Task):
 
     def aim(self, world: State) -> np.ndarray:
         """The thing; once it is held, where it belongs."""
-        return world.position('place0' if self.stage(world) else 'thing')
+        return self.place(world) if self.stage(world) else world.position('thing')
+
+    def place(self, world: State) -> np.ndarray:
+        """(3,) the middle of what it belongs in, or on."""
+        raise NotImplementedError
 
     def judge(self, world: State) -> str:
         """At rest where it belongs, and let go."""
@@ -129,6 +134,10 @@ class Bucket(_PickAndPlace):
         over = apart(tip, azimuth, radius) < PLACE + 0.008 and tip[2] < z + 0.014
         return Goal(azimuth, radius, z, OPEN) if over and world.holds('thing') else goal
 
+    def place(self, world: State) -> np.ndarray:
+        """The bucket, at half its height."""
+        return world.position('place0') + [0, 0, furniture.BUCKET_HEIGHT / 2]
+
     def placed(self, world: State) -> bool:
         """Inside, or falling in."""
         return _inside(world, 'place0') and not world.holds('thing')
@@ -174,10 +183,9 @@ class Shelf(_PickAndPlace):
         """On the other one."""
         return self._on(world, 1)
 
-    def aim(self, world: State) -> np.ndarray:
-        """The thing; once it is held, the plate."""
-        point = super().aim(world)
-        return point + [0, 0, self.heights[0]] if self.stage(world) else point
+    def place(self, world: State) -> np.ndarray:
+        """The plate."""
+        return world.position('place0') + [0, 0, self.heights[0]]
 
     def _on(self, world: State, number: int) -> bool:
         local = _local(world, f'place{number}')

@@ -107,7 +107,7 @@ class _GazeTrack:
         """Take note of a step."""
         world, task = self._world, self._world.task
         gaze = direction_from_pan_tilt(*world.gaze)
-        points = [task.aim(world), *((world.position('thing'), world.position('place0'))
+        points = [task.aim(world), *((world.position('thing'), task.place(world))
                                      if task.needs_gripper else ())]
         errors = [float(angle_between(gaze, point - world.eye)) for point in points]
         first, second = errors[1:] if len(errors) > 1 else (errors[0], errors[0])

@@ -16,6 +16,7 @@ from gaze_robot.geometry import direction_from_pan_tilt
 from gaze_robot_sim.bcrl.plays import Play
 from gaze_robot_sim.demos.episode import Episode
 from gaze_robot_sim.physics.expert import Expert, NUDGE_RAD, Nudges
+from gaze_robot_sim.physics.task import DONE
 from gaze_robot_sim.physics.tasks import KINDS
 from gaze_robot_sim.physics.views import FACE, Painter
 from gaze_robot_sim.physics.world import PhysicsConfig, PhysicsWorld, SHOWN
@@ -47,7 +48,7 @@ class Lived:
     """(T, J) float32, absolute."""
 
     tips: np.ndarray
-    """(T, 3) unit vectors from the eye to between the fingertips."""
+    """(T, 3) metres, between the fingertips."""
 
     aims: np.ndarray
     """(T, 2) pan and tilt to what mattered."""
@@ -205,13 +206,12 @@ class PhysicsPlays:
         while not world.outcome:
             action = expert.act()
             rows.append((world.data.qpos.copy(), world.model.geom_rgba[:, 3].copy(),
-                         world.joints(), action, world.tip - world.eye, world.aim(),
+                         world.joints(), action, world.tip, world.aim(),
                          world.task.stage(world)))
             world.step(nudges(action))
         states, opacity, joints, actions, tips, aims, stages = map(np.array, zip(*rows))
         return Lived(world.index, states, opacity, joints.astype(np.float32),
-                     actions.astype(np.float32),
-                     tips / np.linalg.norm(tips, axis=1, keepdims=True), aims, stages)
+                     actions.astype(np.float32), tips, aims, stages)
 
     def _as_play(self, index: int, world: PhysicsWorld, lived: Lived) -> Play:
         episode = Episode(
@@ -220,7 +220,9 @@ class PhysicsPlays:
             world.task.embedding, world.task.instruction, world.joint_names, lived.joints,
             lived.actions, world.joint_names, world.config.rate_hz,
             (f'the scripted expert of {self.name}, pushed by {self.nudge:g} rad',))
-        return Play(episode, part_ends(lived.stages), lived.tips,
+        goals = part_goals(lived.tips, lived.stages) - world.eye
+        return Play(episode, part_ends(lived.stages),
+                    goals / np.linalg.norm(goals, axis=1, keepdims=True),
                     direction_from_pan_tilt(*lived.aims.T))
 
 
@@ -235,6 +237,22 @@ def part_ends(stages: np.ndarray) -> np.ndarray:
     if len(change):                                  # what comes after it cannot be known before
         ends[:change[0] + 1] = change[0] + 1
     return ends
+
+
+def part_goals(tips: np.ndarray, stages: np.ndarray) -> np.ndarray:
+    """(T, 3) metres: where the hand acts when each step's part of the task is done, half way from
+    its tip down to the table: what it grasps, presses or lets go of is there, or falls there. NaN:
+    the task is done.
+
+    Args:
+        tips: (T, 3) metres, the table at z = 0.
+        stages: (T,) of the task, see `Task.stage`.
+    """
+    done = np.flatnonzero(stages == DONE)
+    steps = int(done[0]) if len(done) else len(stages)
+    goals = np.full(tips.shape, np.nan)
+    goals[:steps] = tips[part_ends(stages[:steps]) - 1] * [1.0, 1.0, 0.5]
+    return goals
 
 
 def source(name: str, _: str, seed: int, __: float) -> PhysicsPlays:

@@ -25,7 +25,7 @@ from gaze_robot_sim.bcrl.plays import Scale
 from gaze_robot_sim.bcrl.replay import Replay
 from gaze_robot_sim.bcrl.sight import Sight
 from gaze_robot_sim.physics.conditions import Condition, condition_of, PATCH
-from gaze_robot_sim.physics.demos import part_ends
+from gaze_robot_sim.physics.demos import part_goals
 from gaze_robot_sim.physics.expert import Expert, NUDGE_RAD, Nudges
 from gaze_robot_sim.physics.parts import GRIPPER
 from gaze_robot_sim.physics.tasks import KINDS
@@ -194,9 +194,9 @@ class Shown:
     actions: np.ndarray
     """(T, J) float32, absolute."""
 
-    tips: np.ndarray
+    goals: np.ndarray
     """(V, levels, 3) float32: unit vectors to where its hand was when that part of the task was
-    done, as each picture is seen from (`Condition.frames`)."""
+    done, as each picture is seen from (`Condition.frames`); NaN: nothing was left to do."""
 
     task: np.ndarray
     joint_names: tuple[str, ...]
@@ -214,7 +214,7 @@ class Shown:
         relative, real = self.chunks(chunk)
         return Sight(self.view, self.gaze, self.joints[self.kept],
                      np.tile(self.task, (len(self.kept), 1)),
-                     (relative / scale.action_spread).astype(np.float32), real, self.tips)
+                     (relative / scale.action_spread).astype(np.float32), real, self.goals)
 
 
 def scale_of(shown: list[Shown], chunk: int) -> Scale:
@@ -265,8 +265,8 @@ def show(task: str, seed: int, index: int, condition: Condition, nudge: float,
         raise WorldError(f'{task} {seed}.{index} was over before it began')
     view, gaze = map(np.stack, zip(*seen))
     kept = np.arange(0, len(done), every)
-    ends = part_ends(np.array(stages))
-    directions = np.array([[frame @ (tips[ends[at] - 1] - origin) for origin, frame in of]
+    goals = part_goals(np.array(tips), np.array(stages))
+    directions = np.array([[frame @ (goals[at] - origin) for origin, frame in of]
                            for at, of in zip(kept, frames)])
     directions /= np.linalg.norm(directions, axis=2, keepdims=True)
     joints, actions = (np.stack(column).astype(np.float32) for column in zip(*done))

@@ -17,6 +17,8 @@ from gaze_robot_sim.physics.furniture import Furniture
 
 OPEN = 0.11
 """Of the gripper, metres."""
+DONE = 2
+"""The stage of a task in which nothing is left to do but to draw back."""
 HOVER = 0.17
 """Height of the tip on its way, metres."""
 _WORDS = (*COLOURS, 'round', 'square', 'cube', 'cylinder')
@@ -109,7 +111,7 @@ class Task:
         raise NotImplementedError
 
     def stage(self, world: State) -> int:
-        """0 at first, 1 once the first thing is in the hand."""
+        """0 at first, 1 while the thing is in the hand, `DONE` once it is where it belongs."""
         return 0
 
     def judge(self, world: State) -> str:

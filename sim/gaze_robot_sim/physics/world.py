@@ -273,7 +273,7 @@ class PhysicsWorld:
     @property
     def tip(self) -> np.ndarray:
         """(3,) between the fingertips."""
-        return self.data.site_xpos[self._tip]
+        return self.data.site_xpos[self._tip].copy()
 
     @property
     def opening(self) -> float:
@@ -292,7 +292,7 @@ class PhysicsWorld:
 
     def position(self, body: str) -> np.ndarray:
         """(3,) of a body; see `State`."""
-        return self.data.xpos[self._bodies[body]]
+        return self.data.xpos[self._bodies[body]].copy()
 
     def speed(self, body: str) -> float:
         """Of a loose body, m/s; see `State`."""
