@@ -142,8 +142,8 @@ def test_plays_that_end_too_early_are_refused(plays):
         Play(plays[0].episode, np.zeros(120, int))
     with pytest.raises(DemoError, match='aim'):
         Play(plays[0].episode, np.full(120, 120), aim=np.zeros((3, 3)))
-    with pytest.raises(DemoError, match='tip'):
-        Play(plays[0].episode, np.full(120, 120), tip=np.zeros((3, 3)))
+    with pytest.raises(DemoError, match='goal'):
+        Play(plays[0].episode, np.full(120, 120), goal=np.zeros((3, 3)))
 
 
 def test_recordings_are_of_one_robot(plays):

@@ -65,6 +65,22 @@ def test_the_task_hands_over_from_the_thing_to_the_bucket(plays):
     assert gripper[:max(over - 15, 1)].max() > 0.1 > 0.06 > gripper[over + 5]
 
 
+@pytest.mark.parametrize('task', ['bucket', 'shelf'])
+def test_goals_are_at_the_thing_and_then_where_it_is_let_go(task):
+    """Not where the hand draws back to afterwards, which is 15 degrees above a bucket."""
+    source = PhysicsPlays(task, 6)
+    for number in range(3):
+        play = source.play(number)
+        known = np.isfinite(play.goal).all(axis=1)
+        assert known[:play.hand_over].all()
+        assert 2 < (~known).sum() < 30
+        assert not known[-2:].any()
+        away = np.degrees(angle_between(play.goal[known], play.aim[known]))
+        assert away[:play.hand_over].max() < 4
+        assert away[play.hand_over + 1:].max() < 7
+    source.close()
+
+
 def test_every_instruction_has_an_embedding_of_its_own():
     seen = {}
     for index in range(12):
@@ -184,7 +200,7 @@ def test_an_expert_that_its_pushes_overcame_is_pushed_otherwise_the_next_time():
 def test_many_scattered_eyes_look_where_the_hand_is_going(monkeypatch):
     source = PhysicsPlays('press', 3, count=8)
     plays = [source.play(number) for number in range(8)]
-    assert np.degrees(angle_between(plays[0].tip[-1], plays[0].aim[-1])) < 4   # on the button
+    assert np.degrees(angle_between(plays[0].goal[-1], plays[0].aim[-1])) < 4   # on the button
     studio = Studio(source, source, Scale.of(plays[:1], 10), 'foveated', 30)
     hand = studio.hand(width=16, hidden=16)
 
@@ -197,7 +213,7 @@ def test_many_scattered_eyes_look_where_the_hand_is_going(monkeypatch):
             near.append(np.degrees(batch.error_rad()) < 10)
         return np.mean(near)
     known = hits()
-    blind = {number: dataclasses.replace(play, tip=None) for number, play in enumerate(plays)}
+    blind = {number: dataclasses.replace(play, goal=None) for number, play in enumerate(plays)}
     monkeypatch.setattr(source, 'play', blind.get)
     assert known > 1.4 * hits() > 0
     source.close()

@@ -11,7 +11,7 @@ torch = pytest.importorskip('torch', reason='needs torch')
 
 from gaze_robot import cli  # noqa: E402
 from gaze_robot.errors import CheckpointError, ConfigError  # noqa: E402
-from gaze_robot.geometry import direction_from_pan_tilt  # noqa: E402
+from gaze_robot.geometry import angle_between, direction_from_pan_tilt  # noqa: E402
 from gaze_robot.hand_eye import HandEye, load_hand_eye, save_hand_eye  # noqa: E402
 from gaze_robot.policy.glances import vector_size  # noqa: E402
 from gaze_robot.policy.hand import turned  # noqa: E402
@@ -76,6 +76,17 @@ def test_a_hand_learns_what_the_expert_does():
         np.testing.assert_array_equal(found, wanted[::4])
 
 
+def test_hands_of_cameras_learn_the_goal_of_the_part_that_they_are_at():
+    shown = show('bucket', 2, 0, condition_of('wide'), 0.0, PhysicsConfig())
+    world = PhysicsWorld('bucket', 2, 0)
+    goals = shown.goals[:, 0]
+    thing, place = (point / np.linalg.norm(point) for point in (
+        world.position('thing') - world.eye, world.task.place(world) - world.eye))
+    assert np.degrees(angle_between(goals[0], thing)) < 4
+    last = goals[np.isfinite(goals).all(axis=1)][-1]
+    assert np.degrees(angle_between(last, place)) < 7
+
+
 @pytest.mark.parametrize('name', ['oracle', 'wide', 'exo', 'wrist', 'exo_wrist'])
 def test_where_the_arm_goes_is_told_as_each_camera_sees_it(name):
     """Take the button away: the samples that change are in or beside the token that the frames
@@ -115,8 +126,7 @@ def test_the_command_writes_every_key_of_the_table(runs, tmp_path):
     path, picture = tmp_path / 'press.json', tmp_path / 'press.png'
     assert cli.main([
         'eval', 'workspace', '--task', 'press', '--policies', str(runs), '--n', '1', '--seeds',
-        '1', '--expert-n', '3', '--time-limit-s', '1', '--dynamics',
-        'head', '--picture', str(picture), '--videos',
+        '1', '--expert-n', '3', '--time-limit-s', '1', '--picture', str(picture), '--videos',
         str(tmp_path / 'films'), '--json', str(path)]) == 0
     result = json.loads(path.read_text())
     assert set(result['conditions']) == set(CONDITIONS) == {
@@ -128,7 +138,7 @@ def test_the_command_writes_every_key_of_the_table(runs, tmp_path):
             assert row['ci_low'] <= row['success_rate'] <= row['ci_high']
             assert sum(row['outcomes'].values()) == 1
     assert result['expert_success_rate'] == 1.0
-    assert result['dynamics'] == 'head'
+    assert result['dynamics'] == 'head'              # as over ROS
     assert 'gaze_switch_fraction' in result
     assert max(row['median_time_s'] or 0 for row in result['conditions'].values() if row) <= 1
     assert picture.stat().st_size > 1000

@@ -193,7 +193,7 @@ def test_scattered_eyes_look_where_the_demonstrating_hand_ends_up(studio, hand, 
     near = []
     for _ in range(40):
         batch.scatter()
-        np.testing.assert_allclose(batch.sight().tip, np.tile(corner, (EYES, 3, 1)), atol=1e-6)
+        np.testing.assert_allclose(batch.sight().goal, np.tile(corner, (EYES, 3, 1)), atol=1e-6)
         near += (angle_between(direction_from_pan_tilt(*batch.reported.T), corner)
                  < np.radians(25)).tolist()
     assert abs(np.mean(near) - 0.85 * share) < 0.17

@@ -57,9 +57,9 @@ class EvalWorkspaceConfig:
     time_limit_s: float = 0.0
     """After this long an episode has failed; 0: the task's own, 8 to 15 s."""
 
-    dynamics: str = 'off'
-    """How the eye moves: 'off', where it is told, at once; 'head', with the speed and acceleration
-    of a real one, as over ROS; 'typical', 'random' (`EyeDynamics`)."""
+    dynamics: str = 'head'
+    """How the eye moves: 'head', with the speed and acceleration of a real one, as over ROS; 'off',
+    where it is told, at once; 'typical', 'random' (`EyeDynamics`)."""
 
     jobs: int = 1
     """Processes that measure at the same time."""
