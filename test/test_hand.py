@@ -56,7 +56,9 @@ def test_tokens_are_a_convolution_and_a_matrix():
     weight = tokens.local.weight.reshape(-1, 2, 2, 3).permute(0, 3, 1, 2)
     found = torch.relu(functional.conv2d(pictures, weight, tokens.local.bias, stride=2))
     expected = tokens.embed(found.permute(0, 2, 3, 1).reshape(3, SMALL.tokens, -1))
-    torch.testing.assert_close(tokens(view), expected, rtol=1e-5, atol=1e-5)
+    said, colours = tokens(view)
+    torch.testing.assert_close(said, expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(colours.flatten(0, 1), found.permute(0, 2, 3, 1).flatten(1, 2))
 
 
 SHAPES = replace(SMALL, levels=((32, 32), (16, 16)), shapes=True)
@@ -141,6 +143,27 @@ def test_rays_turn_with_the_gaze_as_geometry_says():
         np.testing.assert_allclose(found[row], base_ray(optical, pan, tilt), atol=1e-12)
 
 
+def test_a_fine_hand_tells_where_within_a_token_the_thing_is():
+    """Of all parts of 2 x 2 samples one is bright, and what is bright is asked for."""
+    torch.manual_seed(0)
+    hand = HandNetwork(replace(SMALL, levels=((32, 32),), fine=True))
+    edge = (np.arange(4) + 0.5) / 4 * 2 - 1
+    down, right = np.meshgrid(edge, edge, indexing='ij')
+    hand.rays.copy_(torch.from_numpy(np.stack([np.ones(16), -right.ravel(), -down.ravel()], 1)))
+    rng = np.random.default_rng(4)
+    row, column = rng.integers(16, size=(2, 20))
+    colours = torch.zeros(20, 16, 16, SMALL.colours)
+    token, part = row // 4 * 4 + column // 4, row % 4 * 4 + column % 4
+    colours[np.arange(20), token, part] = 1.0
+    attention = torch.full((20, 16), 0.05)
+    with torch.no_grad():
+        hand.finer.query[-1].weight.zero_()
+        hand.finer.query[-1].bias.fill_(1.0)
+        found = hand.finer(colours, attention, torch.zeros(20, 3), hand.rays).numpy()
+    wanted = np.stack([np.ones(20), -((column + 0.5) / 8 - 1), -((row + 0.5) / 8 - 1)], axis=1)
+    np.testing.assert_allclose(found, 0.8 * wanted, atol=1e-3)
+
+
 def test_directions_as_angles():
     angles = np.random.default_rng(2).uniform([-3, -1.4], [3, 1.4], (9, 2))
     rays = direction_from_pan_tilt(*angles.T) * np.linspace(0.01, 2.0, 9)[:, None]
@@ -211,6 +234,7 @@ def test_what_to_look_for_hangs_on_phase_joints_alone():
 
 @pytest.mark.parametrize('wrong', [{'joints': 0}, {'width': 18}, {'patch': 7}, {'layers': -1},
                                    {'patch': 6, 'shapes': True},
+                                   {'levels': ((8, 32),), 'fine': True},
                                    {'phase': (2,)}, {'levels': ()}])
 def test_impossible_hands_are_refused(wrong):
     with pytest.raises(ConfigError):

@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 import torch
 
+from gaze_robot.geometry import direction_from_pan_tilt
 from gaze_robot.policy.hand import HandConfig, HandOutput
-from gaze_robot_sim.bcrl.hand_learner import goal_loss, HandLearner, make_hand, verdict_loss
+from gaze_robot_sim.bcrl.hand_learner import (
+    goal_loss,
+    HandLearner,
+    make_hand,
+    place_loss,
+    verdict_loss,
+)
 from gaze_robot_sim.bcrl.plays import Scale
 from gaze_robot_sim.bcrl.replay import Replay
 from gaze_robot_sim.bcrl.sight import Sight
@@ -38,7 +45,8 @@ def test_verdict_loss_by_hand():
     verdict = torch.tensor([2.0, 2.0, 2.0, 2.0], requires_grad=True)
     attention = torch.tensor([[0.0, 0.8], [0.0, 0.8], [0.1, 0.1], [0.0, 0.8]])
     seen = torch.tensor([[False, True], [True, False], [False, True], [False, True]])
-    said = HandOutput(torch.zeros(4, 1, 1), attention, torch.tensor([1, 1, 1, 1]), verdict)
+    said = HandOutput(torch.zeros(4, 1, 1), attention, torch.tensor([1, 1, 1, 1]),
+                      torch.zeros(4, 3), verdict)
     loss = verdict_loss(said, seen, torch.tensor([True, True, True, False]))
     wanted = (np.log(1 + np.exp(-2.0)) + np.log(1 + np.exp(2.0))) / 2
     assert loss.item() == pytest.approx(wanted)
@@ -46,6 +54,17 @@ def test_verdict_loss_by_hand():
     assert verdict.grad[2:].tolist() == [0, 0]
     unheeded = torch.tensor([False] * 4)
     assert verdict_loss(said, seen, unheeded).item() == 0.0
+
+
+def test_place_loss_by_hand():
+    """0.3 rad beside, and right whatever the length; attending to another token does not count."""
+    goal = torch.from_numpy(direction_from_pan_tilt(np.array([[0.5, 0.5]] * 3), np.zeros((3, 2))))
+    ray = torch.from_numpy(direction_from_pan_tilt(np.array([0.8, 0.5, 0.0]), np.zeros(3)))
+    ray *= torch.tensor([[1.0], [0.2], [1.0]])
+    said = HandOutput(torch.zeros(3, 1, 1), torch.zeros(3, 2), torch.tensor([1, 0, 0]), ray, None)
+    seen = torch.tensor([[False, True], [True, True], [False, True]])
+    assert place_loss(said, goal, seen).item() == pytest.approx(2 * np.sin(0.15) / 2, rel=1e-5)
+    assert place_loss(said, goal, torch.zeros(3, 2, dtype=torch.bool)).item() == 0.0
 
 
 def glances(count, known):

@@ -25,6 +25,8 @@ _NOWHERE = 1e-6
 """Length of a direction that is none."""
 _JOINED = 64
 """Numbers that are made of all that is inspected."""
+_LITTLE = 1e-6
+"""Attention below this counts as this."""
 _BESIDE_RAD = math.radians(1.5)
 """A token shows what is so far beside it, too: a hand's tip is not the middle of the thing."""
 
@@ -66,6 +68,10 @@ class HandConfig:
     """Whether what is attended to is looked at again, as a whole: for things that only their
     shapes, or where their parts are, tell apart."""
 
+    fine: bool = False
+    """Whether where the thing is, is told by the colours within the tokens attended to, to a
+    fraction of a token: for grippers, which have to meet it."""
+
     layers: int = 0
     """Transformer blocks over the tokens before they are pooled."""
 
@@ -88,6 +94,8 @@ class HandConfig:
         if self.width % 4 or self.patch % 2:
             raise ConfigError('width must be a multiple of 4 and patch an even number, got '
                               f'{self.width} and {self.patch}')
+        if self.fine and min(min(grid) for grid in self.grids) < 2:
+            raise ConfigError(f'fine needs two tokens across each level, got {self.grids}')
         if self.shapes and self.patch & (self.patch - 1):
             raise ConfigError(f'shapes needs a patch of 2, 4, 8 ... samples, got {self.patch}')
         for height, width in self.levels:
@@ -130,7 +138,9 @@ def cut(levels: Sequence[np.ndarray], patch: int) -> np.ndarray:
 
 
 class _Tokens(nn.Module):
-    """Patches (B, N, P * P * 3) uint8 to tokens (B, N, D)."""
+    """Patches (B, N, P * P * 3) uint8 to tokens (B, N, D), and the colours (B, N, S, C) of their
+    S = (P / 2) ** 2 parts, rows first.
+    """
 
     def __init__(self, patch: int, colours: int, width: int) -> None:
         super().__init__()
@@ -138,12 +148,13 @@ class _Tokens(nn.Module):
         self.local = nn.Linear(2 * 2 * 3, colours)
         self.embed = nn.Linear(self.across ** 2 * colours, width)
 
-    def forward(self, view: torch.Tensor) -> torch.Tensor:
+    def forward(self, view: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         batch, count, _ = view.shape
         # Rearranged while it is bytes, which is a quarter of the work.
         blocks = view.reshape(batch, count, self.across, 2, self.across, 6).transpose(3, 4)
         seen = torch.relu(self.local(blocks.reshape(-1, 12).float() / 127.5 - 1.0))
-        return self.embed(seen.view(batch, count, -1))
+        seen = seen.view(batch, count, self.across ** 2, -1)
+        return self.embed(seen.flatten(2)), seen
 
 
 class _Inspection(nn.Module):
@@ -184,6 +195,47 @@ class _Inspection(nn.Module):
         return self.decide((joined[:, :, None] * asked[:, None]).flatten(1))[:, 0]
 
 
+class _Finer(nn.Module):
+    """Where, within the tokens that are attended to, the thing is: the mean place of what has its
+    colours (a soft argmax; Levine et al., 'End-to-end training of deep visuomotor policies',
+    2016). A token is 4 degrees wide, which at arm's length is more than a gripper may miss by.
+    """
+
+    def __init__(self, config: HandConfig) -> None:
+        super().__init__()
+        self.grids, across = config.grids, config.patch // 2
+        self.query = nn.Sequential(
+            nn.Linear(config.task * (1 + len(config.phase)), 128), nn.ReLU(),
+            nn.Linear(128, config.colours))
+        steps = (torch.arange(across) + 0.5) / across - 0.5
+        down, right = torch.meshgrid(steps, steps, indexing='ij')
+        self.register_buffer('parts', torch.stack([down, right], dim=2).view(-1, 2),
+                             persistent=False)
+        """(S, 2) places of a token's parts, tokens from its middle: down and right."""
+
+    def forward(self, colours: torch.Tensor, attention: torch.Tensor, asked: torch.Tensor,
+                rays: torch.Tensor) -> torch.Tensor:
+        """The mean ray (B, 3), as long as there is attention (B, N), from colours (B, N, S, C)."""
+        alike = (colours @ self.query(2 * asked)[:, None, :, None])[..., 0]         # (B, N, S)
+        with torch.autocast(alike.device.type, enabled=False):      # 8 bits are not enough here
+            attention = attention.float()
+            alike = alike.float() + attention.clamp(min=_LITTLE).log()[..., None]
+            share = alike.flatten(1).softmax(dim=1).view_as(alike)
+            of_token, within = share.sum(dim=2), share @ self.parts                 # (B, N, 2)
+            down, right = self._steps(rays)
+            ray = of_token @ rays + within[..., 0] @ down + within[..., 1] @ right
+            return ray * attention.sum(dim=1, keepdim=True)
+
+    def _steps(self, rays: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(N, 3) each: from a token's ray to that of the token below, and to the right."""
+        down, right = [], []
+        for part, grid in zip(rays.split([r * c for r, c in self.grids]), self.grids):
+            below, beside = torch.gradient(part.view(*grid, 3), dim=(0, 1))
+            down.append(below.reshape(-1, 3))
+            right.append(beside.reshape(-1, 3))
+        return torch.cat(down), torch.cat(right)
+
+
 def _less(attention: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     """Attention (B, H, N + 1) of which only a share (B,) is left, and the rest goes to nothing."""
     kept = attention[..., :-1] * share[:, None, None]
@@ -202,6 +254,9 @@ class HandOutput(NamedTuple):
 
     peak: torch.Tensor
     """(B,) the token that is attended to most."""
+
+    ray: torch.Tensor
+    """(B, 3) where that is, base frame; as long as there is attention."""
 
     verdict: torch.Tensor | None
     """(B,) logit: is it the thing, by its shape; None of a hand that does not see shapes."""
@@ -236,6 +291,7 @@ class HandNetwork(nn.Module):
             nn.TransformerEncoderLayer(width, 4, 2 * width, dropout=0.0, batch_first=True,
                                        norm_first=True) for _ in range(config.layers))
         self.inspect = _Inspection(config) if config.shapes else None
+        self.finer = _Finer(config) if config.fine else None
         angles = 2 * config.angles
         self.situation = nn.Sequential(
             nn.Linear(config.joints + GAZE_FEATURES + config.task + angles, hidden), nn.ReLU(),
@@ -262,7 +318,7 @@ class HandNetwork(nn.Module):
             task: (B, G) embedding.
         """
         config = self.config
-        tokens = self.tokens(view)                                                  # (B, N, D)
+        tokens, colours = self.tokens(view)                                         # (B, N, D)
         tokens = torch.relu(self.mix(torch.relu(tokens + self.position)))
         for block in self.blocks:
             tokens = block(tokens)
@@ -282,13 +338,15 @@ class HandNetwork(nn.Module):
             attention = _less(attention, verdict.detach().sigmoid())
         # Where they are joins what they are: in the base frame, whatever the gaze.
         where = attention[:, 0, :-1]                                                # (B, N)
-        ray = (where[:, None] @ turned(self.rays, gaze))[:, 0]                     # (B, 3)
+        ray = where @ self.rays if self.finer is None else self.finer(
+            colours, where, torch.cat([task, phase], dim=1), self.rays)
+        ray = turned(ray[:, None], gaze)[:, 0]                                      # (B, 3)
         found = torch.cat([(attention @ tokens).flatten(1), fovea, 3 * ray], dim=1)
         beside = [pan_tilt_of(ray), posture] if config.angles else []
         features = torch.relu(self.gather(torch.cat([found, now, *beside], dim=1)))
         features = torch.relu(self.deepen(features))                                # (B, hidden)
         chunk = self.act(torch.relu(features[:, None] + self.moment))               # (B, K, A)
-        return HandOutput(chunk, where, peak, verdict)
+        return HandOutput(chunk, where, peak, ray, verdict)
 
     def reach(self) -> torch.Tensor:
         """Angles (N,), radians, up to which a token shows what is there: half of its diagonal, and
@@ -313,11 +371,12 @@ class HandNetwork(nn.Module):
 
 
 def turned(rays: torch.Tensor, gaze: torch.Tensor) -> torch.Tensor:
-    """Directions (N, 3) as seen from gazes (B, 2), pan and tilt in radians: (B, N, 3), base frame.
+    """Directions (N, 3), or (B, N, 3), from gazes (B, 2), pan and tilt in radians, as directions
+    (B, N, 3) in the base frame.
 
     First down by the tilt, about y, then left by the pan, about z (`gaze_robot.geometry`).
     """
-    (x, y, z), (pan, tilt) = rays.T, gaze.T[..., None]
+    (x, y, z), (pan, tilt) = rays.unbind(-1), gaze.T[..., None]
     level, up = x * tilt.cos() + z * tilt.sin(), z * tilt.cos() - x * tilt.sin()
     return torch.stack([level * pan.cos() - y * pan.sin(), level * pan.sin() + y * pan.cos(),
                         up.expand_as(level)], dim=2)

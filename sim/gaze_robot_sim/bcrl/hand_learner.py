@@ -19,6 +19,8 @@ PHASE_NOISE = 0.5
 
 _GOAL = 0.5
 """Weight of `goal_loss` beside the error of the actions."""
+_PLACE = 5.0
+"""Weight of `place_loss`, per radian."""
 _LEAST = 1e-4
 """Attention below this counts as this."""
 _HEEDED = 0.3
@@ -56,6 +58,20 @@ def verdict_loss(said: HandOutput, seen: torch.Tensor, known: torch.Tensor) -> t
     heeded = (said.attention.sum(dim=1) > _HEEDED * verdict.sigmoid()) & known
     loss = functional.binary_cross_entropy_with_logits(verdict, right, reduction='none')
     return (loss * heeded).sum() / heeded.sum().clamp(min=1)
+
+
+def place_loss(said: HandOutput, goal: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+    """How far, radians, beside where it will go the hand takes it to be, while it attends to a
+    token that shows that: mean ().
+
+    Args:
+        goal: (B, N, 3) unit vectors, base frame, as each token sees it.
+        seen: see `goal_loss`; of rows whose goal is not known, none.
+    """
+    rows = torch.arange(len(goal), device=goal.device)
+    away = (functional.normalize(said.ray.float(), dim=1) - goal[rows, said.peak]).norm(dim=1)
+    on = seen[rows, said.peak]
+    return (away * on).sum() / on.sum().clamp(min=1)
 
 
 def make_hand(config: HandConfig, scale: Scale, places: np.ndarray) -> HandNetwork:
@@ -117,6 +133,8 @@ class HandLearner:
                 goal = rows['goal'].nan_to_num()[:, self._level]                      # (B, N, 3)
                 seen = (turned(self.hand.rays, rows['gaze']) * goal).sum(dim=2) > self._nearest
                 loss = loss + _GOAL * goal_loss(said.attention.float(), seen, known)
+                if self.hand.config.fine:
+                    loss = loss + _PLACE * place_loss(said, goal, seen & known[:, None])
                 if said.verdict is not None:
                     loss = loss + verdict_loss(said, seen, known)
             self.optimizer.zero_grad()

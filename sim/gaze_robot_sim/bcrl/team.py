@@ -53,7 +53,7 @@ class Team:
                               f'these have joints {episode.joint_names} and actions '
                               f'{episode.action_names}')
         self.hand = self.studio.hand(layers=config.layers, angles=config.angles,
-                                     shapes=config.shapes).to(device)
+                                     shapes=config.shapes, fine=config.fine).to(device)
         together.follow(self.hand.state_dict().values())
         self.learner = HandLearner(self.hand, config.hand_learning_rate, _BATCH,
                                    config.joint_noise)

@@ -70,10 +70,6 @@ class _PickAndPlace(Task):
         """The thing; once it is held, where it belongs."""
         return self.place(world) if self.stage(world) else world.position('thing')
 
-    def place(self, world: State) -> np.ndarray:
-        """(3,) the middle of what it belongs in, or on."""
-        raise NotImplementedError
-
     def judge(self, world: State) -> str:
         """At rest where it belongs, and let go."""
         thing = world.position('thing')

@@ -58,8 +58,8 @@ class EvalWorkspaceConfig:
     """After this long an episode has failed; 0: the task's own, 8 to 15 s."""
 
     dynamics: str = 'head'
-    """How the eye moves: 'head', with the speed and acceleration of a real one, as over ROS; 'off',
-    where it is told, at once; 'typical', 'random' (`EyeDynamics`)."""
+    """How the eye moves: 'head', with the speed and acceleration of a real one, as over ROS;
+    'off', to where it is told, at once; 'typical', 'random' (`EyeDynamics`)."""
 
     jobs: int = 1
     """Processes that measure at the same time."""

@@ -86,6 +86,9 @@ class TrainWorkspaceConfig:
     shapes: bool = True
     """Let the hand see shapes, as that of the eye that learns does (`HandConfig.shapes`)."""
 
+    fine: bool = True
+    """Let it tell where things are to a fraction of a token, too (`HandConfig.fine`)."""
+
     layers: int = 0
     """Transformer blocks over the hand's tokens, before they are pooled."""
 
@@ -131,7 +134,7 @@ def train_workspace(config: TrainWorkspaceConfig) -> dict[str, Any]:
         len(names), len(first.task), len(names), config.chunk,
         tuple(number for number, name in enumerate(names) if name == GRIPPER),
         condition.levels, PATCH, layers=config.layers,
-        shapes=config.shapes, angles=config.angles),
+        shapes=config.shapes, fine=config.fine, angles=config.angles),
         scale, condition.places).to(device)
     figures = {'loss': _learn(config, hand, scale, shown),
                'loss_unseen': loss_on(hand, scale, unseen) if unseen else None,

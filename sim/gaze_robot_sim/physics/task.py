@@ -110,6 +110,10 @@ class Task:
         """(3,) the point that matters now."""
         raise NotImplementedError
 
+    def place(self, world: State) -> np.ndarray:
+        """(3,) the middle of what a thing belongs in, or on; of tasks that take one somewhere."""
+        raise NotImplementedError
+
     def stage(self, world: State) -> int:
         """0 at first, 1 while the thing is in the hand, `DONE` once it is where it belongs."""
         return 0

@@ -67,6 +67,10 @@ class TrainBcrlConfig:
     shapes: bool = False
     """Let the hand see shapes (`HandConfig.shapes`): for things that colours do not tell apart."""
 
+    fine: bool = False
+    """Let the hand tell where things are to a fraction of a token (`HandConfig.fine`): for
+    grippers."""
+
     layers: int = 0
     """Transformer blocks over the hand's tokens, before they are pooled."""
 
