@@ -4,7 +4,7 @@ import numpy as np
 
 from gaze_robot.errors import WorldError
 from gaze_robot_sim.physics.parts import GRIPPER
-from gaze_robot_sim.physics.task import cylindrical, Goal
+from gaze_robot_sim.physics.task import cylindrical, Goal, OPEN
 from gaze_robot_sim.physics.world import PhysicsWorld
 
 FASTEST = np.array([1.2, 0.3, 0.3])
@@ -18,8 +18,8 @@ _EAGER_HZ = 7.0
 """Below its fastest the tip closes in at this rate."""
 NUDGE_RAD = 0.015
 """How much the expert is pushed while it demonstrates: standard deviation of each joint."""
-_NUDGE_S, _KICK_S, _KICKS_HZ = 0.25, 0.25, 0.3
-"""Time constant of slow noise; how long a kick lasts; how many there are."""
+_NUDGE_S, _KICK_S, _KICKS_HZ, _GRIP_KICKS_HZ = 0.25, 0.25, 0.3, 0.5
+"""Time constant of slow noise; how long a kick lasts; how many there are, and of the gripper."""
 
 
 class Expert:
@@ -62,14 +62,15 @@ class Nudges:
 
     Laskey et al., 'DART: noise injection for robust imitation learning', 2017. There is slow
     noise, each joint's a first-order process of `_NUDGE_S`, and now and then a kick, ten times as
-    strong, for `_KICK_S`.
+    strong, for `_KICK_S`. A gripper that should be open is kicked to any opening: hands that had
+    seen it half closed only where it closes stayed wherever it was so.
     """
 
     def __init__(self, rng: np.random.Generator, world: PhysicsWorld, strength: float) -> None:
         """Start from nothing.
 
         Args:
-            strength: standard deviation of each joint, radians; the gripper gets none.
+            strength: standard deviation of each joint but the gripper, radians; 0: no pushes.
         """
         self._rng, self._now = rng, np.zeros(len(world.joint_names))
         self._spread = np.array([0.0 if name == GRIPPER else strength
@@ -77,6 +78,9 @@ class Nudges:
         self._rate_hz = world.config.rate_hz
         self._keep = float(np.exp(-1.0 / (_NUDGE_S * self._rate_hz)))
         self._kick, self._left = np.zeros(len(world.joint_names)), 0
+        self._grip = world.joint_names.index(GRIPPER) if strength and (
+            GRIPPER in world.joint_names) else None
+        self._opening, self._grip_left = 0.0, 0
 
     def __call__(self, action: np.ndarray) -> np.ndarray:
         """(J,) what is done instead."""
@@ -87,4 +91,17 @@ class Nudges:
         elif self._rng.random() < _KICKS_HZ / self._rate_hz:
             self._left = round(_KICK_S * self._rate_hz)
             self._kick = 10 * self._rng.normal(0.0, 1.0, len(action)) * self._spread
-        return action + self._now + self._kick * bool(self._left)
+        done = action + self._now + self._kick * bool(self._left)
+        if self._grip is not None and action[self._grip] > OPEN / 2:
+            done[self._grip] = self._grips(action[self._grip])
+        return done
+
+    def _grips(self, opening: float) -> float:
+        """How far the gripper is opened instead."""
+        if self._grip_left:
+            self._grip_left -= 1
+            return self._opening
+        if self._rng.random() < _GRIP_KICKS_HZ / self._rate_hz:
+            self._grip_left = round(self._rng.uniform(0.5, 2.0) * _KICK_S * self._rate_hz)
+            self._opening = self._rng.uniform(0.0, OPEN)
+        return opening

@@ -145,6 +145,7 @@ class PhysicsWorld:
             mujoco.mj_forward(self.model, data)
             towards = cylindrical(self.task.aim(self))[0] + rng.normal(
                 0.0, rng.choice(_ASTRAY_RAD))
+            opening *= rng.uniform(0.0, 1.0)
             start = Goal(min(max(towards, -1.9), 1.9), start.radius, rng.uniform(
                 self.task.lowest, HOVER), opening)
         angles = self.reach.solve(start, None)
