@@ -7,8 +7,8 @@ pytest.importorskip('mujoco', reason='needs mujoco')
 pytest.importorskip('mink', reason='needs mink')
 
 from gaze_robot.errors import CommandError, ConfigError
-from gaze_robot_sim.physics.expert import Expert, succeeds
-from gaze_robot_sim.physics.task import Goal
+from gaze_robot_sim.physics.expert import Expert, Nudges, succeeds
+from gaze_robot_sim.physics.task import Goal, OPEN
 from gaze_robot_sim.physics.tasks import KINDS
 from gaze_robot_sim.physics.world import PhysicsConfig, PhysicsWorld
 
@@ -143,6 +143,18 @@ def test_collisions_are_counted_once_each():
         assert world.collisions == touches - 1
         move(world, world.tip, -0.03, 20)                         # both fingers, into the table
         assert world.collisions == touches
+
+
+def test_an_open_gripper_is_pushed_and_one_that_holds_is_not():
+    world, joints = PhysicsWorld('bucket', 0, 0), 7
+    nudges = Nudges(np.random.default_rng(0), world, 0.015)
+    opened = np.array([nudges(np.full(joints, OPEN))[-1] for _ in range(900)])      # 30 s
+    assert 0.05 < np.mean(opened < OPEN - 1e-3) < 0.4
+    assert opened.min() < 0.03
+    assert opened.max() == OPEN
+    assert all(nudges(np.zeros(joints))[-1] == 0.0 for _ in range(300))
+    none = Nudges(np.random.default_rng(0), world, 0.0)
+    assert all((none(np.full(joints, OPEN)) == OPEN).all() for _ in range(300))
 
 
 def test_a_room_is_seen_with_many_layouts():
