@@ -159,6 +159,7 @@ def test_a_fine_hand_tells_where_within_a_token_the_thing_is():
     with torch.no_grad():
         hand.finer.query[-1].weight.zero_()
         hand.finer.query[-1].bias.fill_(1.0)
+        colours = torch.where(colours > 0, 1.0, -2.0)
         found = hand.finer(colours, attention, torch.zeros(20, 3), hand.rays).numpy()
     wanted = np.stack([np.ones(20), -((column + 0.5) / 8 - 1), -((row + 0.5) / 8 - 1)], axis=1)
     np.testing.assert_allclose(found, 0.8 * wanted, atol=1e-3)

@@ -107,7 +107,8 @@ def test_reward_is_the_hands_error_by_hand(studio, hand):
             tokens = view.shape[1]
             return HandOutput(torch.zeros(len(view), 30, 5),
                               torch.full((len(view), tokens), 1 / tokens),
-                              torch.zeros(len(view), dtype=torch.long), None)
+                              torch.zeros(len(view), dtype=torch.long), torch.zeros(len(view), 3),
+                          None)
     batch, _ = made(studio, Silent(), pause_steps=0, rewards={'hand': 0.2})
     reward, parts = batch.step(np.zeros((EYES, 2)))
     for eye, play in enumerate(batch.play):

@@ -198,9 +198,13 @@ class WatchBatch(EyeBatch):
         """
         for eye, rng in enumerate(self.random):
             self.steps[eye] = rng.integers(self.config.pause_steps + int(self.last[eye]) + 1)
+            play, astray = self.play[eye], _ASTRAY_RAD
+            own = play is not None and play.goal is not None and (
+                rng.random() < self.config.own_hand)
+            if own:
+                self.steps[eye] = self.config.pause_steps + self._moment(eye, rng)
             goal = self._goals[eye, self.now[eye]]
-            astray = _ASTRAY_RAD
-            if np.isfinite(goal).all() and rng.random() < self.config.own_hand:
+            if own and np.isfinite(goal).all():
                 gaze = np.stack(pan_tilt_from_direction(goal))
                 astray = math.exp(rng.uniform(*np.log(_OWN_HAND_ASTRAY)))
             else:
@@ -211,6 +215,12 @@ class WatchBatch(EyeBatch):
                 gaze + rng.normal(0.0, astray, 2), self.config.limits.min_position,
                 self.config.limits.max_position))
         self.settle()
+
+    def _moment(self, eye: int, rng: np.random.Generator) -> int:
+        """A step of an episode, before and after the task's hand-over equally often."""
+        over, after = int(self._ends[eye, 0]), int(self.last[eye]) + 1
+        first, past = ((0, over), (over, after))[rng.integers(2)] if over < after else (0, after)
+        return int(rng.integers(first, past))
 
     def salient(self, eye: int, rng: np.random.Generator, count: int) -> np.ndarray:
         """Gazes (count, 2) at what stands out in front of an eye now."""
