@@ -20,12 +20,12 @@ export OMP_NUM_THREADS=1
 
 # shellcheck disable=SC2086
 "$robot" train bcrl --demos "workspace:$task" --plays "${PLAYS:-0}" --angles --shapes \
-  --joint-noise 0.03 --warm-up 80000 --warm-updates 60 --found 0.7 --waits --replay 80000 \
+  --fine --joint-noise 0.03 --warm-up 80000 --warm-updates 60 --found 0.7 --waits --replay 80000 \
   --hand-updates 0 --hand-learning-rate 2e-3 --steps "${STEPS:-0}" \
   --device "${DEVICE:-auto}" --out "$out/learned" ${BCRL:-}
 for condition in ${CONDITIONS:-oracle wide exo wrist exo_wrist}; do
   "$robot" train workspace --task "$task" --condition "$condition" --out "$out" --jobs "$jobs" \
-    --episodes "${EPISODES:-1500}" --updates "${UPDATES:-10000}" --device "${DEVICE:-auto}"
+    --episodes "${EPISODES:-8000}" --updates "${UPDATES:-8000}" --device "${DEVICE:-auto}"
 done
 "$robot" eval workspace --task "$task" --policies "$out" --n "${N:-100}" --seeds "${SEEDS:-3}" \
   --expert-n "${EXPERT_N:-200}" --jobs "$jobs" --json "$out/table.json" \

@@ -200,6 +200,23 @@ def test_scattered_eyes_look_where_the_demonstrating_hand_ends_up(studio, hand, 
     assert abs(np.mean(near) - 0.85 * share) < 0.17
 
 
+def test_gazes_at_goals_come_before_and_after_the_hand_over_equally_often(studio, hand):
+    """Although a fifth of the demonstration comes before it; none where nothing is left to do."""
+    def short_first(play):
+        steps = np.arange(play.episode.steps)
+        over, done = play.episode.steps // 5, play.episode.steps - 4
+        goal = np.tile([1.0, 0.0, 0.0], (len(steps), 1))
+        goal[done:] = np.nan
+        return Play(play.episode, np.where(steps < over, over, len(steps)), goal, play.aim)
+    batch, _ = made(studio, hand, Changed(studio.source, short_first), own_hand=1.0, pause_steps=5)
+    before = []
+    for _ in range(60):
+        batch.scatter()
+        assert (batch.steps >= 5).all()
+        before += (batch.now < batch.last + 1 - (batch.last + 1) * 4 // 5).tolist()
+    assert abs(np.mean(before) - 0.5) < 0.13
+
+
 def test_the_oracle_gets_there_and_a_fixed_eye_does_not(studio, hand):
     batch, _ = made(studio, hand)
     seen = {name: summary(scores(watch(batch, player_of(name, 0), 3), 30.0, 15.0))
