@@ -1,5 +1,7 @@
 """What the hand learns from: actions, and where its own arm will be when a task is done."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -30,6 +32,13 @@ def test_goal_loss_by_hand():
     wanted = -(np.log(0.75) + np.log(0.125)) / 2
     assert goal_loss(attention, seen, known).item() == pytest.approx(wanted)
     assert goal_loss(attention, seen, torch.zeros(3, dtype=torch.bool)).item() == 0.0
+
+
+def test_no_one_place_is_learned_of_cameras_in_different_frames():
+    goal = torch.tensor([[[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]]])
+    said = HandOutput(torch.zeros(1, 1, 1), torch.tensor([[0.5, 0.5]]), torch.tensor([0]),
+                      torch.tensor([[0.0, 1.0, 0.0]]), None)
+    assert place_loss(said, goal, torch.ones(1, 2, dtype=torch.bool)).item() == 0.0
 
 
 def test_no_attention_where_the_hand_goes_is_a_finite_loss():
@@ -74,19 +83,20 @@ def glances(count, known):
     view = np.full((count, 16, 192), 40, np.uint8)
     view[np.arange(count), which] = 220
     hand = make_hand(CONFIG, Scale(*np.ones((3, 1), np.float32)), PLACES)
-    tip = hand.rays.numpy()[which] if known else np.full((count, 3), np.nan, np.float32)
-    tip = np.repeat(tip[:, None], len(hand.config.levels), axis=1)
+    goal = hand.rays.numpy()[which] if known else np.full((count, 3), np.nan, np.float32)
+    goal = np.repeat(goal[:, None], len(hand.config.levels), axis=1)
     one = np.ones((count, 1), np.float32)
     return which, Sight(view, np.zeros((count, 2), np.float32), one, one,
-                        np.zeros((count, 2, 1), np.float32), np.ones((count, 2), bool), tip)
+                        np.zeros((count, 2, 1), np.float32), np.ones((count, 2), bool), goal)
 
 
-@pytest.mark.parametrize('known', [True, False])
-def test_attention_goes_where_the_arm_will_go(known):
+@pytest.mark.parametrize('known, fine', [(True, False), (False, False), (True, True)])
+def test_attention_goes_where_the_arm_will_go(known, fine):
     """Nothing else tells it to: the arm's next actions are the same whatever it sees."""
     torch.manual_seed(0)
     which, seen = glances(1024, known)
-    hand = make_hand(CONFIG, Scale(*np.ones((3, 1), np.float32)), PLACES)
+    seen.goal[::5] = np.nan                                         # nothing is left to do
+    hand = make_hand(replace(CONFIG, fine=fine), Scale(*np.ones((3, 1), np.float32)), PLACES)
     replay = Replay(1024)
     replay.add(seen, np.arange(1024))
     HandLearner(hand, 3e-3, 128, 0.1).learn(replay, np.random.default_rng(1), 120, 1.0)

@@ -18,10 +18,10 @@ from gaze_robot_sim.demos.commands import record, RecordConfig
 from gaze_robot_sim.demos.store import open_demos
 from gaze_robot_sim.oracles import Oracle
 from gaze_robot_sim.physics import demos
-from gaze_robot_sim.physics.demos import PhysicsPlays
+from gaze_robot_sim.physics.demos import part_ends, part_goals, PhysicsPlays
 from gaze_robot_sim.physics.expert import Expert, Nudges
 from gaze_robot_sim.physics.live import LiveBatch
-from gaze_robot_sim.physics.task import TASK_NUMBERS
+from gaze_robot_sim.physics.task import DONE, TASK_NUMBERS
 from gaze_robot_sim.physics.tasks import KINDS, task_of
 from gaze_robot_sim.physics.views import can_draw
 
@@ -63,6 +63,18 @@ def test_the_task_hands_over_from_the_thing_to_the_bucket(plays):
     assert np.degrees(np.arccos(before @ after)) > 60
     gripper = play.episode.joints[:, -1]
     assert gripper[:max(over - 15, 1)].max() > 0.1 > 0.06 > gripper[over + 5]
+
+
+def test_a_hand_over_lasts():
+    """A gripper that closes touches the thing for a step or two, and lets go before DONE."""
+    stages = np.array([0, 0, 1, 1, 0, 0, 1, 1, 1, 1, 1, 1, 0, DONE, DONE, DONE])
+    assert part_ends(stages).tolist() == [6] * 6 + [16] * 10
+    tips = np.arange(48.0).reshape(16, 3) + 1
+    goals = part_goals(tips, stages)
+    np.testing.assert_array_equal(goals[:6], np.tile(tips[5] * [1, 1, 0.5], (6, 1)))
+    np.testing.assert_array_equal(goals[6:13], np.tile(tips[12] * [1, 1, 0.5], (7, 1)))
+    assert np.isnan(goals[13:]).all()
+    assert part_ends(np.zeros(4, int)).tolist() == [4] * 4
 
 
 @pytest.mark.parametrize('task', ['bucket', 'shelf'])

@@ -153,6 +153,10 @@ def test_an_open_gripper_is_pushed_and_one_that_holds_is_not():
     assert opened.min() < 0.03
     assert opened.max() == OPEN
     assert all(nudges(np.zeros(joints))[-1] == 0.0 for _ in range(300))
+    while nudges(np.full(joints, OPEN))[-1] == OPEN:
+        pass
+    nudges(np.zeros(joints))                        # it closes: that push is over
+    assert nudges(np.full(joints, OPEN))[-1] == OPEN
     none = Nudges(np.random.default_rng(0), world, 0.0)
     assert all((none(np.full(joints, OPEN)) == OPEN).all() for _ in range(300))
 

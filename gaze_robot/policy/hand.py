@@ -94,14 +94,14 @@ class HandConfig:
         if self.width % 4 or self.patch % 2:
             raise ConfigError('width must be a multiple of 4 and patch an even number, got '
                               f'{self.width} and {self.patch}')
-        if self.fine and min(min(grid) for grid in self.grids) < 2:
-            raise ConfigError(f'fine needs two tokens across each level, got {self.grids}')
         if self.shapes and self.patch & (self.patch - 1):
             raise ConfigError(f'shapes needs a patch of 2, 4, 8 ... samples, got {self.patch}')
         for height, width in self.levels:
             if height % self.patch or width % self.patch:
                 raise ConfigError(f'a level of {height} x {width} samples cannot be cut into '
                                   f'patches of {self.patch}')
+        if self.fine and min(min(grid) for grid in self.grids) < 2:
+            raise ConfigError(f'fine needs two tokens across each level, got {self.grids}')
 
     @property
     def tokens_per_level(self) -> tuple[int, ...]:

@@ -39,7 +39,7 @@ _START_PAN, _START_TILT = math.radians(100), math.radians(25)
 _ASTRAY_RAD = math.radians(4.0)
 """Standard deviation of scattered gazes about what stands out."""
 _OWN_HAND_ASTRAY = (math.radians(3.0), math.radians(30.0))
-"""The same of gazes about where the demonstrating hand ends up, equally often in each octave: the
+"""The same of gazes about where the demonstrating hand will act, equally often in each octave: the
 hand learns to see what it looks for in the corner of its eye, too."""
 _SALIENT = 8
 """Such gazes drawn from a picture at a time."""
@@ -64,7 +64,7 @@ class WatchConfig(EyeConfig):
     """Which view the hand is judged on: the one a move leads to, or the one it was chosen from."""
 
     own_hand: float = 0.25
-    """Share of scattered gazes that go where the demonstrating hand ends up, if its path is known.
+    """Share of scattered gazes that go where the demonstrating hand will act, if its path is known.
     Of those at what stands out on a table of buttons a fifth hit what matters: too few to tell the
     hand that it pays to know which of them is named. With many, it takes all of the right colour
     that it looks at for the one."""
@@ -217,8 +217,9 @@ class WatchBatch(EyeBatch):
         self.settle()
 
     def _moment(self, eye: int, rng: np.random.Generator) -> int:
-        """A step of an episode, before and after the task's hand-over equally often."""
-        over, after = int(self._ends[eye, 0]), int(self.last[eye]) + 1
+        """A step of an episode that has a goal, as often before the hand-over as after it."""
+        has = np.isfinite(self._goals[eye, :self.last[eye] + 1]).all(axis=1)
+        over, after = int(self._ends[eye, 0]), max(1, int(np.argmin([*has, False])))
         first, past = ((0, over), (over, after))[rng.integers(2)] if over < after else (0, after)
         return int(rng.integers(first, past))
 

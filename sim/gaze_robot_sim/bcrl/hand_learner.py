@@ -61,8 +61,8 @@ def verdict_loss(said: HandOutput, seen: torch.Tensor, known: torch.Tensor) -> t
 
 
 def place_loss(said: HandOutput, goal: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
-    """How far, radians, beside where it will go the hand takes it to be, while it attends to a
-    token that shows that: mean ().
+    """How far, radians, beside where it will go the hand takes it to be, where it attends most to
+    a token that shows that: mean (). Not of cameras in different frames, which no one ray joins.
 
     Args:
         goal: (B, N, 3) unit vectors, base frame, as each token sees it.
@@ -70,7 +70,7 @@ def place_loss(said: HandOutput, goal: torch.Tensor, seen: torch.Tensor) -> torc
     """
     rows = torch.arange(len(goal), device=goal.device)
     away = (functional.normalize(said.ray.float(), dim=1) - goal[rows, said.peak]).norm(dim=1)
-    on = seen[rows, said.peak]
+    on = seen[rows, said.peak] & (goal == goal[:, :1]).all(dim=2).all(dim=1)
     return (away * on).sum() / on.sum().clamp(min=1)
 
 

@@ -83,7 +83,11 @@ class RunFolder:
                                       'delete the run directory to begin again')
             return                              # killed before its first checkpoint
         tensors, replay, facts = found
-        self.team.restore(tensors, replay, facts)
+        try:
+            self.team.restore(tensors, replay, facts)
+        except (KeyError, RuntimeError) as error:
+            raise CheckpointError(f'{self.out} is a run of another version: {error}; begin again '
+                                  'in another --out') from error
         self.curve, self._before_s = facts['curve'], facts['seconds']
         self._begun, self._kept = time.monotonic(), self.team.steps
         if not replay and self.config.replay:

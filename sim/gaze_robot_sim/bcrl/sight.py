@@ -33,4 +33,4 @@ class Sight:
     goal: np.ndarray
     """(B, L, 3) float32 unit vectors to where the demonstrating hand is when this part of its task
     is done, base frame; for a camera that does not turn with the gaze, in the frame of its rays.
-    NaN: not known."""
+    NaN: not known, or nothing is left to do."""

@@ -26,6 +26,8 @@ from gaze_robot_sim.scenes.overlay import Sprite
 
 _TRIES = 20
 """Episodes in a row that the expert may spoil before it is an error."""
+_LASTS = 5
+"""Steps."""
 _KEPT = 8
 """Worlds that stay ready to be drawn."""
 
@@ -230,19 +232,21 @@ def part_ends(stages: np.ndarray) -> np.ndarray:
     """(T,) the step up to which, exclusive, each step's part of the task goes on.
 
     Args:
-        stages: (T,) of the task, see `Task.stage`; their first change is the hand-over.
+        stages: (T,) of the task, see `Task.stage`; the first one after 0 that lasts is the
+            hand-over, and not a touch.
     """
-    steps, change = len(stages), np.flatnonzero(np.diff(stages))
+    steps = len(stages)
+    lasting = [step for step in np.flatnonzero(stages) if stages[step:step + _LASTS].all()]
     ends = np.full(steps, steps)
-    if len(change):                                  # what comes after it cannot be known before
-        ends[:change[0] + 1] = change[0] + 1
+    if lasting:                                      # what comes after it cannot be known before
+        ends[:lasting[0]] = lasting[0]
     return ends
 
 
 def part_goals(tips: np.ndarray, stages: np.ndarray) -> np.ndarray:
     """(T, 3) metres: where the hand acts when each step's part of the task is done, half way from
-    its tip down to the table: what it grasps, presses or lets go of is there, or falls there. NaN:
-    the task is done.
+    its tip down to the table: within 4 degrees of the middle of what it grasps or presses, and of
+    what it lets go into or onto. NaN: the task is done.
 
     Args:
         tips: (T, 3) metres, the table at z = 0.

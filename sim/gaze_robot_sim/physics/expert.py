@@ -92,16 +92,18 @@ class Nudges:
             self._left = round(_KICK_S * self._rate_hz)
             self._kick = 10 * self._rng.normal(0.0, 1.0, len(action)) * self._spread
         done = action + self._now + self._kick * bool(self._left)
-        if self._grip is not None and action[self._grip] > OPEN / 2:
+        if self._grip is not None:
             done[self._grip] = self._grips(action[self._grip])
         return done
 
     def _grips(self, opening: float) -> float:
         """How far the gripper is opened instead."""
-        if self._grip_left:
+        if opening < OPEN / 2:                          # what it holds must not fall
+            self._grip_left = 0
+        elif self._grip_left:
             self._grip_left -= 1
             return self._opening
-        if self._rng.random() < _GRIP_KICKS_HZ / self._rate_hz:
+        elif self._rng.random() < _GRIP_KICKS_HZ / self._rate_hz:
             self._grip_left = round(self._rng.uniform(0.5, 2.0) * _KICK_S * self._rate_hz)
             self._opening = self._rng.uniform(0.0, OPEN)
         return opening

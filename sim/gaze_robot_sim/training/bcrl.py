@@ -87,7 +87,7 @@ class TrainBcrlConfig:
     """Of the hand for every 512 of those glances."""
 
     own_hand: float = 0.25
-    """Share of those glances that go where the demonstrating hand ends up, in workspaces in
+    """Share of those glances that go where the demonstrating hand will act, in workspaces in
     physics (`bcrl.batch.WatchConfig`)."""
 
     follow: int = 20_000
