@@ -64,7 +64,7 @@ class WatchConfig(EyeConfig):
     """Which view the hand is judged on: the one a move leads to, or the one it was chosen from."""
 
     own_hand: float = 0.25
-    """Share of scattered gazes that go where the demonstrating hand will act, if its path is known.
+    """Share of scattered gazes that go where the demonstrating hand will act, if that is known.
     Of those at what stands out on a table of buttons a fifth hit what matters: too few to tell the
     hand that it pays to know which of them is named. With many, it takes all of the right colour
     that it looks at for the one."""
@@ -218,8 +218,8 @@ class WatchBatch(EyeBatch):
 
     def _moment(self, eye: int, rng: np.random.Generator) -> int:
         """A step of an episode that has a goal, as often before the hand-over as after it."""
-        has = np.isfinite(self._goals[eye, :self.last[eye] + 1]).all(axis=1)
-        over, after = int(self._ends[eye, 0]), max(1, int(np.argmin([*has, False])))
+        known = np.isfinite(self._goals[eye, :self.last[eye] + 1]).all(axis=1)
+        over, after = int(self._ends[eye, 0]), max(1, int(known.sum()))     # the last ones may lack
         first, past = ((0, over), (over, after))[rng.integers(2)] if over < after else (0, after)
         return int(rng.integers(first, past))
 
