@@ -219,7 +219,7 @@ class WatchBatch(EyeBatch):
     def _moment(self, eye: int, rng: np.random.Generator) -> int:
         """A step of an episode that has a goal, as often before the hand-over as after it."""
         known = np.isfinite(self._goals[eye, :self.last[eye] + 1]).all(axis=1)
-        over, after = int(self._ends[eye, 0]), max(1, int(known.sum()))     # the last ones may lack
+        over, after = int(self._ends[eye, 0]), max(1, int(known.sum()))  # then none
         first, past = ((0, over), (over, after))[rng.integers(2)] if over < after else (0, after)
         return int(rng.integers(first, past))
 
