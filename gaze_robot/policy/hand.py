@@ -26,7 +26,7 @@ _NOWHERE = 1e-6
 _JOINED = 64
 """Numbers that are made of all that is inspected."""
 _LITTLE = 1e-6
-"""What is not alike at all is alike by this."""
+"""Attention below this counts as this."""
 _BESIDE_RAD = math.radians(1.5)
 """A token shows what is so far beside it, too: a hand's tip is not the middle of the thing."""
 
@@ -219,9 +219,8 @@ class _Finer(nn.Module):
         alike = (colours @ self.query(2 * asked)[:, None, :, None])[..., 0]         # (B, N, S)
         with torch.autocast(alike.device.type, enabled=False):      # 8 bits are not enough here
             attention = attention.float()
-            # At most as much as there is attention: nothing that is not attended to counts.
-            share = attention[..., None] * (alike.float().sigmoid() + _LITTLE)
-            share = share / share.sum(dim=(1, 2), keepdim=True).clamp(min=_LITTLE ** 2)
+            alike = alike.float() + attention.clamp(min=_LITTLE).log()[..., None]
+            share = alike.flatten(1).softmax(dim=1).view_as(alike)
             of_token, within = share.sum(dim=2), share @ self.parts                 # (B, N, 2)
             down, right = self._steps(rays)
             ray = of_token @ rays + within[..., 0] @ down + within[..., 1] @ right
