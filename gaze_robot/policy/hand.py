@@ -18,15 +18,12 @@ import torch
 from torch import nn
 
 from gaze_robot.errors import ConfigError
+from gaze_robot.policy.hand_sight import Finer, Inspection, Tokens
 
 GAZE_FEATURES = 4
 """Sine and cosine of pan and of tilt."""
 _NOWHERE = 1e-6
 """Length of a direction that is none."""
-_JOINED = 64
-"""Numbers that are made of all that is inspected."""
-_LITTLE = 1e-6
-"""Attention below this counts as this."""
 _BESIDE_RAD = math.radians(1.5)
 """A token shows what is so far beside it, too: a hand's tip is not the middle of the thing."""
 
@@ -137,105 +134,6 @@ def cut(levels: Sequence[np.ndarray], patch: int) -> np.ndarray:
     return np.concatenate(rows, axis=1)
 
 
-class _Tokens(nn.Module):
-    """Patches (B, N, P * P * 3) uint8 to tokens (B, N, D), and the colours (B, N, S, C) of their
-    S = (P / 2) ** 2 parts, rows first.
-    """
-
-    def __init__(self, patch: int, colours: int, width: int) -> None:
-        super().__init__()
-        self.across = patch // 2
-        self.local = nn.Linear(2 * 2 * 3, colours)
-        self.embed = nn.Linear(self.across ** 2 * colours, width)
-
-    def forward(self, view: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        batch, count, _ = view.shape
-        # Rearranged while it is bytes, which is a quarter of the work.
-        blocks = view.reshape(batch, count, self.across, 2, self.across, 6).transpose(3, 4)
-        seen = torch.relu(self.local(blocks.reshape(-1, 12).float() / 127.5 - 1.0))
-        seen = seen.view(batch, count, self.across ** 2, -1)
-        return self.embed(seen.flatten(2)), seen
-
-
-class _Inspection(nn.Module):
-    """Whether what is attended to is what the task names, by the look of all of it.
-
-    Attention compares tokens with the task one by one, and no token has the shape of a thing that
-    is larger. Here convolutions see over the edges of tokens (Xiao et al., 'Early convolutions
-    help transformers see better', 2021), and all that is near goes into one decision.
-    """
-
-    def __init__(self, config: HandConfig) -> None:
-        super().__init__()
-        self.grids, self.patch = config.grids, config.patch
-        halvings = config.patch.bit_length() - 1
-        sizes = [3, *(min(config.width, config.colours * 2 ** step)
-                      for step in range(halvings - 1)), config.width]
-        self.steps = nn.ModuleList(
-            nn.Conv2d(before, after, 3 if step else 4, stride=2, padding=1)
-            for step, (before, after) in enumerate(zip(sizes, sizes[1:])))
-        self.join = nn.Linear(config.tokens * config.width, _JOINED)
-        # Products with the task: whether a shape is the right one is learned sooner from them.
-        self.decide = nn.Linear(_JOINED * config.task * (1 + len(config.phase)), 1)
-
-    def forward(self, view: torch.Tensor, near: torch.Tensor, asked: torch.Tensor
-                ) -> torch.Tensor:
-        """Logits (B,), from patches (B, N, P * P * 3), which are near (B, N), and the task."""
-        rows = []
-        for level, (down, across) in zip(view.split([r * c for r, c in self.grids], dim=1),
-                                         self.grids):
-            tiles = level.reshape(-1, down, across, self.patch, self.patch, 3)
-            seen = tiles.transpose(2, 3).reshape(-1, down * self.patch, across * self.patch, 3)
-            seen = seen.permute(0, 3, 1, 2).float() / 127.5 - 1.0
-            for step in self.steps:
-                seen = torch.relu(step(seen))
-            rows.append(seen.flatten(2))
-        tokens = torch.cat(rows, dim=2).transpose(1, 2) * near[..., None]
-        joined = torch.relu(self.join(tokens.flatten(1)))
-        return self.decide((joined[:, :, None] * asked[:, None]).flatten(1))[:, 0]
-
-
-class _Finer(nn.Module):
-    """Where, within the tokens that are attended to, the thing is: the mean place of what has its
-    colours (a soft argmax; Levine et al., 'End-to-end training of deep visuomotor policies',
-    2016). A token is 4 degrees wide, which at arm's length is more than a gripper may miss by.
-    """
-
-    def __init__(self, config: HandConfig) -> None:
-        super().__init__()
-        self.grids, across = config.grids, config.patch // 2
-        self.query = nn.Sequential(
-            nn.Linear(config.task * (1 + len(config.phase)), 128), nn.ReLU(),
-            nn.Linear(128, config.colours))
-        steps = (torch.arange(across) + 0.5) / across - 0.5
-        down, right = torch.meshgrid(steps, steps, indexing='ij')
-        self.register_buffer('parts', torch.stack([down, right], dim=2).view(-1, 2),
-                             persistent=False)
-        """(S, 2) places of a token's parts, tokens from its middle: down and right."""
-
-    def forward(self, colours: torch.Tensor, attention: torch.Tensor, asked: torch.Tensor,
-                rays: torch.Tensor) -> torch.Tensor:
-        """The mean ray (B, 3), as long as there is attention (B, N), from colours (B, N, S, C)."""
-        alike = (colours @ self.query(2 * asked)[:, None, :, None])[..., 0]         # (B, N, S)
-        with torch.autocast(alike.device.type, enabled=False):      # 8 bits are not enough here
-            attention = attention.float()
-            alike = alike.float() + attention.clamp(min=_LITTLE).log()[..., None]
-            share = alike.flatten(1).softmax(dim=1).view_as(alike)
-            of_token, within = share.sum(dim=2), share @ self.parts                 # (B, N, 2)
-            down, right = self._steps(rays)
-            ray = of_token @ rays + within[..., 0] @ down + within[..., 1] @ right
-            return ray * attention.sum(dim=1, keepdim=True)
-
-    def _steps(self, rays: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(N, 3) each: from a token's ray to that of the token below, and to the right."""
-        down, right = [], []
-        for part, grid in zip(rays.split([r * c for r, c in self.grids]), self.grids):
-            below, beside = torch.gradient(part.view(*grid, 3), dim=(0, 1))
-            down.append(below.reshape(-1, 3))
-            right.append(beside.reshape(-1, 3))
-        return torch.cat(down), torch.cat(right)
-
-
 def _less(attention: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     """Attention (B, H, N + 1) of which only a share (B,) is left, and the rest goes to nothing."""
     kept = attention[..., :-1] * share[:, None, None]
@@ -283,15 +181,15 @@ class HandNetwork(nn.Module):
         self.register_buffer('joint_spread', torch.ones(config.joints))
         self.register_buffer('action_spread', torch.ones(config.actions))
         self.register_buffer('rays', torch.zeros(config.tokens, 3))
-        self.tokens = _Tokens(config.patch, config.colours, width)
+        self.tokens = Tokens(config.patch, config.colours, width)
         self.position = nn.Parameter(torch.randn(config.tokens, width) * 0.3)
         self.mix = nn.Linear(width, width)
         self.nothing = nn.Parameter(torch.zeros(1, 1, width))
         self.blocks = nn.ModuleList(
             nn.TransformerEncoderLayer(width, 4, 2 * width, dropout=0.0, batch_first=True,
                                        norm_first=True) for _ in range(config.layers))
-        self.inspect = _Inspection(config) if config.shapes else None
-        self.finer = _Finer(config) if config.fine else None
+        self.inspect = Inspection(config) if config.shapes else None
+        self.finer = Finer(config) if config.fine else None
         angles = 2 * config.angles
         self.situation = nn.Sequential(
             nn.Linear(config.joints + GAZE_FEATURES + config.task + angles, hidden), nn.ReLU(),
@@ -328,18 +226,19 @@ class HandNetwork(nn.Module):
         angles = [gaze] if config.angles else []
         now = self.situation(torch.cat([posture, gaze.sin(), gaze.cos(), task, *angles], dim=1))
         phase = (task[:, None] * posture[:, list(config.phase), None]).flatten(1)
-        query = self.query(2 * torch.cat([task, phase], dim=1))
+        asked = torch.cat([task, phase], dim=1)
+        query = self.query(2 * asked)
         query = query.unflatten(1, (config.queries, config.width))                  # (B, H, D)
         attention = (query @ tokens.transpose(1, 2) / math.sqrt(config.width)).softmax(dim=2)
         verdict, peak = None, attention[:, 0, :-1].argmax(dim=1)
         if self.inspect is not None:
-            verdict = self.inspect(view, self._around()[peak], torch.cat([task, phase], dim=1))
+            verdict = self.inspect(view, self._around()[peak], asked)
             # Learned for its own sake: the actions would teach it but slowly, and other things.
             attention = _less(attention, verdict.detach().sigmoid())
         # Where they are joins what they are: in the base frame, whatever the gaze.
         where = attention[:, 0, :-1]                                                # (B, N)
         ray = where @ self.rays if self.finer is None else self.finer(
-            colours, where, torch.cat([task, phase], dim=1), self.rays)
+            colours, where, asked, self.rays)
         ray = turned(ray[:, None], gaze)[:, 0]                                      # (B, 3)
         found = torch.cat([(attention @ tokens).flatten(1), fovea, 3 * ray], dim=1)
         beside = [pan_tilt_of(ray), posture] if config.angles else []

@@ -130,7 +130,7 @@ class HandLearner:
             loss = chunk_error(said.chunk.float(), rows['chunk'], rows['real']).mean()
             known = rows['goal'].isfinite().flatten(1).all(dim=1)
             if known.any():
-                goal = rows['goal'].nan_to_num()[:, self._level]                      # (B, N, 3)
+                goal = rows['goal'].nan_to_num()[:, self._level]                    # (B, N, 3)
                 seen = (turned(self.hand.rays, rows['gaze']) * goal).sum(dim=2) > self._nearest
                 loss = loss + _GOAL * goal_loss(said.attention.float(), seen, known)
                 if self.hand.config.fine:

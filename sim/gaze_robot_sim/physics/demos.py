@@ -27,7 +27,7 @@ from gaze_robot_sim.scenes.overlay import Sprite
 _TRIES = 20
 """Episodes in a row that the expert may spoil before it is an error."""
 _LASTS = 5
-"""Steps."""
+"""Steps that a thing is held before it counts: a closing gripper may touch it for one or two."""
 _KEPT = 8
 """Worlds that stay ready to be drawn."""
 
