@@ -17,6 +17,9 @@ from gaze_robot.viewer.source import Source
 RADIUS_M = 3.0
 """Of the sphere that the surrounding is painted on; nobody knows how far away things are."""
 
+WALL = 'wall'
+"""Name of what a double-click means; rays hit lines and dots from up to a metre away besides."""
+
 FRUSTUM_M = 0.8
 ROWS, COLUMNS = 24, 48
 FPS = 10
@@ -46,7 +49,8 @@ class ScenePanel:
 
     def _build(self) -> None:
         scene, geometry = self._scene, self._geometry
-        self._grid = scene.sphere(RADIUS_M, 24, 12, wireframe=True).material('#2c333d')
+        self._grid = scene.sphere(RADIUS_M, 24, 12, wireframe=True).material('#2c333d').with_name(
+            WALL)
         scene.axes_helper(0.3)
         scene.cylinder(0.1, 0.14, 0.25, 24).rotate(math.pi / 2, 0, 0).move(0, 0, -0.2).material(
             '#5b6573')
@@ -65,9 +69,10 @@ class ScenePanel:
         self._trail = scene.point_cloud([[0, 0, 0]], [[1.0, 0.75, 0.16]], 0.05)
 
     async def _clicked(self, event: events.SceneClickEventArguments) -> None:
-        if self._source.robot is None or not event.hits:
+        walls = [hit for hit in event.hits if hit.object_name == WALL]
+        if self._source.robot is None or not walls:
             return
-        hit = event.hits[-1]                    # the wall, not what stands before it
+        hit = walls[-1]                         # the far side: the near one is behind the viewer
         direction = np.array([hit.x, hit.y, hit.z])
         await tell(Pointing(self._source).look_along(direction / np.linalg.norm(direction)))
 
@@ -109,7 +114,7 @@ class ScenePanel:
         if self._sphere is None:
             self._grid.visible(False)
             with self._scene:
-                self._sphere = self._scene.texture(url, sphere_grid())
+                self._sphere = self._scene.texture(url, sphere_grid()).with_name(WALL)
         else:
             self._sphere.set_url(url)
 
