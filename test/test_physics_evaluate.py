@@ -18,15 +18,15 @@ from gaze_robot.policy.hand import turned  # noqa: E402
 from gaze_robot.policy.looking import LookingPolicy  # noqa: E402
 from gaze_robot_sim.physics import evaluate  # noqa: E402
 from gaze_robot_sim.physics.closed_loop import Episode, HandAtWork  # noqa: E402
-from gaze_robot_sim.physics.conditions import condition_of, CONDITIONS, PATCH  # noqa: E402
-from gaze_robot_sim.physics.expert import Expert  # noqa: E402
-from gaze_robot_sim.physics.hands import (  # noqa: E402
+from gaze_robot_sim.physics.conditions import (  # noqa: E402
+    condition_of,
+    CONDITIONS,
     oracle_gaze,
-    scale_of,
-    show,
-    train_workspace,
-    TrainWorkspaceConfig,
+    PATCH,
 )
+from gaze_robot_sim.physics.expert import Expert  # noqa: E402
+from gaze_robot_sim.physics.hands import train_workspace, TrainWorkspaceConfig  # noqa: E402
+from gaze_robot_sim.physics.shown import scale_of, show  # noqa: E402
 from gaze_robot_sim.physics.views import can_draw, Painter  # noqa: E402
 from gaze_robot_sim.physics.world import PhysicsConfig, PhysicsWorld  # noqa: E402
 

@@ -1,6 +1,8 @@
 """Hand and eye in training: everything that changes, and the four things that change it."""
 
 from collections.abc import Mapping
+import copy
+from dataclasses import replace
 import functools
 from typing import Any, TYPE_CHECKING
 
@@ -12,6 +14,7 @@ from tqdm import tqdm
 
 from gaze_robot.errors import ConfigError
 from gaze_robot.hand_eye import HandEye
+from gaze_robot.optional import require
 from gaze_robot.policy.actions import MAX_STEP_RAD
 from gaze_robot.policy.search_memory import SEEN_RAD
 from gaze_robot_sim.bcrl.batch import WatchBatch
@@ -20,7 +23,7 @@ from gaze_robot_sim.bcrl.hand_learner import HandLearner
 from gaze_robot_sim.bcrl.looking_ppo import begin, explore, eye_of, make_ppo, SearchReward
 from gaze_robot_sim.bcrl.replay import Replay
 from gaze_robot_sim.bcrl.saving import optimizer_tensors, restore_optimizer
-from gaze_robot_sim.bcrl.studio import Studio
+from gaze_robot_sim.bcrl.studio import LIVE, Studio
 from gaze_robot_sim.bcrl.watching import player_of
 from gaze_robot_sim.envs.vec import GazeVecEnv
 from gaze_robot_sim.training.warm_start import warm_start
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 ROLLOUT = 32
 """Steps of every eye between updates."""
 _BATCH = 512
+_ROUND = 50
+"""Updates of a hand between two signs of progress."""
 _GENTLY = 0.6
 """Share of the way to what is near that a rule's eye goes at once: places are known to a token."""
 _PLAYS_OF_A_STREAM = 1_000_000
@@ -135,6 +140,30 @@ class Team:
                                      found=self.config.found)
             warm_start(self.ppo, self.env, rule, self.config.follow, self.config.seed)
             explore(self.ppo, self.config.exploration)
+
+    def practise(self) -> None:
+        """Let hand and eye live through workspaces themselves, in turns with the expert; the hand
+        learns what that did, then the eye to follow the hand again.
+        """
+        config, size = self.config, self.together.size
+        if not config.practice:
+            return
+        shown, quiet = require('gaze_robot_sim.physics.shown'), not self.together.leads
+        rounds, task = shown.ROUNDS, self.studio.source.name.removeprefix(LIVE)
+        share = -(-config.practice // (rounds * size))
+        updates = config.practice_updates // (rounds * size)
+        for number in range(rounds):
+            both = replace(self.result({}), hand=copy.deepcopy(self.hand).cpu())
+            first = (number * size + self.together.rank) * share
+            for index in tqdm(range(first, first + share), 'practice', disable=quiet):
+                one = shown.practise(both, 'learned', task, config.seed, index)
+                self.replay.add(one.sight(self.studio.scale, config.chunk),
+                                np.arange(len(one.kept)))
+            for done in tqdm(range(0, updates, _ROUND), 'practice, hand', disable=quiet):
+                left = shown.AGAIN * (1.0 - (number + done / updates) / rounds)
+                self.loss = self.learner.learn(self.replay, self.random,
+                                               min(_ROUND, updates - done), left)
+        self.follow()
 
     def search(self) -> None:
         """Let the eye learn to look at what matters by its true direction: an option only."""

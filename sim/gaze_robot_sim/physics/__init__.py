@@ -6,8 +6,9 @@
     reach, expert                 inverse kinematics, and who knows how to do the tasks
     views, conditions             what eyes and cameras see
     envs                          gymnasium environments; importing this package registers them
-    demos, hands                  what the expert shows, and hands that learn it by imitation
+    demos                         what the expert shows
     closed_loop, evaluate         hands at work, and the table about them
+    shown, hands                  the expert in turns with a hand, and hands that imitate it
 
 MuJoCo renders without a screen through EGL or OSMesa; MUJOCO_GL overrules the choice made here.
 """

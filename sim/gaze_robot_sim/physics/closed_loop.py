@@ -8,8 +8,7 @@ import numpy as np
 from gaze_robot.errors import CheckpointError
 from gaze_robot.geometry import angle_between, direction_from_pan_tilt
 from gaze_robot.hand_eye import HandEye, Looking
-from gaze_robot_sim.physics.conditions import Condition
-from gaze_robot_sim.physics.hands import oracle_gaze
+from gaze_robot_sim.physics.conditions import Condition, oracle_gaze
 from gaze_robot_sim.physics.views import Painter
 from gaze_robot_sim.physics.world import PhysicsWorld
 
@@ -36,7 +35,28 @@ class Episode:
     switched: bool | None = None
     """Whether the eye went from the thing to its place at the hand-over; None: there was none."""
 
+    switch_s: float | None = None
+    """From the hand-over until the eye looked at the place; None: it never did."""
+
     gazes: list[np.ndarray] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
+class Glance:
+    """What a hand was given, and what it wants."""
+
+    levels: list[np.ndarray]
+    joints: np.ndarray
+    """(J,) of the arm."""
+
+    gaze: np.ndarray
+    """(2,) radians, as the encoders say; 0 of cameras that do not turn."""
+
+    action: np.ndarray
+    """(J,) where the arm's joints should be next."""
+
+    look: np.ndarray | None
+    """(2,) radians: where the eye should look next; None: it rests."""
 
 
 class HandAtWork:
@@ -67,20 +87,12 @@ class HandAtWork:
         Raises:
             CheckpointError: the hand has other joints, or knows another kind of task.
         """
-        if self.both.joint_names != world.joint_names or (
-                self.both.hand.config.task != len(world.task.embedding)):
-            raise CheckpointError(f'this hand moves {", ".join(self.both.joint_names)}, the arm '
-                                  f'has {", ".join(world.joint_names)}; or its tasks are others')
-        self._looking.reset()
+        self.begin(world)
         found, track = Episode(), _GazeTrack(world)
         while not world.outcome:
-            levels = self.condition.look(painter)
-            seen(levels)
-            joints = world.joints()
-            gaze = world.reported_gaze() if self.condition.turns else np.zeros(2)
-            intent = self._looking.step(levels, joints, gaze, world.task.embedding)
-            outcome = world.step(joints + intent.actions[0],
-                                 self._turn(world, gaze, intent.move_rad))
+            glance = self.glance(world, painter)
+            seen(glance.levels)
+            outcome = world.step(glance.action, glance.look)
             if outcome != 'diverged':                   # then nothing is anywhere
                 track.add()
         found.outcome, found.time_s, found.collisions = (
@@ -89,6 +101,30 @@ class HandAtWork:
         if self.condition.turns and track.rows:
             track.judge(found)
         return found
+
+    def begin(self, world: PhysicsWorld) -> None:
+        """A new episode, of which nothing has been seen.
+
+        Raises:
+            CheckpointError: the hand has other joints, or knows another kind of task.
+        """
+        if self.both.joint_names != world.joint_names or (
+                self.both.hand.config.task != len(world.task.embedding)):
+            raise CheckpointError(f'this hand moves {", ".join(self.both.joint_names)}, the arm '
+                                  f'has {", ".join(world.joint_names)}; or its tasks are others')
+        self._looking.reset()
+
+    def glance(self, world: PhysicsWorld, painter: Painter) -> Glance:
+        """Look, and say what to do next."""
+        levels, joints = self.condition.look(painter), world.joints()
+        gaze = world.reported_gaze() if self.condition.turns else np.zeros(2)
+        intent = self._looking.step(levels, joints, gaze, world.task.embedding)
+        return Glance(levels, joints, gaze, joints + intent.actions[0],
+                      self._turn(world, gaze, intent.move_rad))
+
+    def taken_over(self) -> None:
+        """Somebody else has moved the arm: a hand that waits does so where it is now."""
+        self._looking.taken_over()
 
     def _turn(self, world: PhysicsWorld, gaze: np.ndarray, move: np.ndarray) -> np.ndarray | None:
         if self.condition.name == 'learned':
@@ -122,6 +158,7 @@ class _GazeTrack:
         if self._world.task.needs_gripper and len(over):
             rate = self._world.config.rate_hz
             before = slice(max(0, over[0] - round(rate)), over[0] + 1)
-            after = slice(over[0], over[0] + round(_SWITCH_S * rate) + 1)
+            there = np.flatnonzero(place[over[0]:] < _ON_RAD)
+            found.switch_s = float(there[0] / rate) if len(there) else None
             found.switched = bool((thing[before] < _ON_RAD).any()
-                                  and (place[after] < _ON_RAD).any())
+                                  and len(there) and there[0] <= round(_SWITCH_S * rate))

@@ -12,15 +12,18 @@ import numpy as np
 
 from gaze_robot.foveation import FoveationPattern
 from gaze_robot.geometry import pan_tilt_from_direction
+from gaze_robot.policy.actions import MAX_STEP_RAD
 from gaze_robot.policy.glances import token_places
 from gaze_robot_sim.bcrl.batch import PATTERN
 from gaze_robot_sim.physics.views import Painter
-from gaze_robot_sim.physics.world import PhysicsWorld
+from gaze_robot_sim.physics.world import LIMITS, PhysicsWorld
 
 PATCH = PATTERN.token_side
 _WIDE_DEG = (35.0, 105.0)
 _FINE = 4
 """Pixels along a side of each sample of a fixed camera."""
+_LOST_RAD = 0.02
+"""Standard deviation of an oracle's gaze about what matters: hands should bear it."""
 
 Views = Callable[[Painter], list[np.ndarray]]
 Frames = Callable[[PhysicsWorld], list[tuple[np.ndarray, np.ndarray]]]
@@ -115,3 +118,12 @@ CONDITIONS: dict[str, Callable[[str, FoveationPattern], Condition]] = {
 """'learned': the eye of `train bcrl`. 'oracle': an eye that knows where to look. 'wide': a fixed
 camera in its place that sees the whole table. 'exo': one across the table. 'wrist': one on the
 hand. 'exo_wrist': both, with half the tokens each."""
+
+
+def oracle_gaze(world: PhysicsWorld, rng: np.random.Generator | None) -> np.ndarray:
+    """(2,) where an eye that knows the truth looks next: towards what matters, 10 degrees of pan
+    and of tilt at most; with a generator, not quite there.
+    """
+    aim = world.aim() + (0.0 if rng is None else rng.normal(0.0, _LOST_RAD, 2))
+    turn = np.clip(aim - world.gaze, -MAX_STEP_RAD, MAX_STEP_RAD)
+    return np.clip(world.gaze + turn, LIMITS.min_position, LIMITS.max_position)

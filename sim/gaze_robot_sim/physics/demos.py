@@ -229,34 +229,51 @@ class PhysicsPlays:
 
 
 def part_ends(stages: np.ndarray) -> np.ndarray:
-    """(T,) the step up to which, exclusive, each step's part of the task goes on.
+    """(T,) the step up to which, exclusive, each step's part of the task goes on: to the next one
+    in which the thing has been taken, or lost.
 
     Args:
-        stages: (T,) of the task, see `Task.stage`; the first one after 0 that lasts is the
-            hand-over, and not a touch.
+        stages: (T,) of the task, see `Task.stage`; a change counts if it lasts, and a touch does
+            not.
     """
-    steps = len(stages)
-    lasting = [step for step in np.flatnonzero(stages) if stages[step:step + _LASTS].all()]
-    ends = np.full(steps, steps)
-    if lasting:                                      # what comes after it cannot be known before
-        ends[:lasting[0]] = lasting[0]
+    held, ends = _held(stages), np.full(len(stages), len(stages))
+    for change in reversed(np.flatnonzero(np.diff(held)) + 1):      # what comes after it cannot be
+        ends[:change] = change                                      # known before
     return ends
 
 
-def part_goals(tips: np.ndarray, stages: np.ndarray) -> np.ndarray:
+def part_goals(tips: np.ndarray, stages: np.ndarray, finished: bool = True) -> np.ndarray:
     """(T, 3) metres: where the hand acts when each step's part of the task is done, half way from
     its tip down to the table: within 4 degrees of the middle of what it grasps or presses, and of
-    what it lets go into or onto. NaN: the task is done.
+    what it lets go into or onto. NaN: the task is done, or this part of it never is.
 
     Args:
         tips: (T, 3) metres, the table at z = 0.
         stages: (T,) of the task, see `Task.stage`.
+        finished: whether the last step is the end of a part.
     """
     done = np.flatnonzero(stages == DONE)
     steps = int(done[0]) if len(done) else len(stages)
-    goals = np.full(tips.shape, np.nan)
-    goals[:steps] = tips[part_ends(stages[:steps]) - 1] * [1.0, 1.0, 0.5]
+    goals, ends = np.full(tips.shape, np.nan), part_ends(stages[:steps])
+    # What was taken and lost again still belongs where it was put in the end.
+    ends = np.where(_held(stages[:steps]), steps, ends)
+    goals[:steps] = tips[ends - 1] * [1.0, 1.0, 0.5]
+    if not (finished or len(done)):
+        goals[:steps][ends == steps] = np.nan
     return goals
+
+
+def _held(stages: np.ndarray) -> np.ndarray:
+    """(T,) bool: whether the thing is in the hand or where it belongs, but for changes that do not
+    last.
+    """
+    there, now = stages > 0, False
+    held = np.zeros(len(stages), bool)
+    for step in range(len(stages)):
+        if (there[step:step + _LASTS] != now).all():
+            now = not now
+        held[step] = now
+    return held
 
 
 def source(name: str, _: str, seed: int, __: float) -> PhysicsPlays:

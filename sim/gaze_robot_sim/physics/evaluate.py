@@ -130,12 +130,17 @@ def figures(episodes: Sequence[Episode]) -> dict[str, Any]:
     low, high = wilson(len(won), len(episodes))
     return {
         'success_rate': len(won) / len(episodes), 'ci_low': low, 'ci_high': high,
-        'median_time_s': float(np.median([one.time_s for one in won])) if won else None,
+        'median_time_s': _middle([one.time_s for one in won]),
         'regrasps': float(np.mean([one.regrasps for one in episodes])),
         'collisions': float(np.mean([one.collisions for one in episodes])),
         'on_aim': float(np.mean([one.on_aim for one in episodes])),
         'gaze_error_deg': float(np.median([one.gaze_error_deg for one in episodes])),
+        'median_switch_s': _middle([one.switch_s for one in won if one.switch_s is not None]),
         'outcomes': dict(Counter(one.outcome for one in episodes))}
+
+
+def _middle(values: Sequence[float]) -> float | None:
+    return float(np.median(values)) if values else None
 
 
 def switch_fraction(episodes: Sequence[Episode]) -> float | None:

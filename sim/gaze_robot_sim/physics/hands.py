@@ -4,7 +4,9 @@ They are what the hand of BC-RL is compared with: the same network, losses and d
 maker, with a gaze that is scripted or cameras that do not turn.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+import copy
+from dataclasses import dataclass, replace
 import functools
 from pathlib import Path
 from typing import Any, get_args, Literal
@@ -14,31 +16,25 @@ import torch
 from tqdm import tqdm
 
 from gaze_robot.allocator import keep_large_blocks
-from gaze_robot.errors import ConfigError, WorldError
+from gaze_robot.errors import ConfigError
 from gaze_robot.hand_eye import HandEye, save_hand_eye
-from gaze_robot.policy.actions import MAX_STEP_RAD
-from gaze_robot.policy.hand import chunk_error, cut, HandConfig, HandNetwork
+from gaze_robot.policy.hand import chunk_error, HandConfig, HandNetwork
 from gaze_robot_sim.bcrl.batch import PATTERN
 from gaze_robot_sim.bcrl.distributed import pick_device
 from gaze_robot_sim.bcrl.hand_learner import HandLearner, make_hand
 from gaze_robot_sim.bcrl.plays import Scale
 from gaze_robot_sim.bcrl.replay import Replay
-from gaze_robot_sim.bcrl.sight import Sight
-from gaze_robot_sim.physics.conditions import Condition, condition_of, PATCH
-from gaze_robot_sim.physics.demos import part_goals
-from gaze_robot_sim.physics.expert import Expert, NUDGE_RAD, Nudges
+from gaze_robot_sim.physics.conditions import condition_of, PATCH
+from gaze_robot_sim.physics.expert import NUDGE_RAD
 from gaze_robot_sim.physics.parts import GRIPPER
+from gaze_robot_sim.physics.shown import AGAIN, MOST, practise, ROUNDS, scale_of, show, Shown
 from gaze_robot_sim.physics.tasks import KINDS
-from gaze_robot_sim.physics.views import Painter
-from gaze_robot_sim.physics.workers import workers
-from gaze_robot_sim.physics.world import LIMITS, PhysicsConfig, PhysicsWorld, SHOWN
+from gaze_robot_sim.physics.workers import Run, workers
 from gaze_robot_sim.training.origin import origin
 
 Scripted = Literal['oracle', 'wide', 'exo', 'wrist', 'exo_wrist']
 _HELD_OUT = 20
 """Of so many episodes one is not learned from."""
-_LOST_RAD = 0.02
-"""Standard deviation of an oracle's gaze about what matters: hands should bear it."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +66,14 @@ class TrainWorkspaceConfig:
 
     updates: int = 10_000
     """Of the hand."""
+
+    practice: int = 0
+    """Episodes, after those updates, in which hand and expert take turns: what to do where the
+    hand gets to of itself, demonstrations hardly show. In three rounds, of which each is learned
+    from before the next."""
+
+    practice_updates: int = 3000
+    """Of the hand in all of these."""
 
     batch: int = 256
     """Glances in each."""
@@ -108,10 +112,11 @@ class TrainWorkspaceConfig:
             raise ConfigError(f'condition is one of {", ".join(get_args(Scripted))}, got '
                               f'{self.condition!r}')
         if min(self.episodes, self.every, self.updates, self.batch, self.chunk, self.jobs) < 1 or (
-                min(self.seed, self.nudge, self.joint_noise, self.layers) < 0):
+                min(self.seed, self.nudge, self.joint_noise, self.layers, self.practice,
+                    self.practice_updates) < 0):
             raise ConfigError('episodes, every, updates, batch, chunk and jobs are at least 1; '
-                              'seed, nudge, joint_noise and layers are not negative; got '
-                              f'{self}')
+                              'seed, nudge, joint_noise, layers, practice and practice_updates '
+                              f'are not negative; got {self}')
 
 
 def train_workspace(config: TrainWorkspaceConfig) -> dict[str, Any]:
@@ -136,29 +141,55 @@ def train_workspace(config: TrainWorkspaceConfig) -> dict[str, Any]:
         condition.levels, PATCH, layers=config.layers,
         shapes=config.shapes, fine=config.fine, angles=config.angles),
         scale, condition.places).to(device)
-    figures = {'loss': _learn(config, hand, scale, shown),
+    pupil = _Pupil(config, hand, scale, shown)
+    pupil.learn(config.updates)
+    both = HandEye(hand, None, PATTERN, names, names, first.rate_hz, {})
+    if config.practice:
+        with workers(config.jobs) as run:
+            pupil.practise(both, run)
+    figures = {'loss': pupil.loss,
                'loss_unseen': loss_on(hand, scale, unseen) if unseen else None,
-               'glances': sum(len(one.kept) for one in shown),
+               'glances': pupil.replay.size,
                'success_of_expert': float(np.mean([one.succeeded for one in (*unseen, *shown)]))}
     path = Path(config.out) / config.condition
-    save_hand_eye(path, HandEye(hand.cpu(), None, PATTERN, names, names, first.rate_hz, {
+    save_hand_eye(path, replace(both, hand=hand.cpu(), meta={
         **origin('train workspace', config), 'condition': config.condition,
         'workspace': config.task, **figures}))
     return {'out': str(path), **figures}
 
 
-def _learn(config: TrainWorkspaceConfig, hand: HandNetwork, scale: Scale, shown: list['Shown']
-           ) -> float:
-    """Imitate; the last loss."""
-    replay = Replay(sum(len(one.kept) for one in shown))
-    for one in shown:
-        replay.add(one.sight(scale, config.chunk), np.arange(len(one.kept)))
-    learner = HandLearner(hand, config.learning_rate, config.batch, config.joint_noise)
-    rng, loss, part = np.random.default_rng([config.seed, 7]), 0.0, 100
-    for done in tqdm(range(0, config.updates, part), 'learning'):
-        loss = learner.learn(replay, rng, min(part, config.updates - done),
-                             1.0 - done / config.updates)
-    return loss
+class _Pupil:
+    """A hand that learns from what it was shown."""
+
+    def __init__(self, config: TrainWorkspaceConfig, hand: HandNetwork, scale: Scale,
+                 shown: Sequence[Shown]) -> None:
+        self.config, self.hand, self.scale = config, hand, scale
+        self.replay = Replay(sum(len(one.kept) for one in shown) + MOST * config.practice)
+        self.take(shown)
+        self.learner = HandLearner(hand, config.learning_rate, config.batch, config.joint_noise)
+        self.rng, self.loss = np.random.default_rng([config.seed, 7]), 0.0
+
+    def take(self, shown: Sequence[Shown]) -> None:
+        for one in shown:
+            self.replay.add(one.sight(self.scale, self.config.chunk), np.arange(len(one.kept)))
+
+    def learn(self, updates: int, begin: float = 1.0, end: float = 0.0) -> None:
+        """Imitate; the rate of learning falls from a share of its greatest to another."""
+        part = 100
+        for done in tqdm(range(0, updates, part), 'learning'):
+            self.loss = self.learner.learn(self.replay, self.rng, min(part, updates - done),
+                                           begin + (end - begin) * done / updates)
+
+    def practise(self, both: HandEye, run: Run) -> None:
+        """Take turns with the expert, learn what it did, and again."""
+        config = self.config
+        for number, episodes in enumerate(np.array_split(np.arange(config.practice), ROUNDS)):
+            if len(episodes):
+                at_work = replace(both, hand=copy.deepcopy(self.hand).cpu())
+                self.take(run(functools.partial(practise, at_work, config.condition, config.task,
+                                                config.seed), episodes.tolist(), 'practice'))
+                self.learn(config.practice_updates // ROUNDS,
+                           *(AGAIN * (1 - step / ROUNDS) for step in (number, number + 1)))
 
 
 @torch.no_grad()
@@ -176,112 +207,3 @@ def loss_on(hand: HandNetwork, scale: Scale, shown: list['Shown']) -> float:
 def _show(config: TrainWorkspaceConfig, index: int) -> 'Shown':
     return show(config.task, config.seed, index, condition_of(config.condition), config.nudge,
                 every=config.every)
-
-
-@dataclass(frozen=True, eq=False)
-class Shown:
-    """What the expert did in one episode, T steps, and what a condition saw in V of them."""
-
-    kept: np.ndarray
-    """(V,) the numbers of those."""
-
-    view: np.ndarray
-    """(V, N, P * P * 3) uint8."""
-
-    gaze: np.ndarray
-    """(V, 2) float32, radians."""
-
-    joints: np.ndarray
-    """(T, J) float32."""
-
-    actions: np.ndarray
-    """(T, J) float32, absolute."""
-
-    goals: np.ndarray
-    """(V, levels, 3) float32: unit vectors to where its hand was when that part of the task was
-    done, as each picture is seen from (`Condition.frames`); NaN: nothing was left to do."""
-
-    task: np.ndarray
-    joint_names: tuple[str, ...]
-    rate_hz: float
-    succeeded: bool
-
-    def chunks(self, chunk: int) -> tuple[np.ndarray, np.ndarray]:
-        """Relative actions (V, K, J), and which of them (V, K) were done."""
-        rows, last = self.kept[:, None] + np.arange(chunk), len(self.joints) - 1
-        return (self.actions[np.minimum(rows, last)] - self.joints[self.kept, None],
-                rows <= last)
-
-    def sight(self, scale: Scale, chunk: int) -> Sight:
-        """As a replay takes it."""
-        relative, real = self.chunks(chunk)
-        return Sight(self.view, self.gaze, self.joints[self.kept],
-                     np.tile(self.task, (len(self.kept), 1)),
-                     (relative / scale.action_spread).astype(np.float32), real, self.goals)
-
-
-def scale_of(shown: list[Shown], chunk: int) -> Scale:
-    """What makes the arm's numbers comparable."""
-    joints = np.concatenate([one.joints for one in shown])
-    moves = np.concatenate([relative[real] for relative, real in (
-        one.chunks(chunk) for one in shown)])
-    together = [number for number, name in enumerate(shown[0].joint_names) if name != GRIPPER]
-    return Scale.over(joints, moves, together)
-
-
-def show(task: str, seed: int, index: int, condition: Condition, nudge: float,
-         config: PhysicsConfig | None = None, every: int = 1) -> Shown:
-    """Let the expert live through an episode, and see it as a condition does.
-
-    Args:
-        every: steps from one glance that is kept to the next.
-
-    Raises:
-        WorldError: the arm cannot do it.
-    """
-    world = PhysicsWorld(task, seed, index, config or SHOWN)
-    rng = np.random.default_rng([seed, index, 1])
-    expert, nudges = Expert(world), Nudges(rng, world, nudge)
-    painter = Painter(world)
-    done: list[tuple[np.ndarray, np.ndarray]] = []
-    seen: list[tuple[np.ndarray, np.ndarray]] = []
-    tips, stages, frames = [], [], []
-    try:
-        while not world.outcome:
-            try:
-                action = expert.act()
-            except WorldError:                    # pushed to where its arm does not get away from
-                world.outcome = 'unreachable'
-                break
-            if len(done) % every == 0:
-                levels = condition.look(painter)
-                seen.append((cut([level[None] for level in levels], PATCH)[0],
-                             world.reported_gaze() if condition.turns else np.zeros(2)))
-                frames.append(condition.frames(world))
-            tips.append(world.tip)
-            stages.append(world.task.stage(world))
-            done.append((world.joints(), action))
-            world.step(nudges(action), oracle_gaze(world, rng))
-    finally:
-        painter.close()
-    if not done:
-        raise WorldError(f'{task} {seed}.{index} was over before it began')
-    view, gaze = map(np.stack, zip(*seen))
-    kept = np.arange(0, len(done), every)
-    goals = part_goals(np.array(tips), np.array(stages))
-    directions = np.array([[frame @ (goals[at] - origin) for origin, frame in of]
-                           for at, of in zip(kept, frames)])
-    directions /= np.linalg.norm(directions, axis=2, keepdims=True)
-    joints, actions = (np.stack(column).astype(np.float32) for column in zip(*done))
-    return Shown(kept, view, gaze.astype(np.float32), joints, actions,
-                 directions.astype(np.float32), world.task.embedding, world.joint_names,
-                 world.config.rate_hz, world.outcome == 'success')
-
-
-def oracle_gaze(world: PhysicsWorld, rng: np.random.Generator | None) -> np.ndarray:
-    """(2,) where an eye that knows the truth looks next: towards what matters, 10 degrees of pan
-    and of tilt at most; with a generator, not quite there.
-    """
-    aim = world.aim() + (0.0 if rng is None else rng.normal(0.0, _LOST_RAD, 2))
-    turn = np.clip(aim - world.gaze, -MAX_STEP_RAD, MAX_STEP_RAD)
-    return np.clip(world.gaze + turn, LIMITS.min_position, LIMITS.max_position)

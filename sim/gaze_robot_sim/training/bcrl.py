@@ -18,6 +18,7 @@ from gaze_robot.errors import ConfigError
 from gaze_robot_sim.bcrl.batch import WatchConfig
 from gaze_robot_sim.bcrl.distributed import crew, pick_device
 from gaze_robot_sim.bcrl.run_folder import RunFolder
+from gaze_robot_sim.bcrl.studio import LIVE
 from gaze_robot_sim.bcrl.team import Team
 
 
@@ -94,6 +95,15 @@ class TrainBcrlConfig:
     """Steps in which the eye imitates a rule before PPO: turn to what the hand attends to. The
     rule knows what the eye sees, and no truth; 0: none, PPO begins with noise."""
 
+    practice: int = 0
+    """Episodes of a workspace in physics through which hand and eye then live themselves, in turns
+    with the expert: what to do where they get to of themselves, demonstrations hardly show. In
+    three rounds, of which each is learned from before the next. Their glances go into the replay,
+    some 90 of each episode."""
+
+    practice_updates: int = 3000
+    """Of the hand in all of these, by all processes together."""
+
     found: float = 0.9
     """With this much of its attention on what it sees the hand has found what it looks for, says
     that rule. Made-up workspace: 0.9 kept the thing in the fovea the longest of 0.5, 0.9 and 0.98;
@@ -158,7 +168,8 @@ class TrainBcrlConfig:
     def __post_init__(self) -> None:
         least = {'steps': 0, 'eyes': 1, 'chunk': 1, 'layers': 0, 'plays': 0, 'warm_up': 0,
                  'warm_updates': 0, 'warm_glances': 1, 'follow': 0, 'replay': 0,
-                 'hand_updates': 0, 'search': 0, 'keep_every': 1, 'eval_episodes': 1, 'seed': 0}
+                 'hand_updates': 0, 'search': 0, 'keep_every': 1, 'practice': 0,
+                 'practice_updates': 0, 'eval_episodes': 1, 'seed': 0}
         for name, value in least.items():
             if getattr(self, name) < value:
                 raise ConfigError(f'{name} is at least {value}, got {getattr(self, name)}')
@@ -173,6 +184,10 @@ class TrainBcrlConfig:
             raise ConfigError('a wide camera does not turn: add --gaze fixed')
         if self.waits and self.gaze != 'learned':
             raise ConfigError('a hand waits for an eye that learns: leave --waits out, or --gaze')
+        if self.practice and not (self.demos.startswith(LIVE) and self.gaze == 'learned'
+                                  and self.eye == 'foveated' and self.replay):
+            raise ConfigError('practice is for workspaces in physics, --demos workspace:..., and '
+                              'for an eye that learns; it needs a replay')
         if self.search and (self.demos or self.gaze != 'learned'):
             raise ConfigError('--search needs the truth, which a made-up workspace has, and '
                               '--gaze learned')
@@ -208,6 +223,7 @@ def _train(config: TrainBcrlConfig, team: Team, aside: ThreadPoolExecutor) -> di
     if folder.fresh:
         team.warm_up()                          # the hand alone, on glances at what stands out
         team.follow()                           # the eye begins by turning to what the hand heeds
+        team.practise()                         # in turns with the expert; only with --practice
         team.search()                           # only with --search
     with tqdm(total=config.steps, initial=team.steps, unit='step',
               disable=not team.together.leads) as bar:
