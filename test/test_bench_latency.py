@@ -17,7 +17,7 @@ def test_nonsense_is_refused(wrong):
 
 
 @pytest.mark.ros
-@pytest.mark.slow
+@pytest.mark.long
 def test_figures_hang_together(tmp_path):
     pytest.importorskip('rclpy', reason='needs rclpy')
     pytest.importorskip('torch', reason='gaze_node needs torch')

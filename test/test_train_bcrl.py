@@ -203,6 +203,7 @@ def by_two(out, *options):
     assert run.returncode == 0, run.stderr[-2000:]
 
 
+@pytest.mark.long
 def test_processes_whose_epochs_end_apart_stay_together(tmp_path):
     """PPO ends its epochs where the policy has moved too far on a process's own glances. For long
     trainings that was the end: one process waited for gradients that the other did not send.
