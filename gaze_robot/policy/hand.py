@@ -238,7 +238,7 @@ class HandNetwork(nn.Module):
         # Where they are joins what they are: in the base frame, whatever the gaze.
         where = attention[:, 0, :-1]                                                # (B, N)
         ray = where @ self.rays if self.finer is None else self.finer(
-            colours, where, asked, self.rays)
+            colours, where, asked, self.rays, self._around())
         ray = turned(ray[:, None], gaze)[:, 0]                                      # (B, 3)
         found = torch.cat([(attention @ tokens).flatten(1), fovea, 3 * ray], dim=1)
         beside = [pan_tilt_of(ray), posture] if config.angles else []

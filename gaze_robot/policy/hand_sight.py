@@ -77,9 +77,10 @@ class Inspection(nn.Module):
 
 
 class Finer(nn.Module):
-    """Where, within the tokens that are attended to, the thing is: the mean place of what has its
-    colours (a soft argmax; Levine et al., 'End-to-end training of deep visuomotor policies',
-    2016). A token is 4 degrees wide, which at arm's length is more than a gripper may miss by.
+    """Where, within what is attended to, the thing is: the mean place of what has its colours (a
+    soft argmax; Levine et al., 'End-to-end training of deep visuomotor policies', 2016), on
+    whichever level shows that best. Attention likes tokens that hold a thing whole, and those are
+    10 degrees wide, which at arm's length is far more than a gripper may miss by.
     """
 
     def __init__(self, config: 'HandConfig') -> None:
@@ -87,20 +88,33 @@ class Finer(nn.Module):
         self.grids, across = config.grids, config.patch // 2
         self.query = nn.Sequential(
             nn.Linear(config.task * (1 + len(config.phase)), 128), nn.ReLU(),
-            nn.Linear(128, config.colours))
+            nn.Linear(128, config.colours + len(config.grids)))
         steps = (torch.arange(across) + 0.5) / across - 0.5
         down, right = torch.meshgrid(steps, steps, indexing='ij')
         self.register_buffer('parts', torch.stack([down, right], dim=2).view(-1, 2),
                              persistent=False)
         """(S, 2) places of a token's parts, tokens from its middle: down and right."""
+        self.register_buffer('level', torch.repeat_interleave(torch.tensor(
+            config.tokens_per_level)), persistent=False)
+        """(N,) of each token."""
 
     def forward(self, colours: torch.Tensor, attention: torch.Tensor, asked: torch.Tensor,
-                rays: torch.Tensor) -> torch.Tensor:
-        """The mean ray (B, 3), as long as there is attention (B, N), from colours (B, N, S, C)."""
-        alike = (colours @ self.query(2 * asked)[:, None, :, None])[..., 0]         # (B, N, S)
+                rays: torch.Tensor, around: torch.Tensor) -> torch.Tensor:
+        """The mean ray (B, 3), as long as there is attention.
+
+        Args:
+            colours: (B, N, S, C).
+            attention: (B, N).
+            asked: (B, ...) the task.
+            rays: (N, 3) of the tokens.
+            around: (N, N) 1 where two tokens may show the same thing.
+        """
+        colour, level = self.query(2 * asked).split([colours.shape[3], len(self.grids)], dim=1)
+        alike = (colours @ colour[:, None, :, None])[..., 0] + level[:, self.level, None]
         with torch.autocast(alike.device.type, enabled=False):      # 8 bits are not enough here
             attention = attention.float()
-            alike = alike.float() + attention.clamp(min=_LITTLE).log()[..., None]
+            shown = (attention @ around).clamp(min=_LITTLE)                         # (B, N)
+            alike = alike.float() + shown.log()[..., None]
             share = alike.flatten(1).softmax(dim=1).view_as(alike)
             of_token, within = share.sum(dim=2), share @ self.parts                 # (B, N, 2)
             down, right = self._steps(rays)

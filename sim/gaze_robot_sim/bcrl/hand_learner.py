@@ -1,6 +1,7 @@
 """The supervised half of BC-RL: the hand learns what the demonstrations do, from what eyes saw."""
 
 from collections.abc import Callable
+import math
 
 import numpy as np
 import torch
@@ -23,6 +24,8 @@ _PLACE = 5.0
 """Weight of `place_loss`, per radian."""
 _LEAST = 1e-4
 """Attention below this counts as this."""
+_RIGHT_RAD = math.radians(4.0)
+"""A thing is attended to by a token that shows a place this far beside where the hand will be."""
 _HEEDED = 0.3
 """Share of attention from which the hand is said to attend to something."""
 
@@ -45,18 +48,20 @@ def goal_loss(attention: torch.Tensor, seen: torch.Tensor, known: torch.Tensor) 
     return -(on.clamp(min=_LEAST).log() * known).sum() / known.sum().clamp(min=1)
 
 
-def verdict_loss(said: HandOutput, seen: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+def verdict_loss(said: HandOutput, right: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
     """Whether the hand tells the thing that it will go to from what it takes for it: mean binary
     cross-entropy (), over glances at which it attends to something.
 
     Args:
-        seen, known: see `goal_loss`.
+        right: (B,) bool: whether what is attended to most is that thing.
+        known: see `goal_loss`.
     """
     assert said.verdict is not None
-    right, verdict = seen.gather(1, said.peak[:, None])[:, 0].float(), said.verdict.float()
+    verdict = said.verdict.float()
     # What the verdict itself took away counts as attended to.
     heeded = (said.attention.sum(dim=1) > _HEEDED * verdict.sigmoid()) & known
-    loss = functional.binary_cross_entropy_with_logits(verdict, right, reduction='none')
+    loss = functional.binary_cross_entropy_with_logits(verdict, right.float(),
+                                                       reduction='none')
     return (loss * heeded).sum() / heeded.sum().clamp(min=1)
 
 
@@ -102,7 +107,7 @@ class HandLearner:
         self.noise = np.full(hand.config.joints, joint_noise, np.float32)
         self.noise[list(hand.config.phase)] = min(joint_noise, PHASE_NOISE)
         self.optimizer = torch.optim.AdamW(hand.parameters(), learning_rate, weight_decay=_DECAY)
-        self._nearest = hand.reach().cos()
+        self._reach = hand.reach()
         self._level = torch.repeat_interleave(torch.tensor(hand.config.tokens_per_level)).to(
             hand.rays.device)
         self.before_step: Callable[[], object] = lambda: None
@@ -131,12 +136,15 @@ class HandLearner:
             known = rows['goal'].isfinite().flatten(1).all(dim=1)
             if known.any():
                 goal = rows['goal'].nan_to_num()[:, self._level]                    # (B, N, 3)
-                seen = (turned(self.hand.rays, rows['gaze']) * goal).sum(dim=2) > self._nearest
+                alike = (turned(self.hand.rays, rows['gaze']) * goal).sum(dim=2)
+                seen = alike > self._reach.cos()
                 loss = loss + _GOAL * goal_loss(said.attention.float(), seen, known)
                 if self.hand.config.fine:
                     loss = loss + _PLACE * place_loss(said, goal, seen & known[:, None])
                 if said.verdict is not None:
-                    loss = loss + verdict_loss(said, seen, known)
+                    right = alike.gather(1, said.peak[:, None])[:, 0] > (
+                        self._reach[said.peak] + _RIGHT_RAD).cos()
+                    loss = loss + verdict_loss(said, right, known)
             self.optimizer.zero_grad()
             loss.backward()
             self.before_step()
