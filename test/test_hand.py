@@ -160,9 +160,37 @@ def test_a_fine_hand_tells_where_within_a_token_the_thing_is():
         hand.finer.query[-1].weight.zero_()
         hand.finer.query[-1].bias.fill_(1.0)
         colours = torch.where(colours > 0, 1.0, -2.0)
-        found = hand.finer(colours, attention, torch.zeros(20, 3), hand.rays).numpy()
+        found = hand.finer(colours, attention, torch.zeros(20, 3), hand.rays,
+                           torch.eye(16)).numpy()
     wanted = np.stack([np.ones(20), -((column + 0.5) / 8 - 1), -((row + 0.5) / 8 - 1)], axis=1)
     np.testing.assert_allclose(found, 0.8 * wanted, atol=1e-3)
+
+
+def test_a_fine_hand_tells_the_place_on_the_level_that_shows_it_best():
+    """Attention is on the coarse token that holds the thing whole; the fine level shows it, and
+    something alike far away, which nobody attends to.
+    """
+    torch.manual_seed(0)
+    hand = HandNetwork(replace(SMALL, levels=((32, 32), (32, 32)), fine=True))
+    edge = (np.arange(4) + 0.5) / 4 * 2 - 1
+    down, right = np.meshgrid(edge, edge, indexing='ij')
+    hand.rays.copy_(torch.from_numpy(np.concatenate([np.stack([
+        np.ones(16), -reach * right.ravel(), -reach * down.ravel()], 1) for reach in (0.1, 0.4)])))
+    hand.rays.copy_(torch.nn.functional.normalize(hand.rays, dim=1))
+    colours = torch.full((1, 32, 16, SMALL.colours), -2.0)
+    colours[0, 6, 5] = colours[0, 16 + 5] = 1.0             # the thing, fine and coarse
+    colours[0, 16 + 12] = 1.0                               # something alike, far below
+    attention = torch.zeros(1, 32)
+    attention[0, 16 + 5] = 0.9
+    with torch.no_grad():
+        hand.finer.query[-1].weight.zero_()
+        hand.finer.query[-1].bias.fill_(1.0)
+        hand.finer.query[-1].bias[-2:] = torch.tensor([8.0, 0.0])
+        found = hand.finer(colours, attention, torch.zeros(1, 3), hand.rays, hand._around())[0]
+    step = 0.1 * 2 / 16
+    wanted = np.array([1.0, -(9 - 7.5) * step, -(5 - 7.5) * step])
+    np.testing.assert_allclose(found / found.norm(), wanted / np.linalg.norm(wanted), atol=2e-3)
+    assert found.norm().item() == pytest.approx(0.9, abs=0.01)
 
 
 def test_directions_as_angles():

@@ -53,16 +53,16 @@ def test_verdict_loss_by_hand():
     """Right, wrong, attending to nothing, and nobody knows: the first two count."""
     verdict = torch.tensor([2.0, 2.0, 2.0, 2.0], requires_grad=True)
     attention = torch.tensor([[0.0, 0.8], [0.0, 0.8], [0.1, 0.1], [0.0, 0.8]])
-    seen = torch.tensor([[False, True], [True, False], [False, True], [False, True]])
+    right = torch.tensor([True, False, True, True])
     said = HandOutput(torch.zeros(4, 1, 1), attention, torch.tensor([1, 1, 1, 1]),
                       torch.zeros(4, 3), verdict)
-    loss = verdict_loss(said, seen, torch.tensor([True, True, True, False]))
+    loss = verdict_loss(said, right, torch.tensor([True, True, True, False]))
     wanted = (np.log(1 + np.exp(-2.0)) + np.log(1 + np.exp(2.0))) / 2
     assert loss.item() == pytest.approx(wanted)
     loss.backward()
     assert verdict.grad[2:].tolist() == [0, 0]
     unheeded = torch.tensor([False] * 4)
-    assert verdict_loss(said, seen, unheeded).item() == 0.0
+    assert verdict_loss(said, right, unheeded).item() == 0.0
 
 
 def test_place_loss_by_hand():

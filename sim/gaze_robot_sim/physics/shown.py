@@ -21,7 +21,9 @@ from gaze_robot_sim.physics.parts import GRIPPER
 from gaze_robot_sim.physics.views import Painter
 from gaze_robot_sim.physics.world import PhysicsConfig, PhysicsWorld, SHOWN
 
-_HAND_S, _EXPERT_S = (0.5, 4.0), (0.3, 2.0)
+_NEAR_M = 0.1
+"""A hand that is further from a thing, level, does not push it."""
+_HAND_S, _EXPERT_S = (0.5, 3.0), (0.5, 3.0)
 """How long hand and expert take turns for, when they do."""
 _ALONE_S = 10.0
 """After this the expert alone goes on."""
@@ -150,11 +152,12 @@ def show(task: str, seed: int, index: int, condition: Condition, nudge: float,
         raise WorldError(f'{task} {seed}.{index} was over before it began')
     view, gazes = map(np.stack, zip(*seen))
     kept, succeeded = np.arange(0, len(done), every), world.outcome == 'success'
+    joints, actions, own_turn = map(np.stack, zip(*done))
     goals = part_goals(np.array(tips), np.array(stages), succeeded)
+    goals[_meddled(own_turn & (np.array(stages) == 0), np.array(tips), goals)] = np.nan
     directions = np.array([[frame @ (goals[at] - origin) for origin, frame in of]
                            for at, of in zip(kept, frames)])
     directions /= np.linalg.norm(directions, axis=2, keepdims=True)
-    joints, actions, own_turn = map(np.stack, zip(*done))
     return Shown(kept, view, gazes.astype(np.float32), joints.astype(np.float32),
                  actions.astype(np.float32), _known_until(own_turn, np.array(stages)),
                  directions.astype(np.float32), world.task.embedding, world.joint_names,
@@ -169,6 +172,23 @@ def _known_until(own: np.ndarray, stages: np.ndarray) -> np.ndarray:
     ends = np.flatnonzero(last) + 1
     own_end = ends[np.searchsorted(ends, np.arange(len(own)) + 1)]
     return np.minimum(own_end, part_ends(stages))
+
+
+def _meddled(own: np.ndarray, tips: np.ndarray, goals: np.ndarray) -> np.ndarray:
+    """(T,) bool: whether the hand comes near a step's goal, at turns of its own, before the part
+    is done: then it may push what is there, which was elsewhere at that step.
+
+    Args:
+        own: (T,) bool: whether the hand acts, and does not hold anything.
+        tips, goals: (T, 3) metres.
+    """
+    near = own & (np.linalg.norm((tips - goals)[:, :2], axis=1) < _NEAR_M)
+    out, meddled = np.zeros(len(own), bool), False
+    for step in reversed(range(len(own))):
+        same = step + 1 < len(own) and (goals[step] == goals[step + 1]).all()
+        meddled = bool(near[step]) or (meddled and same)
+        out[step] = meddled
+    return out
 
 
 class _Turns:
