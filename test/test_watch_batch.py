@@ -201,7 +201,9 @@ def test_scattered_eyes_look_where_the_demonstrating_hand_ends_up(studio, hand, 
 
 
 def test_gazes_at_goals_come_before_and_after_the_hand_over_equally_often(studio, hand):
-    """Although a fifth of the demonstration comes before it; never where nothing is left to do."""
+    """Although a fifth of the demonstration comes before it; never where nothing is left to do;
+    half of them in the last second of what comes before or after.
+    """
     def short_first(play):
         steps = np.arange(play.episode.steps)
         over, done = play.episode.steps // 5, play.episode.steps * 4 // 5
@@ -210,12 +212,15 @@ def test_gazes_at_goals_come_before_and_after_the_hand_over_equally_often(studio
         return Play(play.episode, np.where(steps < over, over, len(steps)), goal, play.aim)
     batch, _ = made(studio, hand, Changed(studio.source, short_first), own_hand=1.0,
                     pause_steps=5, episode_s=4.0)
-    before = []
+    before, late = [], []
     for _ in range(60):
         batch.scatter()
         assert np.isfinite(batch.sight().goal).all()
         before += (batch.now < (batch.last + 1) // 5).tolist()
+        late += (batch.now >= (batch.last + 1) * 4 // 5 - 30).tolist()
     assert abs(np.mean(before) - 0.5) < 0.13
+    share = np.mean(np.array(late)[~np.array(before)])
+    assert abs(share - (0.5 + 0.5 * 30 / 72)) < 0.15           # of 72 steps, 0.42 without
 
 
 def test_the_oracle_gets_there_and_a_fixed_eye_does_not(studio, hand):

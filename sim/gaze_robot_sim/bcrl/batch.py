@@ -41,6 +41,8 @@ _ASTRAY_RAD = math.radians(4.0)
 _OWN_HAND_ASTRAY = (math.radians(3.0), math.radians(30.0))
 """The same of gazes about where the demonstrating hand will act, equally often in each octave: the
 hand learns to see what it looks for in the corner of its eye, too."""
+_LATE = 0.5
+"""Share of those gazes that are in the last second of a part of the task."""
 _SALIENT = 8
 """Such gazes drawn from a picture at a time."""
 
@@ -217,10 +219,15 @@ class WatchBatch(EyeBatch):
         self.settle()
 
     def _moment(self, eye: int, rng: np.random.Generator) -> int:
-        """A step of an episode that has a goal, as often before the hand-over as after it."""
+        """A step of an episode that has a goal, as often before the hand-over as after it, and
+        half of them within a second of the end of that part: there an arm has to be exact, and is
+        so for a few steps only.
+        """
         known = np.isfinite(self._goals[eye, :self.last[eye] + 1]).all(axis=1)
         over, after = int(self._ends[eye, 0]), max(1, int(known.sum()))  # then none
         first, past = ((0, over), (over, after))[rng.integers(2)] if over < after else (0, after)
+        if past <= self.last[eye] and rng.random() < _LATE:     # it ends while the eye watches
+            first = max(first, past - round(self.config.rate_hz))
         return int(rng.integers(first, past))
 
     def salient(self, eye: int, rng: np.random.Generator, count: int) -> np.ndarray:
