@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from gaze_robot.errors import ConfigError
-from gaze_robot.policy.hand_sight import Finer, Inspection, Tokens
+from gaze_robot.policy.hand_sight import closely, closely_size, Finer, Inspection, Tokens
 
 GAZE_FEATURES = 4
 """Sine and cosine of pan and of tilt."""
@@ -199,7 +199,7 @@ class HandNetwork(nn.Module):
         asked = config.task * (1 + len(config.phase))
         self.query = nn.Sequential(nn.Linear(asked, 128), nn.ReLU(),
                                    nn.Linear(128, config.queries * width))
-        beside = (2 + config.joints) * config.angles
+        beside = (2 + config.joints + closely_size(config.joints)) * config.angles
         self.gather = nn.Linear((config.queries + 1) * width + 3 + hidden + beside, hidden)
         self.deepen = nn.Linear(hidden, hidden)
         self.moment = nn.Parameter(torch.randn(config.chunk, hidden) * 0.1)
@@ -241,7 +241,8 @@ class HandNetwork(nn.Module):
             colours, where, asked, self.rays, self._around())
         ray = turned(ray[:, None], gaze)[:, 0]                                      # (B, 3)
         found = torch.cat([(attention @ tokens).flatten(1), fovea, 3 * ray], dim=1)
-        beside = [pan_tilt_of(ray), posture] if config.angles else []
+        place = pan_tilt_of(ray)
+        beside = [place, posture, closely(place, joints, posture)] if config.angles else []
         features = torch.relu(self.gather(torch.cat([found, now, *beside], dim=1)))
         features = torch.relu(self.deepen(features))                                # (B, hidden)
         chunk = self.act(torch.relu(features[:, None] + self.moment))               # (B, K, A)

@@ -17,6 +17,36 @@ _LITTLE = 1e-6
 """Attention below this counts as this."""
 
 
+_SCALES = (0.03, 0.15, 0.6)
+"""Radians at which differences of angles are resolved: an arm has to meet a thing to a hundredth
+of its reach, which a layer of a network hardly tells from the plain angles."""
+_WAVES = (2.0, 5.0, 12.0, 30.0)
+"""Frequencies, 1/radian, or over the spread of a joint."""
+
+
+def closely_size(joints: int) -> int:
+    """Numbers that `closely` makes of so many joints."""
+    return 2 * joints * len(_SCALES) + 2 * (2 + joints) * len(_WAVES)
+
+
+def closely(place: torch.Tensor, joints: torch.Tensor, posture: torch.Tensor) -> torch.Tensor:
+    """Angles, resolved finely: how far joints are from where a thing is, near differences best; and
+    sines and cosines (Tancik et al., 'Fourier features let networks learn high frequency functions
+    in low dimensional domains', 2020).
+
+    Args:
+        place: (B, 2) pan and tilt, radians. No gradient goes there: it would be many times that of
+            the plain angles.
+        joints, posture: (B, J) as they are, and over their spread.
+    """
+    place = place.detach()
+    away = (place[:, :, None] - joints[:, None]).flatten(1)
+    angles = torch.cat([place, posture], dim=1)
+    return torch.cat([*(torch.tanh(away / scale) for scale in _SCALES),
+                      *(wave(angles * rate) for rate in _WAVES for wave in (torch.sin, torch.cos))],
+                     dim=1)
+
+
 class Tokens(nn.Module):
     """A layer for all 2 x 2 samples, the parts of tokens, and one that joins those of a token."""
 
