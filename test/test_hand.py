@@ -18,6 +18,7 @@ from gaze_robot.policy.hand import (
     pan_tilt_of,
     turned,
 )
+from gaze_robot.policy.hand_sight import closely, closely_size
 
 SMALL = HandConfig(joints=2, task=3, actions=2, chunk=4, levels=((16, 16), (16, 16)), patch=8,
                    width=16, hidden=32)
@@ -197,6 +198,20 @@ def test_directions_as_angles():
     angles = np.random.default_rng(2).uniform([-3, -1.4], [3, 1.4], (9, 2))
     rays = direction_from_pan_tilt(*angles.T) * np.linspace(0.01, 2.0, 9)[:, None]
     np.testing.assert_allclose(pan_tilt_of(torch.from_numpy(rays)), angles, atol=1e-12)
+
+
+def test_angles_are_resolved_closely():
+    """A joint that is where the thing is, one a hundredth of a radian beside, one far off."""
+    place = torch.tensor([[0.5, -0.1]], requires_grad=True)
+    joints = torch.tensor([[0.5, 0.49, -1.5]])
+    found = closely(place, joints, joints / 2)[0]
+    assert len(found) == closely_size(3) == 3 * 6 + 4 * 2 * 5
+    np.testing.assert_allclose(found[:3], np.tanh([0.0, 0.01 / 0.03, 2.0 / 0.03]), atol=1e-6)
+    np.testing.assert_allclose(found[3:6], np.tanh([-0.6 / 0.03, -0.59 / 0.03, 1.4 / 0.03]),
+                               atol=1e-6)
+    np.testing.assert_allclose(found[-5:], np.cos(30 * np.array([0.5, -0.1, 0.25, 0.245, -0.75])),
+                               atol=1e-5)
+    assert not found.requires_grad
 
 
 def test_a_hand_told_angles_knows_a_joint_from_a_gaze():

@@ -30,9 +30,9 @@ def closely_size(joints: int) -> int:
 
 
 def closely(place: torch.Tensor, joints: torch.Tensor, posture: torch.Tensor) -> torch.Tensor:
-    """Angles, resolved finely: how far joints are from where a thing is, near differences best; and
-    sines and cosines (Tancik et al., 'Fourier features let networks learn high frequency functions
-    in low dimensional domains', 2020).
+    """Angles, resolved finely: how far joints are from where a thing is, near differences best,
+    and sines and cosines (Tancik et al., 'Fourier features let networks learn high frequency
+    functions in low dimensional domains', 2020).
 
     Args:
         place: (B, 2) pan and tilt, radians. No gradient goes there: it would be many times that of
@@ -42,9 +42,8 @@ def closely(place: torch.Tensor, joints: torch.Tensor, posture: torch.Tensor) ->
     place = place.detach()
     away = (place[:, :, None] - joints[:, None]).flatten(1)
     angles = torch.cat([place, posture], dim=1)
-    return torch.cat([*(torch.tanh(away / scale) for scale in _SCALES),
-                      *(wave(angles * rate) for rate in _WAVES for wave in (torch.sin, torch.cos))],
-                     dim=1)
+    waves = [wave(angles * rate) for rate in _WAVES for wave in (torch.sin, torch.cos)]
+    return torch.cat([*(torch.tanh(away / scale) for scale in _SCALES), *waves], dim=1)
 
 
 class Tokens(nn.Module):
