@@ -16,7 +16,7 @@ from gaze_robot.hand_eye import HandEye, load_hand_eye, save_hand_eye  # noqa: E
 from gaze_robot.policy.glances import vector_size  # noqa: E402
 from gaze_robot.policy.hand import turned  # noqa: E402
 from gaze_robot.policy.looking import LookingPolicy  # noqa: E402
-from gaze_robot_sim.physics import evaluate  # noqa: E402
+from gaze_robot_sim.physics import closed_loop, evaluate  # noqa: E402
 from gaze_robot_sim.physics.closed_loop import Episode, HandAtWork  # noqa: E402
 from gaze_robot_sim.physics.conditions import (  # noqa: E402
     condition_of,
@@ -165,6 +165,21 @@ def test_figures_by_hand():
     assert (row['ci_low'], row['ci_high']) == pytest.approx((0.150, 0.850), abs=1e-3)
     assert evaluate.switch_fraction(episodes) == 0.5
     assert evaluate.switch_fraction([Episode('timeout')]) is None
+
+
+@pytest.mark.parametrize('place_at, switched, switch_s', [
+    (40, True, 10 / 30), (70, False, 40 / 30), (None, False, None)])
+def test_gaze_leads_the_hand_or_does_not(place_at, switched, switch_s):
+    """100 steps, a touch at step 10, the hand-over at 30; the hand is near the place from 60."""
+    track, found = closed_loop._GazeTrack(PhysicsWorld('bucket', 0, 0)), Episode()
+    for step in range(100):
+        at_place = place_at is not None and step >= place_at
+        thing, place = (1.0, 0.1) if at_place else (0.05, 2.5)
+        track.rows.append((0.0, thing, place, int(step >= 30 or step == 10),
+                           0.1 if step >= 60 else 0.5))
+    track.judge(found)
+    assert found.switched is switched
+    assert found.switch_s == (None if switch_s is None else pytest.approx(switch_s))
 
 
 def test_the_oracle_looks_at_what_matters():

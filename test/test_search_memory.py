@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from gaze_robot.policy.search_memory import END_RAD, SearchMemory
+from gaze_robot.policy.search_memory import DOUBTS, END_RAD, SearchMemory
 
 EYE = np.zeros(1, int)
+DISMISSED = [(0.0, 0.6, 0.9)] + [(0.5, 1.2, 0.1)] * DOUBTS
+"""Something attended to, looked at, and found to be something else."""
 
 
 def searched(*glances, phase=(0.0,), **options):
@@ -38,7 +40,7 @@ def test_what_was_attended_to_is_wanted_until_it_was_looked_at():
     assert away == pytest.approx(0.43)
     assert wish == 0.9
     assert not dismissed(searched(seen, half_way), 0.6)
-    memory = searched(seen, half_way, there)
+    memory = searched(seen, half_way, *[there] * DOUBTS)
     assert dismissed(memory, 0.6)
     assert dismissed(memory, 0.7)                       # the same thing, given or take a token
     assert not dismissed(memory, 1.2)
@@ -51,8 +53,19 @@ def test_a_thing_that_stays_attended_to_is_not_dismissed():
     assert wanted(memory, 0.5)[0] == pytest.approx(0.1)
 
 
+def test_a_doubtful_glance_or_two_are_not_the_end():
+    """One in ten of the right thing is; what is attended to again is forgiven all of them."""
+    seen, doubtful, sure = (0.0, 0.6, 0.9), (0.5, 1.2, 0.1), (0.5, 0.6, 0.9)
+    few = [doubtful] * (DOUBTS - 1)
+    memory = searched(seen, *few)
+    assert not dismissed(memory, 0.6)
+    assert wanted(memory, 0.5) == (pytest.approx(0.1), 0.9)
+    assert not dismissed(searched(seen, *few, sure, *few), 0.6)
+    assert dismissed(searched(seen, *few, sure, *few, doubtful), 0.6)
+
+
 def test_what_was_dismissed_is_not_wanted_again_however_much_it_is_attended_to():
-    memory = searched((0.0, 0.6, 0.9), (0.5, 1.2, 0.1), (0.0, 0.6, 1.0))
+    memory = searched(*DISMISSED, (0.0, 0.6, 1.0))
     assert wanted(memory)[1] <= 0.1
 
 
@@ -66,9 +79,9 @@ def test_what_cannot_be_reached_is_given_up():
 
 def test_another_phase_of_the_task_is_another_search():
     """The gripper closes: what was dismissed may be where to put the thing down."""
-    glances = [(0.0, 0.6, 0.9), (0.5, 1.2, 0.1), (0.5, 1.2, 0.1)]
-    assert dismissed(searched(*glances, phase=(0.0, 0.0, 0.1)), 0.6)
-    memory = searched(*glances, phase=(0.0, 0.0, 1.0))
+    glances, before = [*DISMISSED, DISMISSED[-1]], [0.0] * len(DISMISSED)
+    assert dismissed(searched(*glances, phase=(*before, 0.1)), 0.6)
+    memory = searched(*glances, phase=(*before, 1.0))
     assert not dismissed(memory, 0.6)
     assert abs(onwards(memory, 0.5)) < 0.3              # it begins where the eye looks
 
@@ -83,7 +96,7 @@ def test_a_search_goes_on_at_the_nearest_end_of_what_was_looked_along():
 
 
 def test_a_search_that_found_nothing_begins_anew_within_the_reach_of_the_head():
-    glances = [(0.0, 0.6, 0.9), (0.5, 1.2, 0.1), (0.8, 0.0, 0.0), (-0.8, 0.0, 0.0)]
+    glances = [*DISMISSED, (0.8, 0.0, 0.0), (-0.8, 0.0, 0.0)]
     assert dismissed(searched(*glances), 0.6)
     memory = searched(*glances, ends=(-0.75, 0.75))
     assert not dismissed(memory, 0.6)
@@ -105,8 +118,7 @@ def test_eyes_do_not_share_their_memories():
 
 def test_what_is_seen_well_and_attended_to_is_wanted_whatever_was_thought_before():
     """A place known to a coarse token only was dismissed; the thing lies beside it."""
-    glances = [(0.0, 0.6, 0.9), (0.5, 1.2, 0.1)]
-    assert wanted(searched(*glances, (0.2, 0.7, 0.9)), 0.2)[1] <= 0.1      # from afar: no
-    away, wish = wanted(searched(*glances, (0.65, 0.7, 0.9)), 0.65)
+    assert wanted(searched(*DISMISSED, (0.2, 0.7, 0.9)), 0.2)[1] <= 0.1    # from afar: no
+    away, wish = wanted(searched(*DISMISSED, (0.65, 0.7, 0.9)), 0.65)
     assert wish == 0.9
     assert away == pytest.approx(0.05)

@@ -19,6 +19,8 @@ _SAME_RAD = math.radians(15.0)
 """Places this near to each other are of one thing."""
 _HEEDLESS = 0.4
 """Attention below this share of what it was: dismissed."""
+DOUBTS = 4
+"""Such glances in a row, before it is: one in ten of something right is doubtful."""
 _PLACES = 8
 """Dismissed ones remembered; then the oldest is forgotten."""
 _NOWHERE_RAD = 1e3
@@ -49,6 +51,7 @@ class SearchMemory:
         self._wanted = np.zeros((eyes, 2))
         self._heed = np.zeros(eyes)
         self._age = np.zeros(eyes, int)
+        self._doubts = np.zeros(eyes, int)
 
     def reset(self, eyes: np.ndarray) -> None:
         """Some eyes begin another search."""
@@ -75,6 +78,7 @@ class SearchMemory:
         explored[anew] = gaze[anew, :1]
         self._explored[eyes], self._begun[eyes] = explored, True
         gone = eyes[anew]
+        self._doubts[gone] = 0
         self._dismissed[gone], self._heed[gone] = _NOWHERE_RAD, 0.0
         self._follow(eyes, gaze, place, heed)
 
@@ -86,7 +90,9 @@ class SearchMemory:
         here = np.where(same, heed, 0.0)
         near = _apart(gaze, wanted) < SEEN_RAD
         age = np.where(near, 0, self._age[eyes] + 1)
-        away = (near & (here < _HEEDLESS * wish)) | (age > _PATIENCE)
+        doubts = np.where(near & (here < _HEEDLESS * wish), self._doubts[eyes] + 1, 0)
+        away = (doubts >= DOUBTS) | (age > _PATIENCE)
+        self._doubts[eyes] = np.where(away, 0, doubts)
         for row in np.flatnonzero(away & (wish > 0)):
             eye = eyes[row]
             self._dismissed[eye] = np.roll(self._dismissed[eye], 1, axis=0)

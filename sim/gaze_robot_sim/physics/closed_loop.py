@@ -9,13 +9,15 @@ from gaze_robot.errors import CheckpointError
 from gaze_robot.geometry import angle_between, direction_from_pan_tilt
 from gaze_robot.hand_eye import HandEye, Looking
 from gaze_robot_sim.physics.conditions import Condition, oracle_gaze
+from gaze_robot_sim.physics.demos import held
 from gaze_robot_sim.physics.views import Painter
 from gaze_robot_sim.physics.world import PhysicsWorld
 
 _ON_RAD = np.radians(10.0)
 """The eye looks at what is no further than this from its gaze."""
-_SWITCH_S = 1.5
-"""Within this time of the hand-over the eye should look at what comes next."""
+_LEAD_M = 0.2
+"""While the hand is still this far from where the thing belongs, the eye should be there: gaze
+leads the hand (Johansson et al., 'Eye-hand coordination in object manipulation', 2001)."""
 
 
 @dataclass(eq=False)
@@ -33,7 +35,8 @@ class Episode:
     """Median angle from the gaze to what matters."""
 
     switched: bool | None = None
-    """Whether the eye went from the thing to its place at the hand-over; None: there was none."""
+    """Whether the eye looked at the thing until the hand-over, and then at its place before the
+    hand got near that; None: there was no hand-over."""
 
     switch_s: float | None = None
     """From the hand-over until the eye looked at the place; None: it never did."""
@@ -137,7 +140,7 @@ class _GazeTrack:
 
     def __init__(self, world: PhysicsWorld) -> None:
         self._world = world
-        self.rows: list[tuple[float, float, float, int]] = []
+        self.rows: list[tuple[float, float, float, int, float]] = []
 
     def add(self) -> None:
         """Take note of a step."""
@@ -147,18 +150,19 @@ class _GazeTrack:
                                      if task.needs_gripper else ())]
         errors = [float(angle_between(gaze, point - world.eye)) for point in points]
         first, second = errors[1:] if len(errors) > 1 else (errors[0], errors[0])
-        self.rows.append((errors[0], first, second, task.stage(world)))
+        away = np.linalg.norm((world.tip - points[-1])[:2])
+        self.rows.append((errors[0], first, second, task.stage(world), float(away)))
 
     def judge(self, found: Episode) -> None:
         """Fill in the figures of the eye."""
-        error, thing, place, stage = np.array(self.rows).T
+        error, thing, place, stage, away = np.array(self.rows).T
         found.on_aim = float((error < _ON_RAD).mean())
         found.gaze_error_deg = float(np.degrees(np.median(error)))
-        over = np.flatnonzero(stage)
+        over = np.flatnonzero(held(stage))
         if self._world.task.needs_gripper and len(over):
             rate = self._world.config.rate_hz
             before = slice(max(0, over[0] - round(rate)), over[0] + 1)
             there = np.flatnonzero(place[over[0]:] < _ON_RAD)
             found.switch_s = float(there[0] / rate) if len(there) else None
-            found.switched = bool((thing[before] < _ON_RAD).any()
-                                  and len(there) and there[0] <= round(_SWITCH_S * rate))
+            found.switched = bool((thing[before] < _ON_RAD).any() and len(there)
+                                  and (away[over[0]:over[0] + there[0] + 1] > _LEAD_M).all())

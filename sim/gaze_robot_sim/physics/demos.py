@@ -236,9 +236,9 @@ def part_ends(stages: np.ndarray) -> np.ndarray:
         stages: (T,) of the task, see `Task.stage`; a change counts if it lasts, and a touch does
             not.
     """
-    held, ends = _held(stages), np.full(len(stages), len(stages))
-    for change in reversed(np.flatnonzero(np.diff(held)) + 1):      # what comes after it cannot be
-        ends[:change] = change                                      # known before
+    ends = np.full(len(stages), len(stages))
+    for change in reversed(np.flatnonzero(np.diff(held(stages))) + 1):
+        ends[:change] = change                       # what comes after it cannot be known before
     return ends
 
 
@@ -256,24 +256,24 @@ def part_goals(tips: np.ndarray, stages: np.ndarray, finished: bool = True) -> n
     steps = int(done[0]) if len(done) else len(stages)
     goals, ends = np.full(tips.shape, np.nan), part_ends(stages[:steps])
     # What was taken and lost again still belongs where it was put in the end.
-    ends = np.where(_held(stages[:steps]), steps, ends)
+    ends = np.where(held(stages[:steps]), steps, ends)
     goals[:steps] = tips[ends - 1] * [1.0, 1.0, 0.5]
     if not (finished or len(done)):
         goals[:steps][ends == steps] = np.nan
     return goals
 
 
-def _held(stages: np.ndarray) -> np.ndarray:
+def held(stages: np.ndarray) -> np.ndarray:
     """(T,) bool: whether the thing is in the hand or where it belongs, but for changes that do not
     last.
     """
     there, now = stages > 0, False
-    held = np.zeros(len(stages), bool)
+    out = np.zeros(len(stages), bool)
     for step in range(len(stages)):
         if (there[step:step + _LASTS] != now).all():
             now = not now
-        held[step] = now
-    return held
+        out[step] = now
+    return out
 
 
 def source(name: str, _: str, seed: int, __: float) -> PhysicsPlays:
