@@ -105,8 +105,8 @@ class Looking:
         """
         self.both = both
         config = both.hand.config
-        self._glances = Glances(1, both.pattern, config.joints, config.task, config.phase,
-                                ends)
+        self._glances = Glances(1, both.pattern, config.joints, config.task, config.phase, ends,
+                                config.shapes)
         self._told: np.ndarray | None = None
         """(A,) absolute, where the hand was last told to go."""
         self._stays: np.ndarray | None = None

@@ -12,7 +12,7 @@ DISMISSED = [(0.0, 0.6, 0.9)] + [(0.5, 1.2, 0.1)] * DOUBTS
 
 def searched(*glances, phase=(0.0,), **options):
     """A memory of one eye whose glances were: gaze pan, attended pan, and how much attention."""
-    memory = SearchMemory(1, 1, **options)
+    memory = SearchMemory(1, 1, **{'doubts': DOUBTS, **options})
     for row, (gaze, place, heed) in enumerate(glances):
         now = phase[min(row, len(phase) - 1)]
         memory.take(EYE, np.array([[gaze, 0.0]]), np.array([[place, 0.0]]), np.array([heed]),
@@ -62,6 +62,7 @@ def test_a_doubtful_glance_or_two_are_not_the_end():
     assert wanted(memory, 0.5) == (pytest.approx(0.1), 0.9)
     assert not dismissed(searched(seen, *few, sure, *few), 0.6)
     assert dismissed(searched(seen, *few, sure, *few, doubtful), 0.6)
+    assert dismissed(searched(seen, doubtful, doubts=1), 0.6)
 
 
 def test_what_was_dismissed_is_not_wanted_again_however_much_it_is_attended_to():

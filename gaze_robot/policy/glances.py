@@ -13,7 +13,7 @@ import numpy as np
 from gaze_robot.errors import ConfigError
 from gaze_robot.foveation import FoveationPattern
 from gaze_robot.geometry import wrap_angle
-from gaze_robot.policy.search_memory import END_RAD, SearchMemory
+from gaze_robot.policy.search_memory import DOUBTS, END_RAD, SearchMemory
 
 WINDOW = 10
 """Glances remembered, the newest first."""
@@ -104,13 +104,14 @@ class Glances:
     """Builds the vector (B, V) of B eyes and remembers what they looked at."""
 
     def __init__(self, eyes: int, pattern: FoveationPattern, joints: int, task: int,
-                 phase: Sequence[int] = (), ends: tuple[float, float] = (-END_RAD, END_RAD)
-                 ) -> None:
+                 phase: Sequence[int] = (), ends: tuple[float, float] = (-END_RAD, END_RAD),
+                 shapes: bool = False) -> None:
         """Make eyes that have seen nothing.
 
         Args:
             phase: numbers of the joints that tell the phase of the task, as `HandConfig.phase`.
             ends: least and greatest pan that the eye can look along.
+            shapes: whether the hand judges them, as `HandConfig.shapes`.
 
         Raises:
             ConfigError: no eyes.
@@ -119,7 +120,7 @@ class Glances:
             raise ConfigError(f'at least one eye is needed, got {eyes}')
         self.reader = AttentionReader(pattern)
         self.size = vector_size(pattern, joints, task)
-        self.search = SearchMemory(eyes, len(phase), ends)
+        self.search = SearchMemory(eyes, len(phase), ends, DOUBTS if shapes else 1)
         self._phase = list(phase)
         self._past = np.zeros((eyes, WINDOW, _OF_A_GLANCE))
 

@@ -20,7 +20,8 @@ _SAME_RAD = math.radians(15.0)
 _HEEDLESS = 0.4
 """Attention below this share of what it was: dismissed."""
 DOUBTS = 4
-"""Such glances in a row, before it is: one in ten of something right is doubtful."""
+"""Such glances in a row, before it is, where hands judge shapes: one in ten of their verdicts on
+the right thing is wrong, and an eye comes near it in ten glances or so."""
 _PLACES = 8
 """Dismissed ones remembered; then the oldest is forgotten."""
 _NOWHERE_RAD = 1e3
@@ -35,13 +36,16 @@ class SearchMemory:
     """Of B eyes."""
 
     def __init__(self, eyes: int, phase: int = 0,
-                 ends: tuple[float, float] = (-END_RAD, END_RAD)) -> None:
+                 ends: tuple[float, float] = (-END_RAD, END_RAD), doubts: int = 1) -> None:
         """Remember nothing.
 
         Args:
             phase: P.
             ends: least and greatest pan to search, which the eye can look along.
+            doubts: glances in a row at which what was attended to hardly is any more, until it is
+                dismissed.
         """
+        self._most = doubts
         self._ends = max(ends[0], -END_RAD), min(ends[1], END_RAD)
         self._explored = np.zeros((eyes, 2))
         """(B, 2) least and greatest pan looked along in this search."""
@@ -91,7 +95,7 @@ class SearchMemory:
         near = _apart(gaze, wanted) < SEEN_RAD
         age = np.where(near, 0, self._age[eyes] + 1)
         doubts = np.where(near & (here < _HEEDLESS * wish), self._doubts[eyes] + 1, 0)
-        away = (doubts >= DOUBTS) | (age > _PATIENCE)
+        away = (doubts >= self._most) | (age > _PATIENCE)
         self._doubts[eyes] = np.where(away, 0, doubts)
         for row in np.flatnonzero(away & (wish > 0)):
             eye = eyes[row]

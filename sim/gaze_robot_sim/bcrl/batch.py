@@ -119,7 +119,8 @@ class WatchBatch(EyeBatch):
         self._aims = np.tile(np.array([1.0, 0.0, 0.0]), (eyes, length, 1))
         self.task = np.zeros((eyes, task), np.float32)
         self._rows, self._ahead = np.arange(eyes), np.arange(chunk)
-        self.glances = Glances(eyes, self.pattern, joints, task, hand.config.phase)
+        self.glances = Glances(eyes, self.pattern, joints, task, hand.config.phase,
+                               shapes=hand.config.shapes)
         self.view = np.zeros((eyes, self.pattern.tokens, self.pattern.token_side ** 2 * 3),
                              np.uint8)
         """What each eye sees now."""
