@@ -117,9 +117,13 @@ class Looking:
         self._glances.reset(np.zeros(1, int))
         self._told = self._stays = None
 
-    def taken_over(self) -> None:
-        """Somebody else moves the hand: where it waited, and what it was told, are of the past."""
-        self._told = self._stays = None
+    def taken_over(self, told: np.ndarray) -> None:
+        """Somebody else moves the hand: where it waited is of the past.
+
+        Args:
+            told: (A,) absolute, where the hand was told to go instead.
+        """
+        self._told, self._stays = (told if self.both.waits else None), None
 
     def step(self, levels: Sequence[np.ndarray], joints: np.ndarray, gaze_rad: np.ndarray,
              task: np.ndarray) -> Intent:

@@ -9,7 +9,9 @@ from torch.nn import functional
 
 from gaze_robot.encoder.tokens import patchify
 from gaze_robot.errors import ConfigError
+from gaze_robot.foveation import FoveationPattern
 from gaze_robot.geometry import base_ray, direction_from_pan_tilt
+from gaze_robot.policy.glances import token_places
 from gaze_robot.policy.hand import (
     chunk_error,
     cut,
@@ -192,6 +194,16 @@ def test_a_fine_hand_tells_the_place_on_the_level_that_shows_it_best():
     wanted = np.array([1.0, -(9 - 7.5) * step, -(5 - 7.5) * step])
     np.testing.assert_allclose(found / found.norm(), wanted / np.linalg.norm(wanted), atol=2e-3)
     assert found.norm().item() == pytest.approx(0.9, abs=0.01)
+
+
+def test_what_is_near_a_token_is_the_same_in_half_precision():
+    """Training runs in it, the robot does not."""
+    hand = HandNetwork(replace(SMALL, levels=((32, 32),) * 3))
+    hand.rays.copy_(torch.from_numpy(direction_from_pan_tilt(*token_places(
+        FoveationPattern((15.0, 40.0, 90.0), (32, 32, 32), (8,))).T)))
+    with torch.autocast('cpu', torch.bfloat16):
+        near = hand._around()
+    np.testing.assert_array_equal(near, hand._around())
 
 
 def test_directions_as_angles():

@@ -77,6 +77,20 @@ def test_a_hand_over_lasts():
     assert part_ends(np.zeros(4, int)).tolist() == [4] * 4
 
 
+def test_a_part_that_was_never_done_has_no_goal():
+    """Taken and lost: what was held belongs where it was put in the end, if it was."""
+    lost = np.array([0] * 6 + [1] * 6 + [0] * 6 + [1] * 6)
+    assert part_ends(lost).tolist() == [6] * 6 + [12] * 6 + [18] * 6 + [24] * 6
+    tips = np.arange(72.0).reshape(24, 3) + 1
+    known = np.isfinite(part_goals(tips, lost, finished=False)).all(axis=1)
+    assert known.tolist() == ([True] * 6 + [False] * 6) * 2
+    goals = part_goals(tips, lost)
+    np.testing.assert_array_equal(goals[6:12], goals[18:])
+    np.testing.assert_array_equal(goals[12:18], np.tile(tips[17] * [1, 1, 0.5], (6, 1)))
+    touched = np.array([0] * 20 + [1])
+    assert np.isnan(part_goals(np.ones((21, 3)), touched, finished=False)).all()
+
+
 @pytest.mark.parametrize('task', ['bucket', 'shelf'])
 def test_goals_are_at_the_thing_and_then_where_it_is_let_go(task):
     """Not where the hand draws back to afterwards, which is 15 degrees above a bucket."""

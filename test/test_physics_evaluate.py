@@ -167,16 +167,17 @@ def test_figures_by_hand():
     assert evaluate.switch_fraction([Episode('timeout')]) is None
 
 
-@pytest.mark.parametrize('place_at, switched, switch_s', [
-    (40, True, 10 / 30), (70, False, 40 / 30), (None, False, None)])
-def test_gaze_leads_the_hand_or_does_not(place_at, switched, switch_s):
+@pytest.mark.parametrize('place_at, away, switched, switch_s', [
+    (40, 0.5, True, 10 / 30), (70, 0.5, False, 40 / 30), (None, 0.5, False, None),
+    (40, 0.15, None, 10 / 30)])
+def test_gaze_leads_the_hand_or_does_not(place_at, away, switched, switch_s):
     """100 steps, a touch at step 10, the hand-over at 30; the hand is near the place from 60."""
     track, found = closed_loop._GazeTrack(PhysicsWorld('bucket', 0, 0)), Episode()
     for step in range(100):
         at_place = place_at is not None and step >= place_at
         thing, place = (1.0, 0.1) if at_place else (0.05, 2.5)
         track.rows.append((0.0, thing, place, int(step >= 30 or step == 10),
-                           0.1 if step >= 60 else 0.5))
+                           0.1 if step >= 60 else away))
     track.judge(found)
     assert found.switched is switched
     assert found.switch_s == (None if switch_s is None else pytest.approx(switch_s))

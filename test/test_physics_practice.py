@@ -135,8 +135,12 @@ def test_a_hand_that_waits_does_so_where_others_have_put_it(both):
     assert looking.step(levels, joints, np.zeros(2), task).waits
     back = looking.step(levels, joints + 0.5, np.zeros(2), task).actions[0]
     np.testing.assert_allclose(back, -0.5)
-    looking.taken_over()
-    np.testing.assert_allclose(looking.step(levels, joints + 0.5, np.zeros(2), task).actions, 0.0)
+    told = joints + 0.5
+    told[-1] = 0.45                                     # the gripper squeezes what it holds
+    looking.taken_over(told)
+    here = looking.step(levels, joints + 0.5, np.zeros(2), task).actions
+    np.testing.assert_allclose(here[:, :-1], 0.0)
+    np.testing.assert_allclose(here[:, -1], -0.05, atol=1e-6)
 
 
 def test_cameras_that_do_not_turn_practise_too(tmp_path, short):
@@ -148,19 +152,30 @@ def test_cameras_that_do_not_turn_practise_too(tmp_path, short):
     assert more['glances'] > alone['glances']
 
 
-def test_hand_and_eye_practise_together(short):
+def test_hand_and_eye_practise_together(short, monkeypatch):
     config = TrainBcrlConfig(demos='workspace:press', angles=True, eyes=2, warm_up=0, steps=0,
                              follow=4, replay=400, plays=2, device='cpu', practice=3,
                              practice_updates=3)
     team = Team(config, torch.device('cpu'), Crew())
     team.restart()
+    practised, sizes, really = [], [], shown.practise
+
+    def spy(both, condition, task, seed, index):
+        practised.append(index)
+        one = really(both, condition, task, seed, index)
+        sizes.append(len(one.kept))
+        return one
+    monkeypatch.setattr(shown, 'practise', spy)
     before = {name: value.clone() for name, value in team.tensors().items()}
     team.practise()
     after = team.tensors()
-    assert team.replay.size > 3
+    assert practised == [0, 1, 2]
+    assert team.replay.size == sum(sizes)
     for name in ('hand.act.weight', 'eye.action_net.weight'):
         assert not torch.equal(before[name], after[name])
     with pytest.raises(ConfigError, match='practice is for'):
         TrainBcrlConfig(practice=3)
+    with pytest.raises(ConfigError, match='--follow'):
+        TrainBcrlConfig(demos='workspace:press', practice=3, follow=0)
     with pytest.raises(ConfigError, match='practice is at least 0'):
         TrainBcrlConfig(practice=-1)

@@ -63,6 +63,8 @@ def test_a_doubtful_glance_or_two_are_not_the_end():
     assert not dismissed(searched(seen, *few, sure, *few), 0.6)
     assert dismissed(searched(seen, *few, sure, *few, doubtful), 0.6)
     assert dismissed(searched(seen, doubtful, doubts=1), 0.6)
+    other = searched(seen, *few, (0.7, 0.9, 1.0), (0.9, -1.0, 0.1))     # none of the second's
+    assert not dismissed(other, 0.9)
 
 
 def test_what_was_dismissed_is_not_wanted_again_however_much_it_is_attended_to():

@@ -260,8 +260,9 @@ class HandNetwork(nn.Module):
 
     def _around(self) -> torch.Tensor:
         """(N, N): 1 where two tokens may show the same thing."""
-        reach, apart = self.reach(), (self.rays @ self.rays.T).clamp(-1.0, 1.0).acos()
-        return (apart < reach + reach[:, None]).to(self.rays.dtype)
+        with torch.autocast(self.rays.device.type, enabled=False):  # 8 bits are degrees off here
+            reach, apart = self.reach(), (self.rays @ self.rays.T).clamp(-1.0, 1.0).acos()
+            return (apart < reach + reach[:, None]).to(self.rays.dtype)
 
     @torch.inference_mode()
     def actions(self, view: torch.Tensor, joints: torch.Tensor, gaze: torch.Tensor,

@@ -96,7 +96,6 @@ class SearchMemory:
         age = np.where(near, 0, self._age[eyes] + 1)
         doubts = np.where(near & (here < _HEEDLESS * wish), self._doubts[eyes] + 1, 0)
         away = (doubts >= self._most) | (age > _PATIENCE)
-        self._doubts[eyes] = np.where(away, 0, doubts)
         for row in np.flatnonzero(away & (wish > 0)):
             eye = eyes[row]
             self._dismissed[eye] = np.roll(self._dismissed[eye], 1, axis=0)
@@ -106,6 +105,7 @@ class SearchMemory:
         wish = np.where(away | (self.dismissed(eyes, wanted) & ~near), 0.0, wish)
         take = ~known & ((same & ~away & (heed > 0)) | (heed > wish))
         self._age[eyes] = np.where(take & ~same, 0, age)
+        self._doubts[eyes] = np.where(away | (take & ~same), 0, doubts)
         self._wanted[eyes] = np.where(take[:, None], place, wanted)
         self._heed[eyes] = np.where(take, np.where(same, np.maximum(heed, wish), heed), wish)
 

@@ -18,7 +18,8 @@ RADIUS_M = 3.0
 """Of the sphere that the surrounding is painted on; nobody knows how far away things are."""
 
 WALL = 'wall'
-"""Name of what a double-click means; rays hit lines and dots from up to a metre away besides."""
+"""Name of what a double-click means, once it is painted; rays hit lines, the grid's too, and dots
+from up to a metre away besides. Until then the grid has to do."""
 
 FRUSTUM_M = 0.8
 ROWS, COLUMNS = 24, 48
@@ -49,8 +50,7 @@ class ScenePanel:
 
     def _build(self) -> None:
         scene, geometry = self._scene, self._geometry
-        self._grid = scene.sphere(RADIUS_M, 24, 12, wireframe=True).material('#2c333d').with_name(
-            WALL)
+        self._grid = scene.sphere(RADIUS_M, 24, 12, wireframe=True).material('#2c333d')
         scene.axes_helper(0.3)
         scene.cylinder(0.1, 0.14, 0.25, 24).rotate(math.pi / 2, 0, 0).move(0, 0, -0.2).material(
             '#5b6573')
@@ -69,10 +69,10 @@ class ScenePanel:
         self._trail = scene.point_cloud([[0, 0, 0]], [[1.0, 0.75, 0.16]], 0.05)
 
     async def _clicked(self, event: events.SceneClickEventArguments) -> None:
-        walls = [hit for hit in event.hits if hit.object_name == WALL]
-        if self._source.robot is None or not walls:
+        hits = [hit for hit in event.hits if self._sphere is None or hit.object_name == WALL]
+        if self._source.robot is None or not hits:
             return
-        hit = walls[-1]                         # the far side: the near one is behind the viewer
+        hit = hits[-1]                          # the far wall, not what stands before it
         direction = np.array([hit.x, hit.y, hit.z])
         await tell(Pointing(self._source).look_along(direction / np.linalg.norm(direction)))
 

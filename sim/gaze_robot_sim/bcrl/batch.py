@@ -42,7 +42,8 @@ _OWN_HAND_ASTRAY = (math.radians(3.0), math.radians(30.0))
 """The same of gazes about where the demonstrating hand will act, equally often in each octave: the
 hand learns to see what it looks for in the corner of its eye, too."""
 _LATE = 0.5
-"""Share of those gazes that are in the last second of a part of the task."""
+"""Share of those gazes that are put into the last second of a part of the task, which ends before
+the demonstration does."""
 _SALIENT = 8
 """Such gazes drawn from a picture at a time."""
 
@@ -221,8 +222,8 @@ class WatchBatch(EyeBatch):
 
     def _moment(self, eye: int, rng: np.random.Generator) -> int:
         """A step of an episode that has a goal, as often before the hand-over as after it, and
-        half of them within a second of the end of that part: there an arm has to be exact, and is
-        so for a few steps only.
+        half of them within a second of the end of that part, if that is not the demonstration's:
+        there an arm has to be exact, and is so for a few steps only.
         """
         known = np.isfinite(self._goals[eye, :self.last[eye] + 1]).all(axis=1)
         over, after = int(self._ends[eye, 0]), max(1, int(known.sum()))  # then none

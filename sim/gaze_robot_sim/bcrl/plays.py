@@ -25,7 +25,7 @@ class Play:
 
     ends: np.ndarray
     """(T,) the step up to which, exclusive, the hand can know what comes: T, or where the task
-    hands over to another thing. No chunk is judged beyond it."""
+    hands over to another thing, or back as the thing was lost. No chunk is judged beyond it."""
 
     goal: np.ndarray | None = None
     """(T, 3) unit vectors to where the demonstrating hand is when this part of its task is done,

@@ -1,4 +1,4 @@
-"""Hand and eye in training: everything that changes, and the four things that change it."""
+"""Hand and eye in training: everything that changes, and what changes it."""
 
 from collections.abc import Mapping
 import copy
@@ -140,6 +140,7 @@ class Team:
                                      found=self.config.found)
             warm_start(self.ppo, self.env, rule, self.config.follow, self.config.seed)
             explore(self.ppo, self.config.exploration)
+            self.together.follow(self.ppo.policy.state_dict().values())
 
     def practise(self) -> None:
         """Let hand and eye live through workspaces themselves, in turns with the expert; the hand
@@ -151,7 +152,7 @@ class Team:
         shown, quiet = require('gaze_robot_sim.physics.shown'), not self.together.leads
         rounds, task = shown.ROUNDS, self.studio.source.name.removeprefix(LIVE)
         share = -(-config.practice // (rounds * size))
-        updates = config.practice_updates // (rounds * size)
+        updates = -(-config.practice_updates // (rounds * size))
         for number in range(rounds):
             both = replace(self.result({}), hand=copy.deepcopy(self.hand).cpu())
             first = (number * size + self.together.rank) * share

@@ -35,8 +35,8 @@ class Episode:
     """Median angle from the gaze to what matters."""
 
     switched: bool | None = None
-    """Whether the eye looked at the thing until the hand-over, and then at its place before the
-    hand got near that; None: there was no hand-over."""
+    """Whether the eye looked at the thing in the second before the hand-over, and then at its
+    place before the hand got near that; None: there was no hand-over, or it was near already."""
 
     switch_s: float | None = None
     """From the hand-over until the eye looked at the place; None: it never did."""
@@ -125,9 +125,9 @@ class HandAtWork:
         return Glance(levels, joints, gaze, joints + intent.actions[0],
                       self._turn(world, gaze, intent.move_rad))
 
-    def taken_over(self) -> None:
-        """Somebody else has moved the arm: a hand that waits does so where it is now."""
-        self._looking.taken_over()
+    def taken_over(self, action: np.ndarray) -> None:
+        """Somebody else moves the arm, there (J,): a hand that waits does so where it is then."""
+        self._looking.taken_over(action)
 
     def _turn(self, world: PhysicsWorld, gaze: np.ndarray, move: np.ndarray) -> np.ndarray | None:
         if self.condition.name == 'learned':
@@ -164,5 +164,6 @@ class _GazeTrack:
             before = slice(max(0, over[0] - round(rate)), over[0] + 1)
             there = np.flatnonzero(place[over[0]:] < _ON_RAD)
             found.switch_s = float(there[0] / rate) if len(there) else None
-            found.switched = bool((thing[before] < _ON_RAD).any() and len(there)
-                                  and (away[over[0]:over[0] + there[0] + 1] > _LEAD_M).all())
+            if away[over[0]] > _LEAD_M:
+                found.switched = bool((thing[before] < _ON_RAD).any() and len(there) and (
+                    away[over[0]:over[0] + there[0] + 1] > _LEAD_M).all())

@@ -258,8 +258,8 @@ def part_goals(tips: np.ndarray, stages: np.ndarray, finished: bool = True) -> n
     # What was taken and lost again still belongs where it was put in the end.
     ends = np.where(held(stages[:steps]), steps, ends)
     goals[:steps] = tips[ends - 1] * [1.0, 1.0, 0.5]
-    if not (finished or len(done)):
-        goals[:steps][ends == steps] = np.nan
+    if not (finished or len(done)):                  # a touch at the very end is none yet
+        goals[:steps][ends > steps - _LASTS] = np.nan
     return goals
 
 

@@ -144,8 +144,8 @@ def _middle(values: Sequence[float]) -> float | None:
 
 
 def switch_fraction(episodes: Sequence[Episode]) -> float | None:
-    """Share of the successful episodes in which the eye went from the thing to its place at the
-    hand-over; None where there is nothing to share.
+    """Share of the successful episodes in which the eye went from the thing to its place ahead of
+    the hand (`Episode.switched`); None where there is nothing to share.
     """
     switched = [one.switched for one in episodes
                 if one.outcome == 'success' and one.switched is not None]

@@ -21,6 +21,8 @@ from gaze_robot_sim.physics.parts import GRIPPER
 from gaze_robot_sim.physics.views import Painter
 from gaze_robot_sim.physics.world import PhysicsConfig, PhysicsWorld, SHOWN
 
+_TRIES = 20
+"""Episodes in a row that may be over before they begin, before it is an error."""
 _NEAR_M = 0.1
 """A hand that is further from a thing, level, does not push it."""
 _HAND_S, _EXPERT_S = (0.5, 3.0), (0.5, 3.0)
@@ -65,7 +67,8 @@ class Shown:
 
     goals: np.ndarray
     """(V, levels, 3) float32: unit vectors to where its hand was when that part of the task was
-    done, as each picture is seen from (`Condition.frames`); NaN: nothing was left to do."""
+    done, as each picture is seen from (`Condition.frames`); NaN: nothing was left to do, or it is
+    not known (`part_goals`, `_meddled`)."""
 
     task: np.ndarray
     joint_names: tuple[str, ...]
@@ -134,11 +137,11 @@ def show(task: str, seed: int, index: int, condition: Condition, nudge: float,
                 levels = condition.look(painter) if len(done) % every == 0 else []
                 gaze = world.reported_gaze() if condition.turns else np.zeros(2)
             else:
-                if not own:
-                    work.taken_over()
                 glance = work.glance(world, painter)
                 levels, gaze, look = glance.levels, glance.gaze, glance.look
                 acted = glance.action if own else nudges(action)
+                if not own:
+                    work.taken_over(acted)
             if len(done) % every == 0:
                 seen.append((cut([level[None] for level in levels], PATCH)[0], gaze))
                 frames.append(condition.frames(world))
@@ -154,7 +157,8 @@ def show(task: str, seed: int, index: int, condition: Condition, nudge: float,
     kept, succeeded = np.arange(0, len(done), every), world.outcome == 'success'
     joints, actions, own_turn = map(np.stack, zip(*done))
     goals = part_goals(np.array(tips), np.array(stages), succeeded)
-    goals[_meddled(own_turn & (np.array(stages) == 0), np.array(tips), goals)] = np.nan
+    if world.task.needs_gripper:                     # else nothing can be pushed elsewhere
+        goals[_meddled(own_turn & (np.array(stages) == 0), np.array(tips), goals)] = np.nan
     directions = np.array([[frame @ (goals[at] - origin) for origin, frame in of]
                            for at, of in zip(kept, frames)])
     directions /= np.linalg.norm(directions, axis=2, keepdims=True)
@@ -213,7 +217,15 @@ class _Turns:
 def practise(both: HandEye, condition: str, task: str, seed: int, index: int) -> Shown:
     """An episode in which a hand, and its eye where it has one, take turns with the expert; see
     `show`.
+
+    Raises:
+        WorldError: the arm cannot do one episode after the other.
     """
     which = condition_of(condition, both.pattern)
-    return show(task, seed + _PRACTICE_SEED, index, which, NUDGE_RAD, PRACTICE, _EVERY,
-                HandAtWork(both, which))
+    for number in range(index * _TRIES, (index + 1) * _TRIES):
+        try:
+            return show(task, seed + _PRACTICE_SEED, number, which, NUDGE_RAD, PRACTICE, _EVERY,
+                        HandAtWork(both, which))
+        except WorldError as error:                  # nothing to be done from the first step on
+            why = error
+    raise WorldError(f'{_TRIES} times in a row the expert could not begin: {why}')

@@ -98,8 +98,9 @@ class TrainBcrlConfig:
     practice: int = 0
     """Episodes of a workspace in physics through which hand and eye then live themselves, in turns
     with the expert: what to do where they get to of themselves, demonstrations hardly show. In
-    three rounds, of which each is learned from before the next. Their glances go into the replay,
-    some 90 of each episode."""
+    three rounds, at least one for each process, of which each is learned from before the next.
+    Their glances go into the replay, some 90 of each episode, and need room there besides the
+    warm-up's."""
 
     practice_updates: int = 3000
     """Of the hand in all of these, by all processes together."""
@@ -185,9 +186,9 @@ class TrainBcrlConfig:
         if self.waits and self.gaze != 'learned':
             raise ConfigError('a hand waits for an eye that learns: leave --waits out, or --gaze')
         if self.practice and not (self.demos.startswith(LIVE) and self.gaze == 'learned'
-                                  and self.eye == 'foveated' and self.replay):
+                                  and self.eye == 'foveated' and self.replay and self.follow):
             raise ConfigError('practice is for workspaces in physics, --demos workspace:..., and '
-                              'for an eye that learns; it needs a replay')
+                              'for an eye that learns; it needs --replay and --follow')
         if self.search and (self.demos or self.gaze != 'learned'):
             raise ConfigError('--search needs the truth, which a made-up workspace has, and '
                               '--gaze learned')
