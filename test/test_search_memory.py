@@ -54,7 +54,7 @@ def test_a_thing_that_stays_attended_to_is_not_dismissed():
 
 
 def test_a_doubtful_glance_or_two_are_not_the_end():
-    """One in ten of the right thing is; what is attended to again is forgiven all of them."""
+    """One in fifteen of the right thing is; what is attended to again is forgiven all of them."""
     seen, doubtful, sure = (0.0, 0.6, 0.9), (0.5, 1.2, 0.1), (0.5, 0.6, 0.9)
     few = [doubtful] * (DOUBTS - 1)
     memory = searched(seen, *few)

@@ -20,8 +20,8 @@ _SAME_RAD = math.radians(15.0)
 _HEEDLESS = 0.4
 """Attention below this share of what it was: dismissed."""
 DOUBTS = 4
-"""Such glances in a row, before it is, where hands judge shapes: one in ten of their verdicts on
-the right thing is wrong, and an eye comes near it in ten glances or so."""
+"""Such glances in a row, before it is, where hands judge shapes: one in fifteen of their verdicts
+on the right thing is wrong, and an eye comes near it in ten glances or so."""
 _PLACES = 8
 """Dismissed ones remembered; then the oldest is forgotten."""
 _NOWHERE_RAD = 1e3
