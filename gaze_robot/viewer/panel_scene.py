@@ -18,8 +18,8 @@ RADIUS_M = 3.0
 """Of the sphere that the surrounding is painted on; nobody knows how far away things are."""
 
 WALL = 'wall'
-"""Name of what a double-click means, once it is painted; rays hit lines, the grid's too, and dots
-from up to a metre away besides. Until then the grid has to do."""
+"""Name of what a double-click means: rays hit lines, the grid's too, and dots from up to a metre
+away besides. It is not seen, which rays do not mind."""
 
 FRUSTUM_M = 0.8
 ROWS, COLUMNS = 24, 48
@@ -51,6 +51,7 @@ class ScenePanel:
     def _build(self) -> None:
         scene, geometry = self._scene, self._geometry
         self._grid = scene.sphere(RADIUS_M, 24, 12, wireframe=True).material('#2c333d')
+        scene.sphere(RADIUS_M, COLUMNS, ROWS).material(side='both').with_name(WALL).visible(False)
         scene.axes_helper(0.3)
         scene.cylinder(0.1, 0.14, 0.25, 24).rotate(math.pi / 2, 0, 0).move(0, 0, -0.2).material(
             '#5b6573')
@@ -69,7 +70,7 @@ class ScenePanel:
         self._trail = scene.point_cloud([[0, 0, 0]], [[1.0, 0.75, 0.16]], 0.05)
 
     async def _clicked(self, event: events.SceneClickEventArguments) -> None:
-        hits = [hit for hit in event.hits if self._sphere is None or hit.object_name == WALL]
+        hits = [hit for hit in event.hits if hit.object_name == WALL]
         if self._source.robot is None or not hits:
             return
         hit = hits[-1]                          # the far wall, not what stands before it
@@ -114,7 +115,7 @@ class ScenePanel:
         if self._sphere is None:
             self._grid.visible(False)
             with self._scene:
-                self._sphere = self._scene.texture(url, sphere_grid()).with_name(WALL)
+                self._sphere = self._scene.texture(url, sphere_grid())
         else:
             self._sphere.set_url(url)
 
