@@ -167,9 +167,11 @@ def test_hand_and_eye_practise_together(short, monkeypatch):
         return one
     monkeypatch.setattr(shown, 'practise', spy)
     before = {name: value.clone() for name, value in team.tensors().items()}
-    team.practise()
+    while team.practising:
+        team.practise()
     after = team.tensors()
     assert practised == [0, 1, 2]
+    assert team.facts()['practised'] == 3
     assert team.replay.size == sum(sizes)
     for name in ('hand.act.weight', 'eye.action_net.weight'):
         assert not torch.equal(before[name], after[name])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gaze_robot_sim.training.bcrl import TrainBcrlConfig
 
 _NOT_OF_THE_MODEL = ('out', 'resume', 'device', 'keep_every', 'keep_replay', 'eval_episodes',
-                     'steps')
+                     'steps', 'jobs')
 """Settings that may differ when a run goes on."""
 
 
@@ -37,6 +37,8 @@ class RunFolder:
         self._before_s = 0.0
         self._begun = time.monotonic()
         self._kept = -1
+        self.fresh = True
+        """Whether the run has just begun."""
         watching = config.watching(episode_s=4.0, pause_steps=30)
         self.unseen = team.studio.batch(min(64, config.eval_episodes), team.hand, watching,
                                         config.seed, unseen=True)
@@ -88,8 +90,9 @@ class RunFolder:
         except (KeyError, RuntimeError) as error:
             raise CheckpointError(f'{self.out} is a run of another version: {error}; begin again '
                                   'in another --out') from error
-        self.curve, self._before_s = facts['curve'], facts['seconds']
-        self._begun, self._kept = time.monotonic(), self.team.steps
+        self.curve, self._before_s, self.fresh = facts['curve'], facts['seconds'], False
+        self._begun = time.monotonic()
+        self._kept = self.team.steps if self.curve else -1
         if not replay and self.config.replay:
             warnings.warn('the checkpoint holds no replay: the hand collects glances anew',
                           stacklevel=2)
@@ -111,18 +114,18 @@ class RunFolder:
             self.team.logger.dump(self.team.steps)
             if first:
                 self._film('before.gif')
+            (self.out / 'curve.json').write_text(json.dumps(self.curve) + '\n')
+        self.write()
+
+    def write(self) -> None:
+        """Write what there is, and start all streams anew."""
+        if self.together.leads:
             saving.write(self.out / 'checkpoints', self.team.steps, self.team.tensors(),
                          self.team.replay.state() if self.config.keep_replay else {},
                          {**self.team.facts(), 'curve': self.curve, 'seconds': self.seconds})
             save_hand_eye(self.out / 'policy', self.team.result(self._origin()))
-            (self.out / 'curve.json').write_text(json.dumps(self.curve) + '\n')
         self.together.wait()
         self.team.restart()
-
-    @property
-    def fresh(self) -> bool:
-        """Whether the run has just begun."""
-        return self._kept < 0
 
     def log(self) -> None:
         """To TensorBoard: what a rollout was like."""
@@ -165,7 +168,8 @@ class RunFolder:
 
     def _origin(self) -> dict[str, Any]:
         return {**origin('train bcrl', self.config), 'recorded': bool(self.config.demos),
-                'minutes': round(self.seconds / 60, 2), 'validation': self.curve[-1]}
+                'minutes': round(self.seconds / 60, 2),
+                'validation': self.curve[-1] if self.curve else None}
 
 
 def draw_curve(curve: list[dict[str, float | None]], path: Path) -> None:

@@ -1,6 +1,6 @@
 """Hand and eye in training: everything that changes, and what changes it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 import copy
 from dataclasses import replace
 import functools
@@ -23,10 +23,13 @@ from gaze_robot_sim.bcrl.hand_learner import HandLearner
 from gaze_robot_sim.bcrl.looking_ppo import begin, explore, eye_of, make_ppo, SearchReward
 from gaze_robot_sim.bcrl.replay import Replay
 from gaze_robot_sim.bcrl.saving import optimizer_tensors, restore_optimizer
-from gaze_robot_sim.bcrl.studio import LIVE, Studio
+from gaze_robot_sim.bcrl.scattering import scattered, scattered_aside, studio_of
+from gaze_robot_sim.bcrl.sight import Sight
+from gaze_robot_sim.bcrl.studio import LIVE
 from gaze_robot_sim.bcrl.watching import player_of
 from gaze_robot_sim.envs.vec import GazeVecEnv
 from gaze_robot_sim.training.warm_start import warm_start
+from gaze_robot_sim.workers import workers
 
 if TYPE_CHECKING:
     from gaze_robot_sim.training.bcrl import TrainBcrlConfig
@@ -49,9 +52,7 @@ class Team:
         """Make everything untrained, from the seed."""
         torch.manual_seed(config.seed)
         self.config, self.together = config, together
-        self.studio = Studio.open(config.demos, config.eye, config.chunk, config.seed,
-                                  look_alikes=config.look_alikes, plays=config.plays,
-                                  angles=config.angles)
+        self.studio = studio_of(config)
         episode = self.studio.source.play(0).episode
         if config.waits and episode.joint_names != episode.action_names:
             raise ConfigError('--waits needs demonstrations whose actions command the joints; '
@@ -75,6 +76,8 @@ class Team:
         """Glances so far, of all processes, without the warm-up."""
         self.loss = 0.0
         """Of the hand, in the last rollout."""
+        self.practised = 0
+        """Rounds of practice that are done."""
         self.restarts = 0
         self.level_rad = 0.0
         """Mean tilt of the warm-up's gazes: how far down things lie."""
@@ -119,12 +122,9 @@ class Team:
         at_once = self.batch.eyes * self.together.size
         plays = -(-self.config.warm_up // (self.config.warm_glances * at_once))
         quiet, tilts = not (plays and self.together.leads), []
-        for _ in tqdm(range(plays), 'warm-up, glances', disable=quiet):
-            self.batch.start(range(self.batch.eyes))
-            for _ in range(self.config.warm_glances):
-                self.batch.scatter()
-                seen.add(self.batch.sight(), np.arange(self.batch.eyes))
-                tilts.append(self.batch.reported[:, 1].mean())
+        for sight, tilt in self._scattered(plays, quiet):
+            seen.add(sight, np.arange(len(sight.view)))
+            tilts.append(tilt)
         self.level_rad = float(np.mean(tilts)) if tilts else 0.0
         # Only now: the first few demonstrations alone would be learned by heart, joints and gaze
         # and all, and a hand that knows those does not look.
@@ -132,6 +132,17 @@ class Team:
         for done in tqdm(range(rounds), 'warm-up, hand', disable=quiet):
             self.loss = self.learner.learn(seen, self.random, self.config.warm_updates,
                                            1.0 - done / rounds)
+
+    def _scattered(self, plays: int, quiet: bool) -> Iterator[tuple[Sight, float]]:
+        """Glances, of so many demonstrations to every eye."""
+        if self.config.jobs == 1:
+            for _ in tqdm(range(plays), 'warm-up, glances', disable=quiet):
+                yield from scattered(self.batch, self.config.warm_glances)
+            return
+        with workers(self.config.jobs, quiet) as run:
+            yield from run(functools.partial(scattered_aside, self.config),
+                           [(self.together.rank, part) for part in range(plays)],
+                           'warm-up, glances')
 
     def follow(self) -> None:
         """Let the eye imitate a rule, before PPO: turn to what the hand attends to."""
@@ -142,29 +153,34 @@ class Team:
             explore(self.ppo, self.config.exploration)
             self.together.follow(self.ppo.policy.state_dict().values())
 
+    @property
+    def practising(self) -> bool:
+        """Whether some of the practice is still to come."""
+        return bool(self.config.practice) and self.practised < _shown().ROUNDS
+
     def practise(self) -> None:
-        """Let hand and eye live through workspaces themselves, in turns with the expert; the hand
-        learns what that did, then the eye to follow the hand again.
+        """A round of practice: let hand and eye live through workspaces themselves, in turns with
+        the expert, and the hand learn what that did; at last, the eye to follow the hand again.
         """
-        config, size = self.config, self.together.size
-        if not config.practice:
-            return
-        shown, quiet = require('gaze_robot_sim.physics.shown'), not self.together.leads
-        rounds, task = shown.ROUNDS, self.studio.source.name.removeprefix(LIVE)
+        config, size, rounds, number = (self.config, self.together.size, _shown().ROUNDS,
+                                        self.practised)
+        quiet, task = not self.together.leads, self.studio.source.name.removeprefix(LIVE)
         share = -(-config.practice // (rounds * size))
         updates = -(-config.practice_updates // (rounds * size))
-        for number in range(rounds):
-            both = replace(self.result({}), hand=copy.deepcopy(self.hand).cpu())
-            first = (number * size + self.together.rank) * share
-            for index in tqdm(range(first, first + share), 'practice', disable=quiet):
-                one = shown.practise(both, 'learned', task, config.seed, index)
+        both = replace(self.result({}), hand=copy.deepcopy(self.hand).cpu())
+        first = (number * size + self.together.rank) * share
+        live = functools.partial(_shown().practise, both, 'learned', task, config.seed)
+        with workers(config.jobs, quiet) as run:
+            for one in run(live, range(first, first + share), 'practice'):
                 self.replay.add(one.sight(self.studio.scale, config.chunk),
                                 np.arange(len(one.kept)))
-            for done in tqdm(range(0, updates, _ROUND), 'practice, hand', disable=quiet):
-                left = shown.AGAIN * (1.0 - (number + done / updates) / rounds)
-                self.loss = self.learner.learn(self.replay, self.random,
-                                               min(_ROUND, updates - done), left)
-        self.follow()
+        for done in tqdm(range(0, updates, _ROUND), 'practice, hand', disable=quiet):
+            left = _shown().AGAIN * (1.0 - (number + done / updates) / rounds)
+            self.loss = self.learner.learn(self.replay, self.random, min(_ROUND, updates - done),
+                                           left)
+        self.practised += 1
+        if not self.practising:
+            self.follow()
 
     def search(self) -> None:
         """Let the eye learn to look at what matters by its true direction: an option only."""
@@ -241,10 +257,12 @@ class Team:
         if replay:
             self.replay.restore(replay, int(facts['replay_next']))
         self.steps, self.restarts = int(facts['steps']), int(facts['restarts'])
+        self.practised, self.level_rad = int(facts['practised']), float(facts['level_rad'])
 
     def facts(self) -> dict[str, Any]:
         """What a checkpoint says besides."""
         return {'steps': self.steps, 'restarts': self.restarts, 'replay_next': self.replay.next,
+                'practised': self.practised, 'level_rad': self.level_rad,
                 'eye_updates': self.ppo._n_updates if self.ppo else 0}
 
 
@@ -260,6 +278,11 @@ def follow_attention(_: dict[str, np.ndarray], batch: WatchBatch, level_rad: flo
     wanted *= np.where(near, _GENTLY, 1.0)[:, None]
     onwards = np.stack([batch.glances.search.frontier(eyes, gaze), level_rad - gaze[:, 1]], axis=1)
     return np.clip(np.where((wish < found)[:, None], onwards, wanted) / MAX_STEP_RAD, -1.0, 1.0)
+
+
+def _shown() -> Any:
+    """What practice is made of; there may be no MuJoCo."""
+    return require('gaze_robot_sim.physics.shown')
 
 
 class _Recorder(BaseCallback):

@@ -21,8 +21,8 @@ from gaze_robot_sim.physics.conditions import condition_of, CONDITIONS
 from gaze_robot_sim.physics.expert import succeeds
 from gaze_robot_sim.physics.tasks import KINDS
 from gaze_robot_sim.physics.views import Painter
-from gaze_robot_sim.physics.workers import workers
 from gaze_robot_sim.physics.world import PhysicsConfig, PhysicsWorld
+from gaze_robot_sim.workers import workers
 
 EXAM = 1 << 40
 """Added to seeds of episodes; those of training are smaller."""
@@ -104,9 +104,9 @@ def evaluate_workspace(config: EvalWorkspaceConfig) -> dict[str, Any]:
     sets = [(EXAM + config.seed + number, index) for number in range(config.seeds)
             for index in range(config.n)]
     with workers(config.jobs) as run:
-        expert = run(functools.partial(_expert, config.task),
-                     [(EXAM + config.seed, index) for index in range(config.expert_n)], 'expert')
-        found = {name: run(functools.partial(_measure, config, name, str(path)), sets, name)
+        expert = list(run(functools.partial(_expert, config.task), [
+            (EXAM + config.seed, index) for index in range(config.expert_n)], 'expert'))
+        found = {name: list(run(functools.partial(_measure, config, name, str(path)), sets, name))
                  for name, path in paths.items()}
     if config.videos:
         for name, path in paths.items():

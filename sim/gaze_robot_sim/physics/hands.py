@@ -4,7 +4,7 @@ They are what the hand of BC-RL is compared with: the same network, losses and d
 maker, with a gaze that is scripted or cameras that do not turn.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 import copy
 from dataclasses import dataclass, replace
 import functools
@@ -29,8 +29,8 @@ from gaze_robot_sim.physics.expert import NUDGE_RAD
 from gaze_robot_sim.physics.parts import GRIPPER
 from gaze_robot_sim.physics.shown import AGAIN, MOST, practise, ROUNDS, scale_of, show, Shown
 from gaze_robot_sim.physics.tasks import KINDS
-from gaze_robot_sim.physics.workers import Run, workers
 from gaze_robot_sim.training.origin import origin
+from gaze_robot_sim.workers import Run, workers
 
 Scripted = Literal['oracle', 'wide', 'exo', 'wrist', 'exo_wrist']
 _HELD_OUT = 20
@@ -131,7 +131,7 @@ def train_workspace(config: TrainWorkspaceConfig) -> dict[str, Any]:
     device = pick_device(config.device)
     condition = condition_of(config.condition)
     with workers(config.jobs) as run:
-        shown = run(functools.partial(_show, config), range(config.episodes), 'expert')
+        shown = list(run(functools.partial(_show, config), range(config.episodes), 'expert'))
     first, held = shown[0], len(shown) // _HELD_OUT
     unseen, shown = shown[:held], shown[held:]
     names, scale = first.joint_names, scale_of(shown, config.chunk)
@@ -169,7 +169,7 @@ class _Pupil:
         self.learner = HandLearner(hand, config.learning_rate, config.batch, config.joint_noise)
         self.rng, self.loss = np.random.default_rng([config.seed, 7]), 0.0
 
-    def take(self, shown: Sequence[Shown]) -> None:
+    def take(self, shown: Iterable[Shown]) -> None:
         for one in shown:
             self.replay.add(one.sight(self.scale, self.config.chunk), np.arange(len(one.kept)))
 

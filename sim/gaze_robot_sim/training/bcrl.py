@@ -153,6 +153,10 @@ class TrainBcrlConfig:
     hand_learning_rate: float = 3e-3
     """Of the hand; falls to a twentieth."""
 
+    jobs: int = 1
+    """Processes for the warm-up's glances and for practice, of each that torchrun starts: for a
+    GPU with many cores beside it. From two on the glances are others than those of one."""
+
     device: str = 'auto'
     """Where networks learn: auto, cpu, cuda, cuda:1 ..."""
 
@@ -170,7 +174,7 @@ class TrainBcrlConfig:
         least = {'steps': 0, 'eyes': 1, 'chunk': 1, 'layers': 0, 'plays': 0, 'warm_up': 0,
                  'warm_updates': 0, 'warm_glances': 1, 'follow': 0, 'replay': 0,
                  'hand_updates': 0, 'search': 0, 'keep_every': 1, 'practice': 0,
-                 'practice_updates': 0, 'eval_episodes': 1, 'seed': 0}
+                 'practice_updates': 0, 'eval_episodes': 1, 'seed': 0, 'jobs': 1}
         for name, value in least.items():
             if getattr(self, name) < value:
                 raise ConfigError(f'{name} is at least {value}, got {getattr(self, name)}')
@@ -224,8 +228,10 @@ def _train(config: TrainBcrlConfig, team: Team, aside: ThreadPoolExecutor) -> di
     if folder.fresh:
         team.warm_up()                          # the hand alone, on glances at what stands out
         team.follow()                           # the eye begins by turning to what the hand heeds
-        team.practise()                         # in turns with the expert; only with --practice
         team.search()                           # only with --search
+    while team.practising:                      # only with --practice
+        folder.write()
+        team.practise()                         # hand and eye, in turns with the expert
     with tqdm(total=config.steps, initial=team.steps, unit='step',
               disable=not team.together.leads) as bar:
         while team.steps < config.steps:
