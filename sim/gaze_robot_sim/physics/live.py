@@ -11,7 +11,7 @@ import numpy as np
 
 from gaze_robot.errors import ConfigError
 from gaze_robot_sim.bcrl.batch import WatchBatch
-from gaze_robot_sim.bcrl.salient import salient_gazes
+from gaze_robot_sim.bcrl.salient import DETAILED, detailed_gazes, salient_gazes
 from gaze_robot_sim.physics.demos import PhysicsPlays, ShownScene
 
 _REACH_RAD = (math.radians(100.0), math.radians(35.0))
@@ -38,10 +38,14 @@ class LiveBatch(WatchBatch):
 
     def salient(self, eye: int, rng: np.random.Generator, count: int) -> np.ndarray:
         """Gazes (count, 2) at what has another colour than its surroundings. Of those at what is
-        brighter or darker too, one in fifty hit what matters: tables end in front of walls.
+        brighter or darker too, one in fifty hit what matters: tables end in front of walls. A
+        share of them, `WatchConfig.details`, at fine detail.
         """
         scene = self.scene[eye]
         assert isinstance(scene, ShownScene)
+        if self.config.details and rng.random() < self.config.details:
+            return detailed_gazes(rng, scene.around(self.scene_time(eye), DETAILED), _REACH_RAD,
+                                  count)
         return salient_gazes(rng, scene.around(self.scene_time(eye), _AROUND_WIDTH), _REACH_RAD,
                              count, coloured=True)
 

@@ -91,6 +91,10 @@ class TrainBcrlConfig:
     """Share of those glances that go where the demonstrating hand will act, in workspaces in
     physics (`bcrl.batch.WatchConfig`)."""
 
+    details: float = 0.0
+    """Share of the warm-up's glances at what stands out that go to fine detail, in workspaces in
+    physics; for signs to be read (`bcrl.batch.WatchConfig`)."""
+
     follow: int = 20_000
     """Steps in which the eye imitates a rule before PPO: turn to what the hand attends to. The
     rule knows what the eye sees, and no truth; 0: none, PPO begins with noise."""
@@ -201,7 +205,7 @@ class TrainBcrlConfig:
         """How training watches demonstrations."""
         return WatchConfig(**{
             'episode_s': self.episode_s, 'pause_steps': self.pause_steps, 'chunk': self.chunk,
-            'judged': self.judged, 'own_hand': self.own_hand,
+            'judged': self.judged, 'own_hand': self.own_hand, 'details': self.details,
             'rewards': {'hand': 0.2, 'centring': self.centring}, **changes})
 
 
