@@ -161,7 +161,8 @@ class Looking:
         move = np.zeros(2) if eye is None else (
             eye.act(view, torch.from_numpy(vector))[0].numpy().astype(float) * MAX_STEP_RAD)
         (place,), (share,) = self._glances.reader.focus(attention)
-        if self.both.waits and not (share >= SURE and np.linalg.norm(place) <= NEAR_RAD):
+        seen = np.linalg.norm(place) <= NEAR_RAD and (said.told is None or bool(said.told))
+        if self.both.waits and not (share >= SURE and seen):
             return Intent(move, np.tile(self._stay(now[0]), (config.chunk, 1)), attention[0], True)
         self._told, self._stays = now[0] + actions[0] if self.both.waits else None, None
         return Intent(move, actions, attention[0])

@@ -74,6 +74,7 @@ def test_a_verdict_takes_attention_away():
     plain = HandNetwork(replace(SHAPES, shapes=False))
     plain.load_state_dict({name: value for name, value in hand.state_dict().items()
                            if not name.startswith('inspect.')})
+    hand.eval()
     said, without = hand(view, joints, gaze, task), plain(view, joints, gaze, task)
     assert without.verdict is None
     torch.testing.assert_close(
@@ -83,16 +84,58 @@ def test_a_verdict_takes_attention_away():
     assert all(value.grad is None for value in hand.inspect.parameters())   # for its own sake
 
 
-def test_what_is_far_from_the_peak_is_not_inspected():
+def two_levels():
+    """Rays of 4 x 4 tokens 4 degrees apart, and of 2 x 2 that are 16: a fovea and the rest."""
+    rows = [np.stack(np.meshgrid(np.radians(angles), -np.radians(angles), indexing='ij'),
+                     axis=-1).reshape(-1, 2) for angles in ([-6.0, -2.0, 2.0, 6.0], [-8.0, 8.0])]
+    tilt, pan = np.concatenate(rows).T
+    return torch.from_numpy(direction_from_pan_tilt(pan, tilt)).float()
+
+
+def looked_at(pan_deg, tilt_deg, count):
+    return torch.from_numpy(direction_from_pan_tilt(
+        np.full(count, np.radians(pan_deg)), np.full(count, np.radians(tilt_deg)))).float()
+
+
+def test_what_is_far_from_what_is_attended_to_is_not_inspected():
     torch.manual_seed(3)
-    hand, (view, *_, task) = HandNetwork(SHAPES), given(SHAPES, 5)
-    near = torch.zeros(5, SHAPES.tokens)
-    near[:, 5] = 1.0
-    before = hand.inspect(view, near, task)
-    far, here = view.clone(), view.clone()
-    far[:, 15], here[:, 5] = 255 - far[:, 15], 255 - here[:, 5]
-    torch.testing.assert_close(hand.inspect(far, near, task), before)
-    assert (hand.inspect(here, near, task) - before).abs().min() > 1e-6
+    inspect, (view, *_, task) = HandNetwork(SHAPES).eval().inspect, given(SHAPES, 5)
+    place = looked_at(6.0, -6.0, 5)                         # up to the left: the first token
+    before, told = inspect(view, two_levels(), place, task)
+    assert told.all()
+    far, here, coarse = view.clone(), view.clone(), view.clone()
+    far[:, 15], here[:, 0], coarse[:, 16:] = 255 - far[:, 15], 255 - here[:, 0], 0
+    torch.testing.assert_close(inspect(far, two_levels(), place, task)[0], before)
+    torch.testing.assert_close(inspect(coarse, two_levels(), place, task)[0], before)
+    assert (inspect(here, two_levels(), place, task)[0] - before).abs().min() > 1e-6
+
+
+def test_in_the_corner_of_the_eye_shapes_are_not_told():
+    torch.manual_seed(3)
+    inspect, (view, *_, task) = HandNetwork(SHAPES).eval().inspect, given(SHAPES, 5)
+    verdict, told = inspect(view, two_levels(), looked_at(12.0, 0.0, 5), task)
+    assert not told.any()
+    assert (verdict.sigmoid() > 0.99).all()                 # worth a look
+    same = two_levels()[:16].repeat(2, 1)                   # two cameras, both as sharp
+    both = HandNetwork(replace(SHAPES, levels=((32, 32), (32, 32)))).eval().inspect
+    turned_about = torch.cat([same[:16], same[:16] * torch.tensor([-1.0, -1.0, 1.0])])
+    view = torch.cat([view[:, :16]] * 2, dim=1)
+    ahead, there = looked_at(3.0, 1.0, 5), torch.tensor([-1.0, -1.0, 1.0])
+    one, two = (both(view, turned_about, place, task) for place in (ahead, ahead * there))
+    assert one[1].all()
+    assert two[1].all()
+    torch.testing.assert_close(one[0], two[0], atol=1e-4, rtol=1e-4)
+
+
+def test_mirrored_while_it_learns_only():
+    torch.manual_seed(3)
+    inspect, (view, *_, task) = HandNetwork(SHAPES).inspect, given(SHAPES, 5)
+    place = looked_at(0.0, 0.0, 5)
+    said = {tuple(inspect(view, two_levels(), place, task)[0].tolist()) for _ in range(8)}
+    assert len(said) > 1
+    inspect.eval()
+    said = {tuple(inspect(view, two_levels(), place, task)[0].tolist()) for _ in range(8)}
+    assert len(said) == 1
 
 
 def test_inspection_learns_a_shape_that_no_token_has():
@@ -104,26 +147,32 @@ def test_inspection_learns_a_shape_that_no_token_has():
     rng, count = np.random.default_rng(0), 1024
     pictures = rng.integers(0, 60, (count, 32, 32, 3), dtype=np.uint8)
     lies, asked = rng.integers(2, size=(2, count))
+    middles = []
     for picture, flat in zip(pictures, lies):
-        row, column = rng.integers(4, 12, 2)
-        ends = ((0, 0), (0, 14)) if flat else ((0, 0), (14, 0))
+        row, column = rng.integers(4, 16, 2)
+        ends = ((0, 0), (0, 8)) if flat else ((0, 0), (8, 0))
         for down, right in ends:
             picture[row + down:row + down + 4, column + right:column + right + 4] = 240
+        middles.append(np.mean(ends, axis=0) + (row + 2, column + 2))
     view = torch.from_numpy(cut([pictures], 8))
     task = torch.from_numpy(np.eye(2, dtype=np.float32)[asked])
     right = torch.from_numpy((lies == asked).astype(np.float32))
-    inspect, near = HandNetwork(config).inspect, torch.ones(count, 16)
+    tilt, left = np.radians((np.array(middles) - 16) * 0.5).T       # tokens are 4 degrees wide
+    place = torch.from_numpy(direction_from_pan_tilt(-left, tilt)).float()
+    inspect, rays = HandNetwork(config).inspect, two_levels()[:16]
     optimizer = torch.optim.Adam(inspect.parameters(), 2e-3)
-    for _ in range(120):
-        rows = torch.from_numpy(rng.integers(768, size=128))
+    for _ in range(100):
+        rows = torch.from_numpy(rng.integers(768, size=64))
         loss = functional.binary_cross_entropy_with_logits(
-            inspect(view[rows], near[rows], task[rows]), right[rows])
+            inspect(view[rows], rays, place[rows], task[rows])[0], right[rows])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+    inspect.eval()
     with torch.no_grad():
-        told = inspect(view[768:], near[768:], task[768:]) > 0
-    assert (told == (right[768:] > 0)).float().mean() > 0.9
+        said, told = inspect(view[768:], rays, place[768:], task[768:])
+    assert told.all()
+    assert ((said > 0) == (right[768:] > 0)).float().mean() > 0.9
 
 
 def test_tokens_reach_half_their_diagonal_and_a_little_more():

@@ -50,18 +50,20 @@ def test_no_attention_where_the_hand_goes_is_a_finite_loss():
 
 
 def test_verdict_loss_by_hand():
-    """Right, wrong, attending to nothing, and nobody knows: the first two count."""
-    verdict = torch.tensor([2.0, 2.0, 2.0, 2.0], requires_grad=True)
-    attention = torch.tensor([[0.0, 0.8], [0.0, 0.8], [0.1, 0.1], [0.0, 0.8]])
-    right = torch.tensor([True, False, True, True])
-    said = HandOutput(torch.zeros(4, 1, 1), attention, torch.tensor([1, 1, 1, 1]),
-                      torch.zeros(4, 3), verdict)
-    loss = verdict_loss(said, right, torch.tensor([True, True, True, False]))
+    """Right, wrong, attending to nothing, nobody knows, in the corner of the eye: the first two
+    count.
+    """
+    verdict = torch.tensor([2.0, 2.0, 2.0, 2.0, 2.0], requires_grad=True)
+    attention = torch.tensor([[0.0, 0.8], [0.0, 0.8], [0.1, 0.1], [0.0, 0.8], [0.0, 0.8]])
+    right = torch.tensor([True, False, True, True, True])
+    said = HandOutput(torch.zeros(5, 1, 1), attention, torch.ones(5, dtype=torch.long),
+                      torch.zeros(5, 3), verdict, torch.tensor([True, True, True, True, False]))
+    loss = verdict_loss(said, right, torch.tensor([True, True, True, False, True]))
     wanted = (np.log(1 + np.exp(-2.0)) + np.log(1 + np.exp(2.0))) / 2
     assert loss.item() == pytest.approx(wanted)
     loss.backward()
-    assert verdict.grad[2:].tolist() == [0, 0]
-    unheeded = torch.tensor([False] * 4)
+    assert verdict.grad[2:].tolist() == [0, 0, 0]
+    unheeded = torch.tensor([False] * 5)
     assert verdict_loss(said, right, unheeded).item() == 0.0
 
 

@@ -10,9 +10,11 @@ pytest.importorskip('mink', reason='needs mink')
 
 from gaze_robot.errors import ConfigError, WorldError
 from gaze_robot.geometry import angle_between, direction_from_pan_tilt, panorama_pixel
+from gaze_robot.policy.actions import MAX_STEP_RAD
 from gaze_robot.policy.tasks import embedding_of
 from gaze_robot_sim.bcrl.batch import WatchBatch, WatchConfig
 from gaze_robot_sim.bcrl.plays import Scale
+from gaze_robot_sim.bcrl.scattering import scattered_aside
 from gaze_robot_sim.bcrl.studio import Studio
 from gaze_robot_sim.demos.commands import record, RecordConfig
 from gaze_robot_sim.demos.store import open_demos
@@ -24,6 +26,7 @@ from gaze_robot_sim.physics.live import LiveBatch
 from gaze_robot_sim.physics.task import DONE, TASK_NUMBERS
 from gaze_robot_sim.physics.tasks import KINDS, task_of
 from gaze_robot_sim.physics.views import can_draw
+from gaze_robot_sim.training.bcrl import TrainBcrlConfig
 
 if can_draw():
     pytest.skip(can_draw(), allow_module_level=True)
@@ -205,6 +208,54 @@ def test_what_stands_out_in_a_workspace_is_what_lies_there():
         near.append(np.degrees(np.min(away, axis=0)) < 5)
     assert np.mean(near) > 0.5                                # the four cover one fiftieth
     source.close()
+
+
+def test_warm_up_glances_go_to_a_sign_where_detail_is_asked_for():
+    """And more often just after the cube was taken, when the sign says where to put it."""
+    source = PhysicsPlays('read', 3, count=4)
+    studio = Studio(source, source, Scale.of([source.play(0)], 10), 'foveated', 10)
+    found = {}
+    for share in (0.0, 1.0):
+        batch = studio.batch(4, studio.hand(width=16, hidden=16), WatchConfig(
+            chunk=10, episode_s=6.0, pause_steps=0, own_hand=0.0, details=share), 0)
+        batch.start(range(4))
+        rows = []
+        for _ in range(12):
+            batch.scatter()
+            rays = [scene.world.position('sign') - scene.world.eye for scene in batch.scene]
+            away = angle_between(direction_from_pan_tilt(*batch.pose.T), np.array(
+                [ray / np.linalg.norm(ray) for ray in rays]))
+            over = batch._ends[:, 0]
+            rows.append((away < np.radians(10), (batch.now >= over) & (batch.now < over + 30)))
+        found[share] = np.mean(rows, axis=(0, 2))
+    assert found[1.0][0] > 0.4 > 0.1 > found[0.0][0]
+    assert found[1.0][1] > found[0.0][1]
+    source.close()
+
+
+def test_peeking_is_what_looking_there_would_be():
+    source = PhysicsPlays('press', 6, count=2)
+    studio = Studio(source, source, Scale.of([source.play(0)], 10), 'foveated', 10)
+    batch = studio.batch(2, studio.hand(width=16, hidden=16),
+                         WatchConfig(chunk=10, pause_steps=50), 0)
+    batch.start(range(2))
+    batch.look()
+    before, move = batch.reported.copy(), np.array([[0.5, 0.0], [0.0, 0.5]])
+    there = batch.peek(np.arange(2), batch.reported + move * MAX_STEP_RAD)
+    np.testing.assert_array_equal(batch.reported, before)
+    batch.step(move)
+    np.testing.assert_allclose(batch.hand_error, there, atol=1e-5)
+    source.close()
+
+
+def test_glances_made_aside_depend_on_their_number_only():
+    config = TrainBcrlConfig(demos='workspace:press', plays=4, eyes=2, warm_glances=2, angles=True)
+    (one, level), (two, _), (again, _) = (scattered_aside(config, (0, part)) for part in (0, 1, 0))
+    assert one.view.shape[0] == 4
+    assert 0.1 < level < 0.6                                        # things lie below the eye
+    for name in ('view', 'gaze', 'chunk', 'goal'):
+        np.testing.assert_array_equal(getattr(one, name), getattr(again, name))
+    assert not np.array_equal(one.view, two.view)
 
 
 def test_an_expert_that_its_pushes_overcame_is_pushed_otherwise_the_next_time(monkeypatch):

@@ -11,7 +11,7 @@ from gaze_robot.geometry import angle_between, direction_from_pan_tilt
 from gaze_robot.policy.hand import HandOutput
 from gaze_robot_sim.bcrl.batch import WatchConfig
 from gaze_robot_sim.bcrl.plays import Play
-from gaze_robot_sim.bcrl.salient import salient_gazes
+from gaze_robot_sim.bcrl.salient import detailed_gazes, salient_gazes
 from gaze_robot_sim.bcrl.studio import Studio
 from gaze_robot_sim.bcrl.watching import player_of, scores, summary, watch, Watched
 from gaze_robot_sim.envs.vec import GazeVecEnv
@@ -179,6 +179,14 @@ def test_scattered_eyes_look_at_things_that_stand_out():
                       np.hypot(gazes[:, 0] + 55, gazes[:, 1] + 15))
     assert np.mean(away < 12) > 0.9
     assert 0.2 < np.mean(gazes[:, 0] > 0) < 0.8
+
+
+def test_detail_is_what_has_stripes_not_what_has_a_colour():
+    image = np.full((360, 720, 3), 100, np.uint8)
+    image[170:190, 240:260] = (250, 20, 20)                         # plain, pan 55
+    image[170:190, 460:480] = np.where(np.arange(20) % 2, 160, 40)[:, None, None]   # pan -55
+    gazes = np.degrees(detailed_gazes(np.random.default_rng(0), image, (1.7, 0.4), 200))
+    assert np.mean(np.hypot(gazes[:, 0] + 55, gazes[:, 1]) < 12) > 0.9
 
 
 @pytest.mark.parametrize('share', [0.0, 0.5, 1.0])

@@ -26,6 +26,8 @@ _OF_THE_SEARCH = 6
 _AROUND_RAD, _AROUND_TOKENS = math.radians(12.0), 1.5
 """Attention this near to its peak is to the same thing: 12 degrees, and a token and a half of the
 peak's level, so that of four tokens that share a thing none is left out."""
+_WHOLE = 0.85
+"""Share of the fovea's half within which things are in it as a whole, and their shapes judged."""
 _SCALES = (0.15, 0.6)
 """Angles, radians, at which tanh resolves an offset: near ones finely, far ones coarsely."""
 
@@ -120,7 +122,8 @@ class Glances:
             raise ConfigError(f'at least one eye is needed, got {eyes}')
         self.reader = AttentionReader(pattern)
         self.size = vector_size(pattern, joints, task)
-        self.search = SearchMemory(eyes, len(phase), ends, DOUBTS if shapes else 1)
+        self.search = SearchMemory(eyes, len(phase), ends, *(
+            (DOUBTS, math.atan(pattern.half_tangent(0)) * _WHOLE) if shapes else ()))
         self._phase = list(phase)
         self._past = np.zeros((eyes, WINDOW, _OF_A_GLANCE))
 

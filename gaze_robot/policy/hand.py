@@ -91,8 +91,8 @@ class HandConfig:
         if self.width % 4 or self.patch % 2:
             raise ConfigError('width must be a multiple of 4 and patch an even number, got '
                               f'{self.width} and {self.patch}')
-        if self.shapes and self.patch & (self.patch - 1):
-            raise ConfigError(f'shapes needs a patch of 2, 4, 8 ... samples, got {self.patch}')
+        if self.shapes and self.patch % 4:
+            raise ConfigError(f'shapes needs a patch of 4, 8, 12 ... samples, got {self.patch}')
         for height, width in self.levels:
             if height % self.patch or width % self.patch:
                 raise ConfigError(f'a level of {height} x {width} samples cannot be cut into '
@@ -158,6 +158,9 @@ class HandOutput(NamedTuple):
 
     verdict: torch.Tensor | None
     """(B,) logit: is it the thing, by its shape; None of a hand that does not see shapes."""
+
+    told: torch.Tensor | None = None
+    """(B,) bool: whether it is seen sharply enough for that."""
 
 
 class HandNetwork(nn.Module):
@@ -230,15 +233,22 @@ class HandNetwork(nn.Module):
         query = self.query(2 * asked)
         query = query.unflatten(1, (config.queries, config.width))                  # (B, H, D)
         attention = (query @ tokens.transpose(1, 2) / math.sqrt(config.width)).softmax(dim=2)
-        verdict, peak = None, attention[:, 0, :-1].argmax(dim=1)
+        verdict, told, where = None, None, attention[:, 0, :-1]                     # (B, N)
+        peak = where.argmax(dim=1)
+        if self.inspect is None and self.finer is None:
+            ray = where @ self.rays
+        else:
+            around = self._around()
+            about = where * around[peak]            # not half way to another that is like it
+            ray = about @ self.rays if self.finer is None else self.finer(
+                colours, about, asked, self.rays, around)
         if self.inspect is not None:
-            verdict = self.inspect(view, self._around()[peak], asked)
+            verdict, told = self.inspect(view, self.rays, ray.detach(), asked)
             # Learned for its own sake: the actions would teach it but slowly, and other things.
-            attention = _less(attention, verdict.detach().sigmoid())
+            share = verdict.detach().sigmoid()
+            attention, ray = _less(attention, share), ray * share[:, None]
+            where = attention[:, 0, :-1]
         # Where they are joins what they are: in the base frame, whatever the gaze.
-        where = attention[:, 0, :-1]                                                # (B, N)
-        ray = where @ self.rays if self.finer is None else self.finer(
-            colours, where, asked, self.rays, self._around())
         ray = turned(ray[:, None], gaze)[:, 0]                                      # (B, 3)
         found = torch.cat([(attention @ tokens).flatten(1), fovea, 3 * ray], dim=1)
         place = pan_tilt_of(ray)
@@ -246,7 +256,7 @@ class HandNetwork(nn.Module):
         features = torch.relu(self.gather(torch.cat([found, now, *beside], dim=1)))
         features = torch.relu(self.deepen(features))                                # (B, hidden)
         chunk = self.act(torch.relu(features[:, None] + self.moment))               # (B, K, A)
-        return HandOutput(chunk, where, peak, ray, verdict)
+        return HandOutput(chunk, where, peak, ray, verdict, told)
 
     def reach(self) -> torch.Tensor:
         """Angles (N,), radians, up to which a token shows what is there: half of its diagonal, and

@@ -12,7 +12,7 @@ import numpy as np
 from gaze_robot.geometry import wrap_angle
 
 SEEN_RAD = math.radians(12.0)
-"""What is this near to the gaze is seen well enough to be judged."""
+"""What is this near to the gaze is seen well enough to be judged, by its colours."""
 END_RAD = math.radians(95.0)
 """A search goes this far to the left and right, then begins anew."""
 _SAME_RAD = math.radians(15.0)
@@ -36,7 +36,8 @@ class SearchMemory:
     """Of B eyes."""
 
     def __init__(self, eyes: int, phase: int = 0,
-                 ends: tuple[float, float] = (-END_RAD, END_RAD), doubts: int = 1) -> None:
+                 ends: tuple[float, float] = (-END_RAD, END_RAD), doubts: int = 1,
+                 seen_rad: float = SEEN_RAD) -> None:
         """Remember nothing.
 
         Args:
@@ -44,8 +45,9 @@ class SearchMemory:
             ends: least and greatest pan to search, which the eye can look along.
             doubts: glances in a row at which what was attended to hardly is any more, until it is
                 dismissed.
+            seen_rad: what is this near to the gaze is seen well enough to be judged.
         """
-        self._most = doubts
+        self._most, self._seen_rad = doubts, seen_rad
         self._ends = max(ends[0], -END_RAD), min(ends[1], END_RAD)
         self._explored = np.zeros((eyes, 2))
         """(B, 2) least and greatest pan looked along in this search."""
@@ -92,7 +94,7 @@ class SearchMemory:
         wanted, wish = self._wanted[eyes], self._heed[eyes]
         same = _apart(place, wanted) < _SAME_RAD
         here = np.where(same, heed, 0.0)
-        near = _apart(gaze, wanted) < SEEN_RAD
+        near = _apart(gaze, wanted) < self._seen_rad
         age = np.where(near, 0, self._age[eyes] + 1)
         doubts = np.where(near & (here < _HEEDLESS * wish), self._doubts[eyes] + 1, 0)
         away = (doubts >= self._most) | (age > _PATIENCE)
@@ -101,7 +103,7 @@ class SearchMemory:
             self._dismissed[eye] = np.roll(self._dismissed[eye], 1, axis=0)
             self._dismissed[eye, 0] = wanted[row]
         # What is attended to while it is seen well is that, whatever was thought before.
-        known = self.dismissed(eyes, place) & (_apart(gaze, place) > SEEN_RAD)
+        known = self.dismissed(eyes, place) & (_apart(gaze, place) > self._seen_rad)
         wish = np.where(away | (self.dismissed(eyes, wanted) & ~near), 0.0, wish)
         take = ~known & ((same & ~away & (heed > 0)) | (heed > wish))
         self._age[eyes] = np.where(take & ~same, 0, age)

@@ -24,8 +24,8 @@ _PLACE = 5.0
 """Weight of `place_loss`, per radian."""
 _LEAST = 1e-4
 """Attention below this counts as this."""
-_RIGHT_RAD = math.radians(4.0)
-"""A thing is attended to by a token that shows a place this far beside where the hand will be."""
+_RIGHT_RAD = math.radians(8.0)
+"""A thing is attended to this near to where the hand will be; things are further apart."""
 _HEEDED = 0.3
 """Share of attention from which the hand is said to attend to something."""
 
@@ -50,16 +50,17 @@ def goal_loss(attention: torch.Tensor, seen: torch.Tensor, known: torch.Tensor) 
 
 def verdict_loss(said: HandOutput, right: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
     """Whether the hand tells the thing that it will go to from what it takes for it: mean binary
-    cross-entropy (), over glances at which it attends to something.
+    cross-entropy (), over glances at which it attends to something, and sees it sharply.
 
     Args:
-        right: (B,) bool: whether what is attended to most is that thing.
+        right: (B,) bool: whether what is attended to is that thing.
         known: see `goal_loss`.
     """
     assert said.verdict is not None
+    assert said.told is not None
     verdict = said.verdict.float()
     # What the verdict itself took away counts as attended to.
-    heeded = (said.attention.sum(dim=1) > _HEEDED * verdict.sigmoid()) & known
+    heeded = (said.attention.sum(dim=1) > _HEEDED * verdict.sigmoid()) & known & said.told
     loss = functional.binary_cross_entropy_with_logits(verdict, right.float(),
                                                        reduction='none')
     return (loss * heeded).sum() / heeded.sum().clamp(min=1)
@@ -85,7 +86,7 @@ def make_hand(config: HandConfig, scale: Scale, places: np.ndarray) -> HandNetwo
     Args:
         places: (N, 2) radians (pan, tilt) of each token's centre from the gaze.
     """
-    hand = HandNetwork(config)
+    hand = HandNetwork(config).eval()
     hand.rays.copy_(torch.from_numpy(direction_from_pan_tilt(*places.T)))
     for name in ('joint_mean', 'joint_spread', 'action_spread'):
         getattr(hand, name).copy_(torch.from_numpy(getattr(scale, name)))
@@ -123,6 +124,7 @@ class HandLearner:
         for group in self.optimizer.param_groups:
             group['lr'] = self.learning_rate * (0.05 + 0.95 * left)
         losses = []
+        self.hand.train()
         for _ in range(updates):
             rows = replay.sample(rng, self.batch)
             noise = rng.standard_normal(rows['joints'].shape, np.float32) * self.noise
@@ -142,12 +144,14 @@ class HandLearner:
                 if self.hand.config.fine:
                     loss = loss + _PLACE * place_loss(said, goal, seen & known[:, None])
                 if said.verdict is not None:
-                    right = alike.gather(1, said.peak[:, None])[:, 0] > (
-                        self._reach[said.peak] + _RIGHT_RAD).cos()
+                    right = (functional.normalize(said.ray.detach().float(), dim=1) * goal[
+                        torch.arange(len(goal), device=device), said.peak]
+                             ).sum(dim=1) > math.cos(_RIGHT_RAD)
                     loss = loss + verdict_loss(said, right, known)
             self.optimizer.zero_grad()
             loss.backward()
             self.before_step()
             self.optimizer.step()
             losses.append(loss.detach())
+        self.hand.eval()
         return float(torch.stack(losses).mean()) if losses else 0.0

@@ -99,6 +99,11 @@ class TrainBcrlConfig:
     """Steps in which the eye imitates a rule before PPO: turn to what the hand attends to. The
     rule knows what the eye sees, and no truth; 0: none, PPO begins with noise."""
 
+    seeks: bool = False
+    """Let that rule, while the hand attends to nothing, peek at what stands out and turn to where
+    the hand is most right: for things that only tell what to do, such as signs. In workspaces in
+    physics."""
+
     practice: int = 0
     """Episodes of a workspace in physics through which hand and eye then live themselves, in turns
     with the expert: what to do where they get to of themselves, demonstrations hardly show. In
@@ -182,8 +187,9 @@ class TrainBcrlConfig:
         for name, value in least.items():
             if getattr(self, name) < value:
                 raise ConfigError(f'{name} is at least {value}, got {getattr(self, name)}')
-        if not 0 <= self.look_alikes <= 1:
-            raise ConfigError(f'look_alikes is a share from 0 to 1, got {self.look_alikes}')
+        for name in ('look_alikes', 'own_hand', 'details'):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f'{name} is a share from 0 to 1, got {getattr(self, name)}')
         if not 0 < self.exploration <= 1:
             raise ConfigError(f'exploration is above 0 and at most 1, got {self.exploration}')
         for name in ('replay_share', 'found'):
@@ -197,6 +203,10 @@ class TrainBcrlConfig:
                                   and self.eye == 'foveated' and self.replay and self.follow):
             raise ConfigError('practice is for workspaces in physics, --demos workspace:..., and '
                               'for an eye that learns; it needs --replay and --follow')
+        if (self.seeks or self.details) and not (
+                self.demos.startswith(LIVE) and self.eye == 'foveated'):
+            raise ConfigError('--seeks and --details are for workspaces in physics, --demos '
+                              'workspace:..., and the foveated eye')
         if self.search and (self.demos or self.gaze != 'learned'):
             raise ConfigError('--search needs the truth, which a made-up workspace has, and '
                               '--gaze learned')
