@@ -157,11 +157,12 @@ class Looking:
             actions = (said.chunk * hand.action_spread)[0].numpy()
         attention = said.attention.numpy()
         scaled = (now - hand.joint_mean.numpy()) / hand.joint_spread.numpy()
-        vector = self._glances.observe(attention, gaze, scaled, named, np.zeros(1, int))
+        told = None if said.told is None else said.told.numpy()
+        vector = self._glances.observe(attention, gaze, scaled, named, np.zeros(1, int), told)
         move = np.zeros(2) if eye is None else (
             eye.act(view, torch.from_numpy(vector))[0].numpy().astype(float) * MAX_STEP_RAD)
         (place,), (share,) = self._glances.reader.focus(attention)
-        seen = np.linalg.norm(place) <= NEAR_RAD and (said.told is None or bool(said.told))
+        seen = np.linalg.norm(place) <= NEAR_RAD and (told is None or told.all())
         if self.both.waits and not (share >= SURE and seen):
             return Intent(move, np.tile(self._stay(now[0]), (config.chunk, 1)), attention[0], True)
         self._told, self._stays = now[0] + actions[0] if self.both.waits else None, None

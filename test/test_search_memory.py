@@ -10,13 +10,13 @@ DISMISSED = [(0.0, 0.6, 0.9)] + [(0.5, 1.2, 0.1)] * DOUBTS
 """Something attended to, looked at, and found to be something else."""
 
 
-def searched(*glances, phase=(0.0,), **options):
+def searched(*glances, phase=(0.0,), told=None, **options):
     """A memory of one eye whose glances were: gaze pan, attended pan, and how much attention."""
     memory = SearchMemory(1, 1, **{'doubts': DOUBTS, **options})
     for row, (gaze, place, heed) in enumerate(glances):
         now = phase[min(row, len(phase) - 1)]
         memory.take(EYE, np.array([[gaze, 0.0]]), np.array([[place, 0.0]]), np.array([heed]),
-                    np.array([[now]]))
+                    np.array([[now]]), None if told is None else np.array([told]))
     return memory
 
 
@@ -78,6 +78,24 @@ def test_what_cannot_be_reached_is_given_up():
     assert not dismissed(memory, 0.6)
     memory = searched(*[(0.0, 0.6, 0.9)] * 40)
     assert dismissed(memory, 0.6)
+
+
+def test_what_cannot_be_judged_however_long_it_is_looked_at_is_given_up():
+    looked = [(0.5, 0.6, 0.9)] * 40
+    assert not dismissed(searched(*looked, told=True), 0.6)
+    assert dismissed(searched(*looked, told=False), 0.6)
+    doubtful = [(0.0, 0.6, 0.9), *[(0.5, 1.2, 0.1)] * DOUBTS]     # what is attended to is not it
+    assert dismissed(searched(*doubtful, told=False), 0.6)
+
+
+def test_how_near_is_seen_well_is_for_hands_to_say():
+    """Shapes are seen by a fovea only: 0.15 rad beside it nothing is dismissed, nor forgiven."""
+    beside = [(0.0, 0.6, 0.9), *[(0.45, 1.2, 0.1)] * DOUBTS]
+    assert dismissed(searched(*beside), 0.6)
+    assert not dismissed(searched(*beside, seen_rad=0.11), 0.6)
+    again = [*DISMISSED, (0.45, 0.6, 1.0)]
+    assert wanted(searched(*again))[1] == 1.0
+    assert wanted(searched(*again, seen_rad=0.11))[1] <= 0.1
 
 
 def test_another_phase_of_the_task_is_another_search():

@@ -133,7 +133,8 @@ class Glances:
         self.search.reset(eyes)
 
     def observe(self, attention: np.ndarray, gaze: np.ndarray, joints: np.ndarray,
-                task: np.ndarray, eyes: np.ndarray) -> np.ndarray:
+                task: np.ndarray, eyes: np.ndarray, told: np.ndarray | None = None
+                ) -> np.ndarray:
         """The vector of some eyes at a new glance, which is remembered.
 
         Args:
@@ -142,6 +143,7 @@ class Glances:
             joints: (len(eyes), J) over their spread.
             task: (len(eyes), G).
             eyes: (len(eyes),) which.
+            told: see `SearchMemory.take`.
 
         Returns:
             (len(eyes), V) float32.
@@ -150,7 +152,7 @@ class Glances:
         levels = self.reader.summary(attention)
         levels[..., 1:] = np.tanh(levels[..., 1:] / _SCALES[1])
         self.search.take(eyes, gaze, gaze + self.reader.focus(attention)[0],
-                         attention.sum(axis=1), joints[:, self._phase])
+                         attention.sum(axis=1), joints[:, self._phase], told)
         wanted, wish = self.search.wanted(eyes, gaze)
         onwards = self.search.frontier(eyes, gaze)
         past = self._past[eyes]

@@ -16,8 +16,9 @@ _JOINED = 64
 """Numbers that are made of all that is inspected."""
 _CELL = 4
 """Samples across and down that convolutions make one of."""
-_INSIDE, _ABOUT = 0.75, 2.0
-"""Cells from the nearest one, in which a place is in view; and about it is."""
+_INSIDE, _ABOUT, _ROUGHLY = 0.75, 2.0, 3.5
+"""Cells from the nearest one, in which a place is in view; and about a place, if it is known well
+and if it is not, is."""
 _AS_SHARP = 1.5
 """Levels whose cells are this much larger than the smallest at most are as sharp."""
 _WORTH_A_LOOK = 8.0
@@ -100,13 +101,16 @@ class Inspection(nn.Module):
         self.decide = nn.Linear(_JOINED * config.task * (1 + len(config.phase)), 1)
 
     def forward(self, view: torch.Tensor, rays: torch.Tensor, place: torch.Tensor,
-                asked: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+                roughly: torch.Tensor, asked: torch.Tensor
+                ) -> tuple[torch.Tensor, torch.Tensor]:
         """Judge.
 
         Args:
             view: (B, N, P * P * 3) patches.
             rays: (N, 3) of the tokens.
             place: (B, 3) where what is attended to is, in their frame, of any length.
+            roughly: (B, 3) the same, by attention alone: what counts where the place is not in
+                sharp view, but this is.
             asked: (B, ...) the task.
 
         Returns:
@@ -118,7 +122,8 @@ class Inspection(nn.Module):
         told = torch.zeros_like(found, dtype=torch.bool)
         mirrored = torch.rand_like(found) < 0.5 if self.training else None
         levels = list(zip(view.split(counts, dim=1), self.grids, *self._near(
-            rays.split(counts), nn.functional.normalize(place, dim=1))))
+            rays.split(counts), *(nn.functional.normalize(one, dim=1)
+                                  for one in (place, roughly)))))
         for level, (down, across), within, about in levels:
             if within is None:                                  # others are sharper
                 continue
@@ -138,21 +143,25 @@ class Inspection(nn.Module):
             told = told | within
         return found, told
 
-    def _near(self, rays: Sequence[torch.Tensor], place: torch.Tensor
+    def _near(self, rays: Sequence[torch.Tensor], place: torch.Tensor, roughly: torch.Tensor
               ) -> tuple[list[torch.Tensor | None], list[torch.Tensor]]:
         """For each level: whether it shows the place (B,), None of one that is not among the
         sharpest; and which of its cells, of 4 samples square, are about it (B, cells).
         """
+        shown: list[torch.Tensor | None] = []
+        about = []
         with torch.autocast(place.device.type, enabled=False):      # 8 bits are degrees off here
             cells = [_parts_of(level, grid, self.patch // _CELL).float()
                      for level, grid in zip(rays, self.grids)]
             apart = [_angle((level @ level.T).fill_diagonal_(-1.0).amax(dim=1)).mean()
                      for level in cells]
             least = min(map(float, apart))
-            away = [_angle(place.float() @ level.T) for level in cells]
-            return ([off.amin(dim=1) < _INSIDE * wide if float(wide) < _AS_SHARP * least else None
-                     for off, wide in zip(away, apart)],
-                    [off < _ABOUT * wide for off, wide in zip(away, apart)])
+            for level, wide in zip(cells, apart):
+                exact, rough = (_angle(one.float() @ level.T) / wide for one in (place, roughly))
+                here, hereabouts = (off.amin(dim=1) < _INSIDE for off in (exact, rough))
+                shown.append(here | hereabouts if float(wide) < _AS_SHARP * least else None)
+                about.append(torch.where(here[:, None], exact < _ABOUT, rough < _ROUGHLY))
+        return shown, about
 
 
 def _angle(cosine: torch.Tensor) -> torch.Tensor:

@@ -27,7 +27,7 @@ _PLACES = 8
 _NOWHERE_RAD = 1e3
 """Pan and tilt of a place that is far from all others."""
 _PATIENCE = 25
-"""Glances; what the eye has not come near by then is out of its reach."""
+"""Glances; what the eye has not come near by then is out of its reach, or cannot be judged."""
 _PHASE = 0.5
 """A joint that tells the phase and moves this much, over its spread, asks for something else."""
 
@@ -64,7 +64,7 @@ class SearchMemory:
         self._begun[eyes] = False
 
     def take(self, eyes: np.ndarray, gaze: np.ndarray, place: np.ndarray, heed: np.ndarray,
-             phase: np.ndarray) -> None:
+             phase: np.ndarray, told: np.ndarray | None = None) -> None:
         """Take note of a glance.
 
         Args:
@@ -73,6 +73,8 @@ class SearchMemory:
             place: (len(eyes), 2) of what the hand attended to.
             heed: (len(eyes),) how much of its attention.
             phase: (len(eyes), P) joints over their spread.
+            told: (len(eyes),) bool: whether what was attended to was judged; None: wherever it is
+                seen well.
         """
         anew = ~self._begun[eyes] | (abs(phase - self._phase[eyes]) > _PHASE).any(axis=1)
         self._phase[eyes] = np.where(anew[:, None], phase, self._phase[eyes])
@@ -86,16 +88,16 @@ class SearchMemory:
         gone = eyes[anew]
         self._doubts[gone] = 0
         self._dismissed[gone], self._heed[gone] = _NOWHERE_RAD, 0.0
-        self._follow(eyes, gaze, place, heed)
+        self._follow(eyes, gaze, place, heed, np.ones(len(eyes), bool) if told is None else told)
 
-    def _follow(self, eyes: np.ndarray, gaze: np.ndarray, place: np.ndarray, heed: np.ndarray
-                ) -> None:
+    def _follow(self, eyes: np.ndarray, gaze: np.ndarray, place: np.ndarray, heed: np.ndarray,
+                told: np.ndarray) -> None:
         """Choose what to look at: of what was attended to, the nearest to certain."""
         wanted, wish = self._wanted[eyes], self._heed[eyes]
         same = _apart(place, wanted) < _SAME_RAD
         here = np.where(same, heed, 0.0)
         near = _apart(gaze, wanted) < self._seen_rad
-        age = np.where(near, 0, self._age[eyes] + 1)
+        age = np.where(near & (told | ~same), 0, self._age[eyes] + 1)
         doubts = np.where(near & (here < _HEEDLESS * wish), self._doubts[eyes] + 1, 0)
         away = (doubts >= self._most) | (age > _PATIENCE)
         for row in np.flatnonzero(away & (wish > 0)):

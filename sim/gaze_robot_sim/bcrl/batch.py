@@ -304,7 +304,7 @@ class WatchBatch(EyeBatch):
         self.hand_error = new
         self._vector[eyes] = self.glances.observe(
             self.attention[eyes], gaze, (joints - self.scale.joint_mean) / self.scale.joint_spread,
-            task, eyes)
+            task, eyes, None if said.told is None else said.told.cpu().numpy())
 
     @torch.no_grad()
     def ask(self, eyes: np.ndarray, view: np.ndarray, gaze: np.ndarray

@@ -3,6 +3,8 @@
 B eyes
 """
 
+from typing import Any
+
 import numpy as np
 
 from gaze_robot.policy.actions import MAX_STEP_RAD
@@ -12,11 +14,11 @@ from gaze_robot_sim.bcrl.batch import WatchBatch
 _GENTLY = 0.6
 """Share of the way to what is near that an eye goes at once: places are known to a token."""
 _PLACES = 3
-"""That stand out, at which a seeking eye peeks in each step."""
+"""Of fine detail at which a seeking eye peeks in each step."""
 _WORTH = 0.7
 """A place is worth a look where the hand's error is less than this share of the greatest."""
 _AS_GOOD = 1.1
-"""An eye stays where the error is at most so many times the least."""
+"""An eye goes on to where the error is at most so many times the least."""
 
 
 class Follow:
@@ -50,8 +52,9 @@ class Follow:
 
 
 class Seek(Follow):
-    """The same, but an eye that has nothing to turn to peeks at places that stand out, and turns
-    to where the hand is most right about what is demonstrated: to a sign that says where to go.
+    """The same, but an eye that has nothing to turn to peeks at fine detail, and turns to it where
+    the hand is right about what is demonstrated and elsewhere is not: to a sign that says where to
+    go. It stays until the hand knows without.
 
     It is the reward of PPO that it maximises, by looking ahead; PPO's small steps hardly come upon
     a sign 30 degrees away. For workspaces in physics, where looking ahead costs a picture.
@@ -59,27 +62,27 @@ class Seek(Follow):
 
     def __init__(self, level_rad: float = 0.0, found: float = 0.9) -> None:
         super().__init__(level_rad, found)
-        self._going: np.ndarray | None = None
+        self._going = np.zeros((0, 2))
         """(B, 2) radians, where each eye went to last; NaN: nowhere."""
 
     def __call__(self, _: dict[str, np.ndarray], batch: WatchBatch) -> np.ndarray:
         """Moves (B, 2) in [-1, 1]."""
-        peek = batch.peek                                       # type: ignore[attr-defined]
+        live: Any = batch
         turn, lost = self._turn(batch)
-        if self._going is None or len(self._going) != len(lost):
+        if len(self._going) != len(lost):
             self._going = np.full((len(lost), 2), np.nan)
         self._going[~lost] = np.nan
         eyes = np.flatnonzero(lost)
         if len(eyes):
-            here = batch.reported[eyes]
-            places = [here, np.where(np.isnan(self._going[eyes]), here, self._going[eyes]),
-                      *np.stack([batch.salient(eye, batch.random[eye], _PLACES)
-                                 for eye in eyes.tolist()], axis=1)]
-            errors = np.stack([batch.hand_error[eyes], *(peek(eyes, at) for at in places[1:])])
-            least = errors.min(axis=0)
-            best = np.where(errors[0] <= _AS_GOOD * least, 0, errors.argmin(axis=0))
-            to = np.stack(places)[best, np.arange(len(eyes))]
-            worth = least < _WORTH * errors.max(axis=0)
-            self._going[eyes] = np.where(worth[:, None], to, np.nan)
-            turn[eyes] = np.where(worth[:, None], to - here, turn[eyes])
+            here, gone = batch.reported[eyes], self._going[eyes]
+            detail = np.stack([live.detailed(eye, batch.random[eye], _PLACES)
+                               for eye in eyes.tolist()], axis=1)
+            places = np.stack([np.where(np.isnan(gone), detail[0], gone), *detail])
+            errors = np.stack([live.peek(eyes, at) for at in (*places, here + turn[eyes])])
+            best, rows = errors[:-1].argmin(axis=0), np.arange(len(eyes))
+            best[errors[0] <= _AS_GOOD * errors[best, rows]] = 0
+            worth = errors[best, rows] < _WORTH * np.maximum(errors.max(axis=0),
+                                                             batch.hand_error[eyes])
+            self._going[eyes] = np.where(worth[:, None], places[best, rows], np.nan)
+            turn[eyes] = np.where(worth[:, None], places[best, rows] - here, turn[eyes])
         return np.clip(turn / MAX_STEP_RAD, -1.0, 1.0)

@@ -45,10 +45,15 @@ class LiveBatch(WatchBatch):
         scene = self.scene[eye]
         assert isinstance(scene, ShownScene)
         if self.config.details and rng.random() < self.config.details:
-            return detailed_gazes(rng, scene.around(self.scene_time(eye), DETAILED), _REACH_RAD,
-                                  count)
+            return self.detailed(eye, rng, count)
         return salient_gazes(rng, scene.around(self.scene_time(eye), _AROUND_WIDTH), _REACH_RAD,
                              count, coloured=True)
+
+    def detailed(self, eye: int, rng: np.random.Generator, count: int) -> np.ndarray:
+        """Gazes (count, 2) at fine detail in front of an eye now, such as that of a sign."""
+        scene = self.scene[eye]
+        assert isinstance(scene, ShownScene)
+        return detailed_gazes(rng, scene.around(self.scene_time(eye), DETAILED), _REACH_RAD, count)
 
     def peek(self, eyes: np.ndarray, gaze: np.ndarray) -> np.ndarray:
         """(len(eyes),) how wrong the hand would be if some eyes looked along `gaze` (len(eyes), 2)

@@ -100,9 +100,8 @@ class TrainBcrlConfig:
     rule knows what the eye sees, and no truth; 0: none, PPO begins with noise."""
 
     seeks: bool = False
-    """Let that rule, while the hand attends to nothing, peek at what stands out and turn to where
-    the hand is most right: for things that only tell what to do, such as signs. In workspaces in
-    physics."""
+    """Let that rule, while the hand is not sure of anything, peek at fine detail and turn to it if
+    the hand is right then: for signs, which only tell what to do. In workspaces in physics."""
 
     practice: int = 0
     """Episodes of a workspace in physics through which hand and eye then live themselves, in turns
