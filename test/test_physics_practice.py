@@ -25,7 +25,7 @@ from gaze_robot_sim.physics.expert import Expert  # noqa: E402
 from gaze_robot_sim.physics.hands import train_workspace, TrainWorkspaceConfig  # noqa: E402
 from gaze_robot_sim.physics.views import can_draw  # noqa: E402
 from gaze_robot_sim.physics.world import PhysicsWorld  # noqa: E402
-from gaze_robot_sim.training.bcrl import TrainBcrlConfig  # noqa: E402
+from gaze_robot_sim.training.bcrl import train_bcrl, TrainBcrlConfig  # noqa: E402
 
 if can_draw():
     pytest.skip(can_draw(), allow_module_level=True)
@@ -181,3 +181,24 @@ def test_hand_and_eye_practise_together(short, monkeypatch):
         TrainBcrlConfig(demos='workspace:press', practice=3, follow=0)
     with pytest.raises(ConfigError, match='practice is at least 0'):
         TrainBcrlConfig(practice=-1)
+
+
+def test_practice_goes_on_after_the_round_that_was_cut_off(short, monkeypatch, tmp_path):
+    settings = {'demos': 'workspace:press', 'angles': True, 'eyes': 2, 'warm_up': 2,
+                'warm_glances': 1, 'steps': 0, 'follow': 4, 'replay': 400, 'plays': 2,
+                'device': 'cpu', 'practice': 3, 'practice_updates': 3, 'eval_episodes': 1,
+                'out': str(tmp_path / 'run')}
+    indices, really = [], shown.practise
+
+    def cut_off(both, condition, task, seed, index):
+        indices.append(index)
+        if len(indices) == 2:
+            raise KeyboardInterrupt
+        return really(both, condition, task, seed, index)
+    monkeypatch.setattr(shown, 'practise', cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        train_bcrl(TrainBcrlConfig(**settings))
+    assert (tmp_path / 'run' / 'policy' / 'meta.json').exists()     # what there is, can be used
+    result = train_bcrl(TrainBcrlConfig(**settings, resume=True))
+    assert indices == [0, 1, 1, 2]
+    assert result['end']['hand_error'] > 0
