@@ -101,7 +101,8 @@ class TrainBcrlConfig:
 
     seeks: bool = False
     """Let that rule, while the hand is not sure of anything, peek at fine detail and turn to it if
-    the hand is right then: for signs, which only tell what to do. In workspaces in physics."""
+    the hand is right then: for signs, which only tell what to do. In workspaces in physics; an
+    experiment, which has not made Read any better yet."""
 
     practice: int = 0
     """Episodes of a workspace in physics through which hand and eye then live themselves, in turns
