@@ -10,7 +10,6 @@ pytest.importorskip('mink', reason='needs mink')
 
 from gaze_robot.errors import ConfigError, WorldError
 from gaze_robot.geometry import angle_between, direction_from_pan_tilt, panorama_pixel
-from gaze_robot.policy.actions import MAX_STEP_RAD
 from gaze_robot.policy.tasks import embedding_of
 from gaze_robot_sim.bcrl.batch import WatchBatch, WatchConfig
 from gaze_robot_sim.bcrl.plays import Scale
@@ -230,21 +229,6 @@ def test_warm_up_glances_go_to_a_sign_where_detail_is_asked_for():
         found[share] = np.mean(rows, axis=(0, 2))
     assert found[1.0][0] > 0.4 > 0.1 > found[0.0][0]
     assert found[1.0][1] > found[0.0][1]
-    source.close()
-
-
-def test_peeking_is_what_looking_there_would_be():
-    source = PhysicsPlays('press', 6, count=2)
-    studio = Studio(source, source, Scale.of([source.play(0)], 10), 'foveated', 10)
-    batch = studio.batch(2, studio.hand(width=16, hidden=16),
-                         WatchConfig(chunk=10, pause_steps=50), 0)
-    batch.start(range(2))
-    batch.look()
-    before, move = batch.reported.copy(), np.array([[0.5, 0.0], [0.0, 0.5]])
-    there = batch.peek(np.arange(2), batch.reported + move * MAX_STEP_RAD)
-    np.testing.assert_array_equal(batch.reported, before)
-    batch.step(move)
-    np.testing.assert_allclose(batch.hand_error, there, atol=1e-5)
     source.close()
 
 

@@ -25,8 +25,8 @@ from gaze_robot.policy.glances import Glances
 from gaze_robot_sim.bcrl import saving
 from gaze_robot_sim.bcrl.batch import PATTERN
 from gaze_robot_sim.bcrl.replay import Replay
-from gaze_robot_sim.bcrl.rules import Follow, Seek
 from gaze_robot_sim.bcrl.sight import Sight
+from gaze_robot_sim.bcrl.team import follow_attention
 from gaze_robot_sim.bcrl.workspace import Workspace
 from gaze_robot_sim.training.bcrl import train_bcrl, TrainBcrlConfig
 
@@ -255,7 +255,7 @@ def test_a_hand_that_cannot_be_told_to_stay_is_refused_before_the_work(tmp_path,
 @pytest.mark.parametrize('wrong', [{'eyes': 0}, {'replay_share': 0.0}, {'found': 1.5},
                                    {'eye': 'wide'}, {'search': 10, 'gaze': 'oracle'},
                                    {'waits': True, 'gaze': 'random'}, {'warm_glances': 0},
-                                   {'seeks': True}, {'details': 1.5}, {'jobs': 0}])
+                                   {'details': 0.5}, {'details': 1.5}, {'jobs': 0}])
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ConfigError):
         TrainBcrlConfig(**wrong)
@@ -272,54 +272,10 @@ def test_the_rule_turns_to_what_the_hand_has_found_and_searches_otherwise(share,
     batch = SimpleNamespace(glances=glances, attention=attention, reported=np.array([[-0.3, 0.0]]))
     zero = np.zeros((1, 1))
     glances.observe(attention, batch.reported, zero, zero, np.zeros(1, int))
-    (pan, tilt), = Follow(level_rad=0.1, found=0.4)({}, batch)
+    (pan, tilt), = follow_attention({}, batch, level_rad=0.1, found=0.4)
     assert pan == towards
     if towards < 0:
         assert tilt == pytest.approx(0.1 / MAX_STEP_RAD)
-
-
-class Peeked(SimpleNamespace):
-    """One eye that looks to the right of the middle, and a hand that is right at one place only,
-    20 degrees to the left.
-    """
-
-    RIGHT = np.array([0.35, 0.2])
-
-    def wrong(self, gaze):
-        return np.where(np.linalg.norm(gaze - self.RIGHT, axis=1) < 0.1, 0.2, 1.0)
-
-    def peek(self, eyes, gaze):
-        return self.wrong(gaze)
-
-    def detailed(self, eye, rng, count):
-        return np.stack([np.array([-0.5, 0.2]), self.RIGHT, np.array([0.9, 0.1])])[:count]
-
-
-def peeked(pan, share):
-    glances = Glances(1, PATTERN, 1, 1)
-    attention = np.zeros((1, PATTERN.tokens), np.float32)
-    attention[0, 36] = share
-    batch = Peeked(glances=glances, reported=np.array([[pan, 0.2]]), random=[None])
-    batch.hand_error = batch.wrong(batch.reported)
-    zero = np.zeros((1, 1))
-    glances.observe(attention, batch.reported, zero, zero, np.zeros(1, int))
-    return batch
-
-
-def test_an_eye_that_seeks_turns_to_what_makes_the_hand_right_and_stays_there():
-    rule = Seek(level_rad=0.2, found=0.4)
-    assert Follow(level_rad=0.2, found=0.4)({}, peeked(-0.3, 0.0))[0, 0] == -1.0
-    assert rule({}, peeked(-0.3, 0.0)).tolist() == [[1.0, 0.0]]     # the other way, to the sign
-    assert abs(rule({}, peeked(0.34, 0.0))).max() < 0.1             # and stays
-    wanted = rule({}, peeked(-0.3, 0.9))                            # something to turn to
-    np.testing.assert_array_equal(wanted, Follow(0.2, 0.4)({}, peeked(-0.3, 0.9)))
-
-
-def test_an_eye_that_seeks_in_vain_goes_on_searching():
-    batch = peeked(-0.3, 0.0)
-    batch.wrong = lambda gaze: np.full(len(gaze), 0.9)
-    batch.hand_error = batch.wrong(batch.reported)
-    np.testing.assert_array_equal(Seek(0.2, 0.4)({}, batch), Follow(0.2, 0.4)({}, batch))
 
 
 def sights(numbers):

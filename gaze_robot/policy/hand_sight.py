@@ -121,19 +121,20 @@ class Inspection(nn.Module):
         found = rays.new_full((len(view),), _WORTH_A_LOOK)
         told = torch.zeros_like(found, dtype=torch.bool)
         mirrored = torch.rand_like(found) < 0.5 if self.training else None
-        levels = list(zip(view.split(counts, dim=1), self.grids, *self._near(
-            rays.split(counts), *(nn.functional.normalize(one, dim=1)
-                                  for one in (place, roughly)))))
-        for level, (down, across), within, about in levels:
-            if within is None:                                  # others are sharper
+        cells, apart = self._cells(rays.split(counts))
+        levels = zip(view.split(counts, dim=1), self.grids, cells, apart)
+        for level, (down, across), of_level, wide in levels:
+            if wide > _AS_SHARP * min(apart):
                 continue
+            within, about = _about(of_level, wide, *(
+                nn.functional.normalize(one, dim=1) for one in (place, roughly)))
             tiles = level.reshape(-1, down, across, self.patch, self.patch, 3)
             seen = tiles.transpose(2, 3).reshape(-1, down * self.patch, across * self.patch, 3)
             seen = seen.permute(0, 3, 1, 2).float() / 127.5 - 1.0
             if mirrored is not None:
                 seen = torch.where(mirrored[:, None, None, None], seen.flip(3), seen)
-                cells = about.view(len(view), -1, across * self.patch // _CELL)
-                about = torch.where(mirrored[:, None], cells.flip(2).flatten(1), about)
+                rows = about.view(len(view), -1, across * self.patch // _CELL)
+                about = torch.where(mirrored[:, None], rows.flip(2).flatten(1), about)
             for step in self.steps:
                 seen = torch.relu(step(seen))
             most = (seen.flatten(2) * about[:, None]).amax(dim=2)
@@ -143,25 +144,26 @@ class Inspection(nn.Module):
             told = told | within
         return found, told
 
-    def _near(self, rays: Sequence[torch.Tensor], place: torch.Tensor, roughly: torch.Tensor
-              ) -> tuple[list[torch.Tensor | None], list[torch.Tensor]]:
-        """For each level: whether it shows the place (B,), None of one that is not among the
-        sharpest; and which of its cells, of 4 samples square, are about it (B, cells).
+    def _cells(self, rays: Sequence[torch.Tensor]) -> tuple[list[torch.Tensor], list[float]]:
+        """Of each level: unit vectors to its cells, of 4 samples square, and how far from each
+        other those are, radians.
         """
-        shown: list[torch.Tensor | None] = []
-        about = []
-        with torch.autocast(place.device.type, enabled=False):      # 8 bits are degrees off here
+        with torch.autocast(rays[0].device.type, enabled=False):    # 8 bits are degrees off here
             cells = [_parts_of(level, grid, self.patch // _CELL).float()
                      for level, grid in zip(rays, self.grids)]
-            apart = [_angle((level @ level.T).fill_diagonal_(-1.0).amax(dim=1)).mean()
-                     for level in cells]
-            least = min(map(float, apart))
-            for level, wide in zip(cells, apart):
-                exact, rough = (_angle(one.float() @ level.T) / wide for one in (place, roughly))
-                here, hereabouts = (off.amin(dim=1) < _INSIDE for off in (exact, rough))
-                shown.append(here | hereabouts if float(wide) < _AS_SHARP * least else None)
-                about.append(torch.where(here[:, None], exact < _ABOUT, rough < _ROUGHLY))
-        return shown, about
+            return cells, [float(_angle((level @ level.T).fill_diagonal_(-1.0).amax(dim=1)).mean())
+                           for level in cells]
+
+
+def _about(cells: torch.Tensor, apart: float, place: torch.Tensor, roughly: torch.Tensor
+           ) -> tuple[torch.Tensor, torch.Tensor]:
+    """Whether a level's cells show a place (B,), and which of them are about it (B, cells); see
+    `Inspection.forward`.
+    """
+    with torch.autocast(cells.device.type, enabled=False):
+        exact, rough = (_angle(one.float() @ cells.T) / apart for one in (place, roughly))
+        here, hereabouts = (off.amin(dim=1) < _INSIDE for off in (exact, rough))
+        return here | hereabouts, torch.where(here[:, None], exact < _ABOUT, rough < _ROUGHLY)
 
 
 def _angle(cosine: torch.Tensor) -> torch.Tensor:

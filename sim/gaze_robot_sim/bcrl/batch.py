@@ -20,7 +20,7 @@ from gaze_robot.foveation import FoveationPattern
 from gaze_robot.geometry import pan_tilt_from_direction
 from gaze_robot.policy.actions import move
 from gaze_robot.policy.glances import Glances
-from gaze_robot.policy.hand import chunk_error, cut, HandNetwork, HandOutput
+from gaze_robot.policy.hand import chunk_error, cut, HandNetwork
 from gaze_robot.types import PanTiltLimits
 from gaze_robot_sim.bcrl.plays import Play, PlaySource, Scale
 from gaze_robot_sim.bcrl.salient import salient_gazes
@@ -297,33 +297,19 @@ class WatchBatch(EyeBatch):
         self.view[eyes] = cut(self.views(eyes), self.pattern.token_side)
         joints = self._joints[eyes, self.now[eyes]]
         gaze, task = self.reported[eyes].astype(np.float32), self.task[eyes]
-        said, error = self.ask(eyes, self.view[eyes], gaze)
+        chunk, real = self._wanted(eyes)
+        with torch.no_grad():
+            device = self.hand.rays.device
+            said = self.hand(*(torch.from_numpy(values).to(device) for values in (
+                self.view[eyes], joints, gaze, task)))
+            error = chunk_error(said.chunk.cpu(), torch.from_numpy(chunk), torch.from_numpy(real))
         self.attention[eyes] = said.attention.cpu().numpy()
         new = self.hand_error.copy()
-        new[eyes] = error
+        new[eyes] = error.numpy()
         self.hand_error = new
         self._vector[eyes] = self.glances.observe(
             self.attention[eyes], gaze, (joints - self.scale.joint_mean) / self.scale.joint_spread,
             task, eyes, None if said.told is None else said.told.cpu().numpy())
-
-    @torch.no_grad()
-    def ask(self, eyes: np.ndarray, view: np.ndarray, gaze: np.ndarray
-            ) -> tuple[HandOutput, np.ndarray]:
-        """What the hand makes of a view now, and how wrong that is.
-
-        Args:
-            eyes: (len(eyes),) whose.
-            view: (len(eyes), N, P * P * 3) uint8.
-            gaze: (len(eyes), 2) float32, where that was seen.
-
-        Returns:
-            What it says, and its error (len(eyes),).
-        """
-        device, (chunk, real) = self.hand.rays.device, self._wanted(eyes)
-        said = self.hand(*(torch.from_numpy(values).to(device) for values in (
-            view, self._joints[eyes, self.now[eyes]], gaze, self.task[eyes])))
-        return said, chunk_error(said.chunk.cpu(), torch.from_numpy(chunk),
-                                 torch.from_numpy(real)).numpy()
 
     def views(self, eyes: np.ndarray) -> list[np.ndarray]:
         """What some eyes see now: (len(eyes), height, width, 3) uint8 per level."""

@@ -54,5 +54,4 @@ def _batch(config: 'TrainBcrlConfig') -> WatchBatch:
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     studio = studio_of(config)
-    return studio.batch(config.eyes, studio.hand(layers=config.layers, angles=config.angles),
-                        config.watching(), 0)
+    return studio.batch(config.eyes, studio.hand(), config.watching(), 0)    # nobody asks its hand

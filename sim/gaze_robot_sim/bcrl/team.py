@@ -15,11 +15,13 @@ from tqdm import tqdm
 from gaze_robot.errors import ConfigError
 from gaze_robot.hand_eye import HandEye
 from gaze_robot.optional import require
+from gaze_robot.policy.actions import MAX_STEP_RAD
+from gaze_robot.policy.search_memory import SEEN_RAD
+from gaze_robot_sim.bcrl.batch import WatchBatch
 from gaze_robot_sim.bcrl.distributed import Crew
 from gaze_robot_sim.bcrl.hand_learner import HandLearner
 from gaze_robot_sim.bcrl.looking_ppo import begin, explore, eye_of, make_ppo, SearchReward
 from gaze_robot_sim.bcrl.replay import Replay
-from gaze_robot_sim.bcrl.rules import Follow, Seek
 from gaze_robot_sim.bcrl.saving import optimizer_tensors, restore_optimizer
 from gaze_robot_sim.bcrl.scattering import scattered, scattered_aside, studio_of
 from gaze_robot_sim.bcrl.sight import Sight
@@ -37,6 +39,8 @@ ROLLOUT = 32
 _BATCH = 512
 _ROUND = 50
 """Updates of a hand between two signs of progress."""
+_GENTLY = 0.6
+"""Share of the way to what is near that a rule's eye goes at once: places are known to a token."""
 _PLAYS_OF_A_STREAM = 1_000_000
 """Numbers of demonstrations set apart for each process between two restarts."""
 
@@ -143,8 +147,8 @@ class Team:
     def follow(self) -> None:
         """Let the eye imitate a rule, before PPO: turn to what the hand attends to."""
         if self.ppo and self.config.follow:
-            kind = Seek if self.config.seeks else Follow
-            rule = kind(self.level_rad, self.config.found)
+            rule = functools.partial(follow_attention, level_rad=self.level_rad,
+                                     found=self.config.found)
             warm_start(self.ppo, self.env, rule, self.config.follow, self.config.seed)
             explore(self.ppo, self.config.exploration)
             self.together.follow(self.ppo.policy.state_dict().values())
@@ -260,6 +264,20 @@ class Team:
         return {'steps': self.steps, 'restarts': self.restarts, 'replay_next': self.replay.next,
                 'practised': self.practised, 'level_rad': self.level_rad,
                 'eye_updates': self.ppo._n_updates if self.ppo else 0}
+
+
+def follow_attention(_: dict[str, np.ndarray], batch: WatchBatch, level_rad: float = 0.0,
+                     found: float = 0.9) -> np.ndarray:
+    """Moves (B, 2) in [-1, 1]: to what the hand wants to see, gently where it is near; while it
+    wants nothing enough, on to where the eye has not looked yet, tilted by `level_rad`. Knows no
+    truth, only `SearchMemory`.
+    """
+    eyes, gaze = np.arange(len(batch.reported)), batch.reported
+    wanted, wish = batch.glances.search.wanted(eyes, gaze)
+    near = np.linalg.norm(wanted, axis=1) < SEEN_RAD
+    wanted *= np.where(near, _GENTLY, 1.0)[:, None]
+    onwards = np.stack([batch.glances.search.frontier(eyes, gaze), level_rad - gaze[:, 1]], axis=1)
+    return np.clip(np.where((wish < found)[:, None], onwards, wanted) / MAX_STEP_RAD, -1.0, 1.0)
 
 
 def _shown() -> Any:

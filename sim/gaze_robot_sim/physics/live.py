@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from gaze_robot.errors import ConfigError
-from gaze_robot.policy.hand import cut
 from gaze_robot_sim.bcrl.batch import WatchBatch
 from gaze_robot_sim.bcrl.salient import DETAILED, detailed_gazes, salient_gazes
 from gaze_robot_sim.physics.demos import PhysicsPlays, ShownScene
@@ -45,27 +44,10 @@ class LiveBatch(WatchBatch):
         scene = self.scene[eye]
         assert isinstance(scene, ShownScene)
         if self.config.details and rng.random() < self.config.details:
-            return self.detailed(eye, rng, count)
+            return detailed_gazes(rng, scene.around(self.scene_time(eye), DETAILED), _REACH_RAD,
+                                  count)
         return salient_gazes(rng, scene.around(self.scene_time(eye), _AROUND_WIDTH), _REACH_RAD,
                              count, coloured=True)
-
-    def detailed(self, eye: int, rng: np.random.Generator, count: int) -> np.ndarray:
-        """Gazes (count, 2) at fine detail in front of an eye now, such as that of a sign."""
-        scene = self.scene[eye]
-        assert isinstance(scene, ShownScene)
-        return detailed_gazes(rng, scene.around(self.scene_time(eye), DETAILED), _REACH_RAD, count)
-
-    def peek(self, eyes: np.ndarray, gaze: np.ndarray) -> np.ndarray:
-        """(len(eyes),) how wrong the hand would be if some eyes looked along `gaze` (len(eyes), 2)
-        now. They do not.
-        """
-        rows = []
-        for eye, where in zip(eyes.tolist(), gaze):
-            scene = self.scene[eye]
-            assert isinstance(scene, ShownScene)
-            rows.append(scene.levels(self.scene_time(eye), where, self.pattern))
-        view = cut([np.stack(level) for level in zip(*rows)], self.pattern.token_side)
-        return self.ask(eyes, view, gaze.astype(np.float32))[1]
 
     def views(self, eyes: np.ndarray) -> list[np.ndarray]:
         """What some eyes see now: (len(eyes), height, width, 3) uint8 per level."""

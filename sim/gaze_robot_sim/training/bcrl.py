@@ -99,11 +99,6 @@ class TrainBcrlConfig:
     """Steps in which the eye imitates a rule before PPO: turn to what the hand attends to. The
     rule knows what the eye sees, and no truth; 0: none, PPO begins with noise."""
 
-    seeks: bool = False
-    """Let that rule, while the hand is not sure of anything, peek at fine detail and turn to it if
-    the hand is right then: for signs, which only tell what to do. In workspaces in physics; an
-    experiment, which has not made Read any better yet."""
-
     practice: int = 0
     """Episodes of a workspace in physics through which hand and eye then live themselves, in turns
     with the expert: what to do where they get to of themselves, demonstrations hardly show. In
@@ -203,10 +198,9 @@ class TrainBcrlConfig:
                                   and self.eye == 'foveated' and self.replay and self.follow):
             raise ConfigError('practice is for workspaces in physics, --demos workspace:..., and '
                               'for an eye that learns; it needs --replay and --follow')
-        if (self.seeks or self.details) and not (
-                self.demos.startswith(LIVE) and self.eye == 'foveated'):
-            raise ConfigError('--seeks and --details are for workspaces in physics, --demos '
-                              'workspace:..., and the foveated eye')
+        if self.details and not (self.demos.startswith(LIVE) and self.eye == 'foveated'):
+            raise ConfigError('--details is for workspaces in physics, --demos workspace:..., and '
+                              'the foveated eye')
         if self.search and (self.demos or self.gaze != 'learned'):
             raise ConfigError('--search needs the truth, which a made-up workspace has, and '
                               '--gaze learned')
