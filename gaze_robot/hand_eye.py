@@ -24,7 +24,8 @@ from gaze_robot.checkpoint import fill, META, sha256, WEIGHTS
 from gaze_robot.errors import CheckpointError, CommandError, ConfigError
 from gaze_robot.foveation import FoveationPattern
 from gaze_robot.policy.actions import MAX_STEP_RAD
-from gaze_robot.policy.glances import Glances, vector_size
+from gaze_robot.policy.glances import Glances, sureness, vector_size
+from gaze_robot.policy.glances import SURE as FORESEES_SURE
 from gaze_robot.policy.hand import cut, HandConfig, HandNetwork
 from gaze_robot.policy.looking import LookingPolicy
 from gaze_robot.policy.search_memory import END_RAD
@@ -37,6 +38,7 @@ SURE = 0.6
 NEAR_RAD = math.radians(10.0)
 """... no further than this from the gaze. Of episodes of pressing a named button in which the hand
 did not wait, one in four ended at a look-alike in the corner of the eye."""
+_ONE = np.zeros(1, int)
 SHIPPED = Path(__file__).parent / 'weights' / 'bcrl'
 """The default weights, part of the package."""
 
@@ -106,7 +108,7 @@ class Looking:
         self.both = both
         config = both.hand.config
         self._glances = Glances(1, both.pattern, config.joints, config.task, config.phase, ends,
-                                config.shapes)
+                                config.shapes, config.foresees)
         self._told: np.ndarray | None = None
         """(A,) absolute, where the hand was last told to go."""
         self._stays: np.ndarray | None = None
@@ -158,15 +160,25 @@ class Looking:
         attention = said.attention.numpy()
         scaled = (now - hand.joint_mean.numpy()) / hand.joint_spread.numpy()
         told = None if said.told is None else said.told.numpy()
-        vector = self._glances.observe(attention, gaze, scaled, named, np.zeros(1, int), told)
+        foreseen = None if said.foreseen is None else said.foreseen.numpy()
+        vector = self._glances.observe(attention, gaze, scaled, named, _ONE, told, foreseen)
         move = np.zeros(2) if eye is None else (
             eye.act(view, torch.from_numpy(vector))[0].numpy().astype(float) * MAX_STEP_RAD)
-        (place,), (share,) = self._glances.reader.focus(attention)
-        seen = np.linalg.norm(place) <= NEAR_RAD and (told is None or told.all())
-        if self.both.waits and not (share >= SURE and seen):
+        if self.both.waits and not self._found(attention, gaze, told, foreseen):
             return Intent(move, np.tile(self._stay(now[0]), (config.chunk, 1)), attention[0], True)
         self._told, self._stays = now[0] + actions[0] if self.both.waits else None, None
         return Intent(move, actions, attention[0])
+
+    def _found(self, attention: np.ndarray, gaze: np.ndarray, told: np.ndarray | None,
+               foreseen: np.ndarray | None) -> bool:
+        """Whether a hand that waits acts on this glance."""
+        place, (share,) = self._glances.reader.focus(attention)
+        seen = bool(np.linalg.norm(place) <= NEAR_RAD and (told is None or told.all()))
+        if foreseen is None:
+            return seen and share >= SURE
+        # The eye is there for a reason, or else the hand itself knows where to go.
+        there = seen and share >= SURE / 2 and self._glances.search.at(_ONE, gaze + place)[0]
+        return bool(there or sureness(foreseen)[0] >= FORESEES_SURE)
 
     def _stay(self, joints: np.ndarray) -> np.ndarray:
         """(A,) relative: back to where the waiting began, and what is held is held as firmly."""

@@ -12,8 +12,8 @@ import numpy as np
 
 from gaze_robot.errors import ConfigError
 from gaze_robot.foveation import FoveationPattern
-from gaze_robot.geometry import wrap_angle
-from gaze_robot.policy.search_memory import DOUBTS, END_RAD, SearchMemory
+from gaze_robot.geometry import pan_tilt_from_direction, wrap_angle
+from gaze_robot.policy.search_memory import DOUBTS, END_RAD, FAR_PATIENCE, SearchMemory, SEEN_RAD
 
 WINDOW = 10
 """Glances remembered, the newest first."""
@@ -28,6 +28,11 @@ _AROUND_RAD, _AROUND_TOKENS = math.radians(12.0), 1.5
 peak's level, so that of four tokens that share a thing none is left out."""
 _WHOLE = 0.85
 """Share of the fovea's half within which things are in it as a whole, and their shapes judged."""
+SURE = 0.55
+"""A hand that foresees is sure of a pan from this length of `HandOutput.foreseen` on: of as many
+signs, it reads one in twenty wrong."""
+_FITS_RAD = math.radians(25.0)
+"""What is seen this near to where a task is foreseen to end is what it ends at."""
 _SCALES = (0.15, 0.6)
 """Angles, radians, at which tanh resolves an offset: near ones finely, far ones coarsely."""
 
@@ -107,13 +112,14 @@ class Glances:
 
     def __init__(self, eyes: int, pattern: FoveationPattern, joints: int, task: int,
                  phase: Sequence[int] = (), ends: tuple[float, float] = (-END_RAD, END_RAD),
-                 shapes: bool = False) -> None:
+                 shapes: bool = False, foresees: bool = False) -> None:
         """Make eyes that have seen nothing.
 
         Args:
             phase: numbers of the joints that tell the phase of the task, as `HandConfig.phase`.
             ends: least and greatest pan that the eye can look along.
             shapes: whether the hand judges them, as `HandConfig.shapes`.
+            foresees: whether it does, as `HandConfig.foresees`.
 
         Raises:
             ConfigError: no eyes.
@@ -122,8 +128,10 @@ class Glances:
             raise ConfigError(f'at least one eye is needed, got {eyes}')
         self.reader = AttentionReader(pattern)
         self.size = vector_size(pattern, joints, task)
-        self.search = SearchMemory(eyes, len(phase), ends, *(
-            (DOUBTS, math.atan(pattern.half_tangent(0)) * _WHOLE) if shapes else ()))
+        self.search = SearchMemory(
+            eyes, len(phase), ends, DOUBTS if shapes else 1,
+            math.atan(pattern.half_tangent(0)) * _WHOLE if shapes else SEEN_RAD,
+            **({'patience': FAR_PATIENCE} if foresees else {}))
         self._phase = list(phase)
         self._past = np.zeros((eyes, WINDOW, _OF_A_GLANCE))
 
@@ -133,8 +141,8 @@ class Glances:
         self.search.reset(eyes)
 
     def observe(self, attention: np.ndarray, gaze: np.ndarray, joints: np.ndarray,
-                task: np.ndarray, eyes: np.ndarray, told: np.ndarray | None = None
-                ) -> np.ndarray:
+                task: np.ndarray, eyes: np.ndarray, told: np.ndarray | None = None,
+                foreseen: np.ndarray | None = None) -> np.ndarray:
         """The vector of some eyes at a new glance, which is remembered.
 
         Args:
@@ -144,6 +152,7 @@ class Glances:
             task: (len(eyes), G).
             eyes: (len(eyes),) which.
             told: see `SearchMemory.take`.
+            foreseen: (len(eyes), 3) of the hand, see `HandOutput`.
 
         Returns:
             (len(eyes), V) float32.
@@ -151,8 +160,10 @@ class Glances:
         where, share = self.reader.peak(attention)
         levels = self.reader.summary(attention)
         levels[..., 1:] = np.tanh(levels[..., 1:] / _SCALES[1])
-        self.search.take(eyes, gaze, gaze + self.reader.focus(attention)[0],
-                         attention.sum(axis=1), joints[:, self._phase], told)
+        place, heed = gaze + self.reader.focus(attention)[0], attention.sum(axis=1)
+        if foreseen is not None:
+            place, heed = self._foreseen(eyes, place, heed, foreseen)
+        self.search.take(eyes, gaze, place, heed, joints[:, self._phase], told)
         wanted, wish = self.search.wanted(eyes, gaze)
         onwards = self.search.frontier(eyes, gaze)
         past = self._past[eyes]
@@ -170,3 +181,19 @@ class Glances:
             [gaze, gaze + where, share[:, None], np.ones((len(gaze), 1))], axis=1)
         return vector.astype(np.float32)
 
+    def _foreseen(self, eyes: np.ndarray, place: np.ndarray, heed: np.ndarray,
+                  foreseen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What counts of a glance: where the task is foreseen to end, or what is seen there, once
+        the hand is sure of that; until then, nothing but what was wanted already.
+        """
+        sure, end = sureness(foreseen), np.stack(pan_tilt_from_direction(foreseen), axis=-1)
+        fits = (heed > SURE / 2) & (np.hypot(
+            wrap_angle(place[:, 0] - end[:, 0]), place[:, 1] - end[:, 1]) < _FITS_RAD)
+        knows = sure >= SURE
+        heed = np.where(knows, sure, np.where(self.search.at(eyes, place), heed, 0.0))
+        return np.where((knows & ~fits)[:, None], end, place), heed
+
+
+def sureness(foreseen: np.ndarray) -> np.ndarray:
+    """(B,) in [0, 1]: how sure a hand is of the pan of where its task will end (B, 3)."""
+    return np.minimum(np.hypot(foreseen[:, 0], foreseen[:, 1]), 1.0)

@@ -24,6 +24,8 @@ GAZE_FEATURES = 4
 """Sine and cosine of pan and of tilt."""
 _NOWHERE = 1e-6
 """Length of a direction that is none."""
+_FORESEEING = 64
+"""Width of what says where the task will end."""
 _BESIDE_RAD = math.radians(1.5)
 """A token shows what is so far beside it, too: a hand's tip is not the middle of the thing."""
 
@@ -68,6 +70,10 @@ class HandConfig:
     fine: bool = False
     """Whether where the thing is, is told by the colours within the tokens attended to, to a
     fraction of a token: for grippers, which have to meet it."""
+
+    foresees: bool = False
+    """Whether it says where this part of its task will end, seen or not, and how sure it is: for
+    tasks in which that has to be found out elsewhere, such as on a sign."""
 
     layers: int = 0
     """Transformer blocks over the tokens before they are pooled."""
@@ -162,6 +168,11 @@ class HandOutput(NamedTuple):
     told: torch.Tensor | None = None
     """(B,) bool: whether it is seen sharply enough for that."""
 
+    foreseen: torch.Tensor | None = None
+    """(B, 3) where this part of the task will end, base frame; the surer, the longer: the mean of
+    the unit vectors to all the places that it may be (their mean resultant; Mardia and Jupp,
+    'Directional statistics', 2000). None of a hand that does not foresee."""
+
 
 class HandNetwork(nn.Module):
     """View, joints, gaze and task to a chunk of relative actions.
@@ -207,6 +218,8 @@ class HandNetwork(nn.Module):
         self.deepen = nn.Linear(hidden, hidden)
         self.moment = nn.Parameter(torch.randn(config.chunk, hidden) * 0.1)
         self.act = nn.Linear(hidden, config.actions)
+        self.foresee = nn.Sequential(nn.Linear(hidden + 3, _FORESEEING), nn.ReLU(),
+                                     nn.Linear(_FORESEEING, 3)) if config.foresees else None
 
     def forward(self, view: torch.Tensor, joints: torch.Tensor, gaze: torch.Tensor,
                 task: torch.Tensor) -> HandOutput:
@@ -257,7 +270,10 @@ class HandNetwork(nn.Module):
         features = torch.relu(self.gather(torch.cat([found, now, *beside], dim=1)))
         features = torch.relu(self.deepen(features))                                # (B, hidden)
         chunk = self.act(torch.relu(features[:, None] + self.moment))               # (B, K, A)
-        return HandOutput(chunk, where, peak, ray, verdict, told)
+        # Learned apart, from what the rest has not learned from: of that it would be too sure.
+        foreseen = None if self.foresee is None else self.foresee(
+            torch.cat([features, ray], dim=1).detach())
+        return HandOutput(chunk, where, peak, ray, verdict, told, foreseen)
 
     def reach(self) -> torch.Tensor:
         """Angles (N,), radians, up to which a token shows what is there: half of its diagonal, and

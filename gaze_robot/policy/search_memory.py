@@ -28,6 +28,8 @@ _NOWHERE_RAD = 1e3
 """Pan and tilt of a place that is far from all others."""
 _PATIENCE = 25
 """Glances; what the eye has not come near by then is out of its reach, or cannot be judged."""
+FAR_PATIENCE = 50
+"""The same where what is wanted may be out of view: a head turns half round in it."""
 _PHASE = 0.5
 """A joint that tells the phase and moves this much, over its spread, asks for something else."""
 
@@ -37,7 +39,7 @@ class SearchMemory:
 
     def __init__(self, eyes: int, phase: int = 0,
                  ends: tuple[float, float] = (-END_RAD, END_RAD), doubts: int = 1,
-                 seen_rad: float = SEEN_RAD) -> None:
+                 seen_rad: float = SEEN_RAD, patience: int = _PATIENCE) -> None:
         """Remember nothing.
 
         Args:
@@ -46,8 +48,9 @@ class SearchMemory:
             doubts: glances in a row at which what was attended to hardly is any more, until it is
                 dismissed.
             seen_rad: what is this near to the gaze is seen well enough to be judged.
+            patience: glances in which the eye has to come near what is wanted.
         """
-        self._most, self._seen_rad = doubts, seen_rad
+        self._most, self._seen_rad, self._patience = doubts, seen_rad, patience
         self._ends = max(ends[0], -END_RAD), min(ends[1], END_RAD)
         self._explored = np.zeros((eyes, 2))
         """(B, 2) least and greatest pan looked along in this search."""
@@ -99,7 +102,7 @@ class SearchMemory:
         near = _apart(gaze, wanted) < self._seen_rad
         age = np.where(near & (told | ~same), 0, self._age[eyes] + 1)
         doubts = np.where(near & (here < _HEEDLESS * wish), self._doubts[eyes] + 1, 0)
-        away = (doubts >= self._most) | (age > _PATIENCE)
+        away = (doubts >= self._most) | (age > self._patience)
         for row in np.flatnonzero(away & (wish > 0)):
             eye = eyes[row]
             self._dismissed[eye] = np.roll(self._dismissed[eye], 1, axis=0)
@@ -112,6 +115,10 @@ class SearchMemory:
         self._doubts[eyes] = np.where(away | (take & ~same), 0, doubts)
         self._wanted[eyes] = np.where(take[:, None], place, wanted)
         self._heed[eyes] = np.where(take, np.where(same, np.maximum(heed, wish), heed), wish)
+
+    def at(self, eyes: np.ndarray, place: np.ndarray) -> np.ndarray:
+        """(len(eyes),) bool: whether that place is of what is wanted."""
+        return (self._heed[eyes] > 0) & (_apart(place, self._wanted[eyes]) < _SAME_RAD)
 
     def dismissed(self, eyes: np.ndarray, place: np.ndarray) -> np.ndarray:
         """(len(eyes),) bool: whether that place was looked at and is something else."""

@@ -129,7 +129,7 @@ class WatchBatch(EyeBatch):
         self.task = np.zeros((eyes, task), np.float32)
         self._rows, self._ahead = np.arange(eyes), np.arange(chunk)
         self.glances = Glances(eyes, self.pattern, joints, task, hand.config.phase,
-                               shapes=hand.config.shapes)
+                               shapes=hand.config.shapes, foresees=hand.config.foresees)
         self.view = np.zeros((eyes, self.pattern.tokens, self.pattern.token_side ** 2 * 3),
                              np.uint8)
         """What each eye sees now."""
@@ -309,7 +309,8 @@ class WatchBatch(EyeBatch):
         self.hand_error = new
         self._vector[eyes] = self.glances.observe(
             self.attention[eyes], gaze, (joints - self.scale.joint_mean) / self.scale.joint_spread,
-            task, eyes, None if said.told is None else said.told.cpu().numpy())
+            task, eyes, *(None if value is None else value.cpu().numpy()
+                          for value in (said.told, said.foreseen)))
 
     def views(self, eyes: np.ndarray) -> list[np.ndarray]:
         """What some eyes see now: (len(eyes), height, width, 3) uint8 per level."""

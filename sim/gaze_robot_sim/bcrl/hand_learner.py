@@ -26,6 +26,8 @@ _LEAST = 1e-4
 """Attention below this counts as this."""
 _RIGHT_RAD = math.radians(8.0)
 """A thing is attended to this near to where the hand will be; things are further apart."""
+_FORESIGHT_RATE, _FORESIGHT_DECAY = 1e-3, 0.3
+"""Of learning to foresee."""
 _HEEDED = 0.3
 """Share of attention from which the hand is said to attend to something."""
 
@@ -154,4 +156,39 @@ class HandLearner:
             self.optimizer.step()
             losses.append(loss.detach())
         self.hand.eval()
+        return float(torch.stack(losses).mean()) if losses else 0.0
+
+    def foresee(self, fresh: Replay, rng: np.random.Generator, updates: int) -> float:
+        """Learn to say where parts of the task end, and nothing else.
+
+        Args:
+            fresh: glances that the hand has not learned from.
+
+        Returns:
+            The mean squared distance between where they end and what was foreseen; of glances that
+            could be anything's it is nearly 1.
+        """
+        head, rows, known = self.hand.foresee, fresh.state(), []
+        assert head is not None
+        taken = head.register_forward_pre_hook(lambda _, given: known.append(given[0].clone()))
+        fields, device = ('view', 'joints', 'gaze', 'task'), self.hand.rays.device
+        with torch.no_grad():
+            for first in range(0, fresh.size, self.batch):
+                self.hand(*(torch.from_numpy(rows[name][first:first + self.batch]).to(device)
+                            for name in fields))
+        taken.remove()
+        goal = torch.from_numpy(rows['goal'][:, 0]).to(device)
+        told = goal.isfinite().all(dim=1)
+        goal, features = goal[told], torch.cat(known)[told]
+        optimizer = torch.optim.AdamW(head.parameters(), _FORESIGHT_RATE,
+                                      weight_decay=_FORESIGHT_DECAY)
+        losses = []
+        for _ in range(updates if len(goal) else 0):
+            drawn = torch.from_numpy(rng.integers(len(goal), size=self.batch)).to(device)
+            loss = (head(features[drawn]) - goal[drawn]).square().sum(dim=1).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            self.before_step()
+            optimizer.step()
+            losses.append(loss.detach())
         return float(torch.stack(losses).mean()) if losses else 0.0

@@ -39,8 +39,11 @@ ROLLOUT = 32
 _BATCH = 512
 _ROUND = 50
 """Updates of a hand between two signs of progress."""
+_FORESIGHT_UPDATES = 2000
 _GENTLY = 0.6
 """Share of the way to what is near that a rule's eye goes at once: places are known to a token."""
+_FRESH = 100_000
+"""Number of the first part of glances that no warm-up comes to."""
 _PLAYS_OF_A_STREAM = 1_000_000
 """Numbers of demonstrations set apart for each process between two restarts."""
 
@@ -59,7 +62,8 @@ class Team:
                               f'these have joints {episode.joint_names} and actions '
                               f'{episode.action_names}')
         self.hand = self.studio.hand(layers=config.layers, angles=config.angles,
-                                     shapes=config.shapes, fine=config.fine).to(device)
+                                     shapes=config.shapes, fine=config.fine,
+                                     foresees=bool(config.foresight)).to(device)
         together.follow(self.hand.state_dict().values())
         self.learner = HandLearner(self.hand, config.hand_learning_rate, _BATCH,
                                    config.joint_noise)
@@ -119,8 +123,7 @@ class Team:
     def warm_up(self) -> None:
         """Let the hand learn from glances at what stands out."""
         seen = self.replay if self.config.replay else Replay(max(1, self.config.warm_up))
-        at_once = self.batch.eyes * self.together.size
-        plays = -(-self.config.warm_up // (self.config.warm_glances * at_once))
+        plays = self._plays(self.config.warm_up)
         quiet, tilts = not (plays and self.together.leads), []
         for sight, tilt in self._scattered(plays, quiet):
             seen.add(sight, np.arange(len(sight.view)))
@@ -133,19 +136,35 @@ class Team:
             self.loss = self.learner.learn(seen, self.random, self.config.warm_updates,
                                            1.0 - done / rounds)
 
-    def _scattered(self, plays: int, quiet: bool) -> Iterator[tuple[Sight, float]]:
-        """Glances, of so many demonstrations to every eye."""
+    def _scattered(self, plays: int, quiet: bool, first: int = 0
+                   ) -> Iterator[tuple[Sight, float]]:
+        """Glances, of so many demonstrations to every eye; other ones for another `first`."""
         if self.config.jobs == 1:
             for _ in tqdm(range(plays), 'warm-up, glances', disable=quiet):
                 yield from scattered(self.batch, self.config.warm_glances)
             return
         with workers(self.config.jobs, quiet) as run:
             yield from run(functools.partial(scattered_aside, self.config),
-                           [(self.together.rank, part) for part in range(plays)],
+                           [(self.together.rank, first + part) for part in range(plays)],
                            'warm-up, glances')
+
+    def foresee(self) -> None:
+        """Let the hand learn what it can be sure of, from demonstrations it has not seen."""
+        plays = self._plays(self.config.foresight)
+        if not plays:
+            return
+        fresh = Replay(plays * self.config.warm_glances * self.batch.eyes)
+        for sight, _ in self._scattered(plays, not self.together.leads, _FRESH * (1 + self.practised)):
+            fresh.add(sight, np.arange(len(sight.view)))
+        self.learner.foresee(fresh, self.random, _FORESIGHT_UPDATES)
+
+    def _plays(self, glances: int) -> int:
+        """How many demonstrations each eye has to see for so many glances of all processes."""
+        return -(-glances // (self.config.warm_glances * self.batch.eyes * self.together.size))
 
     def follow(self) -> None:
         """Let the eye imitate a rule, before PPO: turn to what the hand attends to."""
+        self.foresee()
         if self.ppo and self.config.follow:
             rule = functools.partial(follow_attention, level_rad=self.level_rad,
                                      found=self.config.found)

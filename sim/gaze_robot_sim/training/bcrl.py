@@ -95,6 +95,12 @@ class TrainBcrlConfig:
     """Share of the warm-up's glances at what stands out that go to fine detail, in workspaces in
     physics; for signs to be read (`bcrl.batch.WatchConfig`)."""
 
+    foresight: int = 0
+    """Glances at other demonstrations, of a workspace in physics, from which the hand then learns
+    to say where this part of its task will end, seen or not, and how sure it is of that
+    (`HandConfig.foresees`). The eye looks for what makes the hand sure, such as a sign, and then
+    goes where that leads; 0: it follows the hand's attention alone."""
+
     follow: int = 20_000
     """Steps in which the eye imitates a rule before PPO: turn to what the hand attends to. The
     rule knows what the eye sees, and no truth; 0: none, PPO begins with noise."""
@@ -178,7 +184,7 @@ class TrainBcrlConfig:
         least = {'steps': 0, 'eyes': 1, 'chunk': 1, 'layers': 0, 'plays': 0, 'warm_up': 0,
                  'warm_updates': 0, 'warm_glances': 1, 'follow': 0, 'replay': 0,
                  'hand_updates': 0, 'search': 0, 'keep_every': 1, 'practice': 0,
-                 'practice_updates': 0, 'eval_episodes': 1, 'seed': 0, 'jobs': 1}
+                 'practice_updates': 0, 'foresight': 0, 'eval_episodes': 1, 'seed': 0, 'jobs': 1}
         for name, value in least.items():
             if getattr(self, name) < value:
                 raise ConfigError(f'{name} is at least {value}, got {getattr(self, name)}')
@@ -201,6 +207,10 @@ class TrainBcrlConfig:
         if self.details and not (self.demos.startswith(LIVE) and self.eye == 'foveated'):
             raise ConfigError('--details is for workspaces in physics, --demos workspace:..., and '
                               'the foveated eye')
+        if self.foresight and not (self.demos.startswith(LIVE) and self.gaze == 'learned'
+                                   and self.eye == 'foveated' and self.follow):
+            raise ConfigError('--foresight is for workspaces in physics, --demos workspace:..., '
+                              'and for an eye that learns; it needs --follow')
         if self.search and (self.demos or self.gaze != 'learned'):
             raise ConfigError('--search needs the truth, which a made-up workspace has, and '
                               '--gaze learned')
