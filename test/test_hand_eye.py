@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from gaze_robot.errors import CheckpointError, CommandError, ConfigError
+from gaze_robot.geometry import direction_from_pan_tilt
 from gaze_robot.hand_eye import HandEye, load_hand_eye, Looking, save_hand_eye
 from gaze_robot.policy.actions import MAX_STEP_RAD
 from gaze_robot.policy.glances import AttentionReader, Glances, vector_size
+from gaze_robot.policy.hand import HandNetwork
 from gaze_robot.policy.looking import LookingPolicy
 from gaze_robot_sim.bcrl.batch import PATTERN, WatchConfig
 from gaze_robot_sim.bcrl.studio import Studio
@@ -101,6 +103,36 @@ def test_a_waiting_hand_stays_until_its_eye_has_come_near(studio, both):
     held = now + step(now).actions[0]
     np.testing.assert_allclose(held[:4], now[:4], atol=1e-6)
     np.testing.assert_allclose(held[4], began[4] + acting.actions[0, 4], atol=1e-6)
+
+
+def test_a_hand_that_foresees_acts_when_it_is_sure_or_where_that_has_led_its_eye(studio, both):
+    torch.manual_seed(2)
+    config = dataclasses.replace(both.hand.config, foresees=True)
+    hand, said = HandNetwork(config).eval(), {}
+    forward = hand.forward
+    hand.forward = lambda *given: forward(*given)._replace(
+        **{name: torch.from_numpy(value) for name, value in said.items()})
+    looking = Looking(dataclasses.replace(both, hand=hand, waits=True))
+    levels = [np.zeros((32, 32, 3), np.uint8)] * 3
+
+    def waits(token, share, end, sure, gaze=0.0):
+        said['attention'] = attention_on(token) * np.float32(share)
+        said['foreseen'] = (sure * direction_from_pan_tilt(
+            np.array([end]), np.zeros(1))).astype(np.float32)
+        return looking.step(levels, np.zeros(5), np.array([gaze, 0.0]), np.zeros(18)).waits
+    assert waits(5, 0.9, 1.0, 0.2)                      # right before its eyes, but is it the one?
+    assert not waits(5, 0.0, 1.0, 0.9)                  # it has read where to go
+    assert waits(5, 0.0, 1.0, 0.2, gaze=0.5)            # on the way there
+    assert not waits(5, 0.7, 1.0, 0.2, gaze=1.0)        # there
+    looking.reset()
+    assert waits(5, 0.7, 1.0, 0.2, gaze=1.0)
+
+
+def test_a_hand_that_foresees_is_kept_with_its_checkpoint(both, tmp_path):
+    hand = HandNetwork(dataclasses.replace(both.hand.config, foresees=True))
+    save_hand_eye(tmp_path, dataclasses.replace(both, hand=hand))
+    again = load_hand_eye(tmp_path).hand
+    torch.testing.assert_close(again.foresee.state_dict(), hand.foresee.state_dict())
 
 
 def test_a_hand_without_an_eye_of_its_own_does_not_wait(both):
@@ -200,6 +232,44 @@ def test_glances_are_remembered_relative_to_the_gaze_now():
     np.testing.assert_array_equal(past[0, 4:], [1, 1])
     assert not past[1:].any()
     assert len(vector[0]) == vector_size(PATTERN, 1, 1)
+
+
+def searching(*rows):
+    """After glances of (gaze pan, attended token, its share, pan foreseen, how surely)."""
+    glances = Glances(1, PATTERN, joints=1, task=1, foresees=True)
+    zero = np.zeros((1, 1))
+    for pan, token, share, end, sure in rows:
+        foreseen = sure * direction_from_pan_tilt(np.array([end]), np.zeros(1))
+        glances.observe(attention_on(token) * share, np.array([[pan, 0.0]]), zero, zero,
+                        np.zeros(1, int), None, foreseen)
+    (away,), (wish,) = glances.search.wanted(np.zeros(1, int), np.array([[rows[-1][0], 0.0]]))
+    return rows[-1][0] + away[0], wish
+
+
+def test_what_a_hand_is_not_sure_of_is_not_looked_at():
+    """Two buckets are alike; until the sign is read, none of them is to be looked at."""
+    assert searching((0.0, 20, 1.0, 1.5, 0.3))[1] == 0.0
+    place, wish = searching((0.0, 20, 0.0, 1.5, 0.9))           # out of view, but read
+    assert place == pytest.approx(1.5)
+    assert wish == pytest.approx(0.9)
+
+
+def test_what_a_sign_said_holds_where_it_led_the_eye():
+    """The sign is out of view there, and the hand not sure any more."""
+    read, there = (0.0, 20, 0.0, 1.5, 0.9), (1.45, 5, 0.7, -1.5, 0.2)
+    place, wish = searching(read, there)
+    assert place == pytest.approx(1.45, abs=0.15)               # where it is seen now
+    assert wish == pytest.approx(0.9)
+    place, _ = searching(read, (0.4, 20, 1.0, -1.5, 0.2))       # something like it, on the way
+    assert place == pytest.approx(1.5)
+
+
+def test_what_is_seen_where_the_task_will_end_is_more_exact_than_foresight():
+    reader, token = AttentionReader(PATTERN), 20
+    seen = reader.places[token][0]
+    assert searching((0.0, token, 0.8, seen + 0.3, 0.9))[0] == pytest.approx(seen, abs=1e-6)
+    assert searching((0.0, token, 0.8, seen + 0.6, 0.9))[0] == pytest.approx(seen + 0.6)
+    assert searching((0.0, token, 0.1, seen + 0.3, 0.9))[0] == pytest.approx(seen + 0.3)
 
 
 def test_places_and_centring_of_attention():

@@ -155,7 +155,7 @@ def test_cameras_that_do_not_turn_practise_too(tmp_path, short):
 def test_hand_and_eye_practise_together(short, monkeypatch):
     config = TrainBcrlConfig(demos='workspace:press', angles=True, eyes=2, warm_up=0, steps=0,
                              follow=4, replay=400, plays=2, device='cpu', practice=3,
-                             practice_updates=3)
+                             practice_updates=3, foresight=4, warm_glances=2, waits=True)
     team = Team(config, torch.device('cpu'), Crew())
     team.restart()
     practised, sizes, really = [], [], shown.practise
@@ -173,7 +173,7 @@ def test_hand_and_eye_practise_together(short, monkeypatch):
     assert practised == [0, 1, 2]
     assert team.facts()['practised'] == 3
     assert team.replay.size == sum(sizes)
-    for name in ('hand.act.weight', 'eye.action_net.weight'):
+    for name in ('hand.act.weight', 'hand.foresee.0.weight', 'eye.action_net.weight'):
         assert not torch.equal(before[name], after[name])
     with pytest.raises(ConfigError, match='practice is for'):
         TrainBcrlConfig(practice=3)

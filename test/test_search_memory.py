@@ -143,3 +143,18 @@ def test_what_is_seen_well_and_attended_to_is_wanted_whatever_was_thought_before
     away, wish = wanted(searched(*DISMISSED, (0.65, 0.7, 0.9)), 0.65)
     assert wish == 0.9
     assert away == pytest.approx(0.05)
+
+
+def test_what_is_out_of_view_may_take_longer_to_come_near():
+    """A head turns half round before it sees what a hand is sure of."""
+    on_its_way = [(0.0, 1.5, 0.9)] + [(0.1, 0.0, 0.0)] * 30
+    assert dismissed(searched(*on_its_way), 1.5)
+    memory = searched(*on_its_way, patience=40)
+    assert not dismissed(memory, 1.5)
+    assert memory.at(EYE, np.array([[1.6, 0.0]]))[0]
+    assert not memory.at(EYE, np.array([[1.0, 0.0]]))[0]
+
+
+def test_a_memory_that_wants_nothing_is_at_nothing():
+    memory = searched((0.0, 0.0, 0.0))
+    assert not memory.at(EYE, np.array([[0.0, 0.0]]))[0]

@@ -255,7 +255,8 @@ def test_a_hand_that_cannot_be_told_to_stay_is_refused_before_the_work(tmp_path,
 @pytest.mark.parametrize('wrong', [{'eyes': 0}, {'replay_share': 0.0}, {'found': 1.5},
                                    {'eye': 'wide'}, {'search': 10, 'gaze': 'oracle'},
                                    {'waits': True, 'gaze': 'random'}, {'warm_glances': 0},
-                                   {'details': 0.5}, {'details': 1.5}, {'jobs': 0}])
+                                   {'details': 0.5}, {'details': 1.5}, {'jobs': 0},
+                                   {'foresight': 64}, {'foresight': -1}])
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ConfigError):
         TrainBcrlConfig(**wrong)

@@ -162,6 +162,7 @@ class Glances:
         levels[..., 1:] = np.tanh(levels[..., 1:] / _SCALES[1])
         place, heed = gaze + self.reader.focus(attention)[0], attention.sum(axis=1)
         if foreseen is not None:
+            self.search.renew(eyes, gaze, joints[:, self._phase])
             place, heed = self._foreseen(eyes, place, heed, foreseen)
         self.search.take(eyes, gaze, place, heed, joints[:, self._phase], told)
         wanted, wish = self.search.wanted(eyes, gaze)

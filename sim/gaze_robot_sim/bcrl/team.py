@@ -154,7 +154,8 @@ class Team:
         if not plays:
             return
         fresh = Replay(plays * self.config.warm_glances * self.batch.eyes)
-        for sight, _ in self._scattered(plays, not self.together.leads, _FRESH * (1 + self.practised)):
+        quiet, first = not self.together.leads, _FRESH * (1 + self.practised)
+        for sight, _ in self._scattered(plays, quiet, first):
             fresh.add(sight, np.arange(len(sight.view)))
         self.learner.foresee(fresh, self.random, _FORESIGHT_UPDATES)
 
