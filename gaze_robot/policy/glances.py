@@ -185,13 +185,15 @@ class Glances:
     def _foreseen(self, eyes: np.ndarray, place: np.ndarray, heed: np.ndarray,
                   foreseen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What counts of a glance: where the task is foreseen to end, or what is seen there, once
-        the hand is sure of that; until then, nothing but what was wanted already.
+        the hand is sure of that; until then, nothing but what was wanted already, which the eye
+        keeps to unless the hand is surer of something else.
         """
         sure, end = sureness(foreseen), np.stack(pan_tilt_from_direction(foreseen), axis=-1)
         fits = (heed > SURE / 2) & (np.hypot(
             wrap_angle(place[:, 0] - end[:, 0]), place[:, 1] - end[:, 1]) < _FITS_RAD)
-        knows = sure >= SURE
-        heed = np.where(knows, sure, np.where(self.search.at(eyes, place), heed, 0.0))
+        there = self.search.at(eyes, place)
+        knows = sure >= np.where(there, np.maximum(SURE, self.search.wanted(eyes, place)[1]), SURE)
+        heed = np.where(knows, sure, np.where(there, heed, 0.0))
         return np.where((knows & ~fits)[:, None], end, place), heed
 
 
