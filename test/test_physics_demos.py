@@ -234,7 +234,7 @@ def test_warm_up_glances_go_to_a_sign_where_detail_is_asked_for():
 
 def test_glances_made_aside_depend_on_their_number_only():
     config = TrainBcrlConfig(demos='workspace:press', plays=4, eyes=2, warm_glances=2, angles=True)
-    (one, level), (two, _), (again, _) = (scattered_aside(config, (0, part)) for part in (0, 1, 0))
+    (one, level), (two, _), (again, _) = (scattered_aside(config, False, (0, part)) for part in (0, 1, 0))
     assert one.view.shape[0] == 4
     assert 0.1 < level < 0.6                                        # things lie below the eye
     for name in ('view', 'gaze', 'chunk', 'goal'):

@@ -28,9 +28,14 @@ _AROUND_RAD, _AROUND_TOKENS = math.radians(12.0), 1.5
 peak's level, so that of four tokens that share a thing none is left out."""
 _WHOLE = 0.85
 """Share of the fovea's half within which things are in it as a whole, and their shapes judged."""
-SURE = 0.55
+SURE = 0.65
 """A hand that foresees is sure of a pan from this length of `HandOutput.foreseen` on: of as many
 signs, it reads one in twenty wrong."""
+_MEAN_OF = 2
+"""Glances, about, over which what is foreseen is averaged."""
+_READING = 30
+"""Glances, in one phase of a task, for which the eye stays where its hand became sure of an end
+that is out of view: long enough for an arm to have set out, which then tells, too."""
 _FITS_RAD = math.radians(25.0)
 """What is seen this near to where a task is foreseen to end is what it ends at."""
 _SCALES = (0.15, 0.6)
@@ -129,11 +134,15 @@ class Glances:
         self.reader = AttentionReader(pattern)
         self.size = vector_size(pattern, joints, task)
         self.search = SearchMemory(
-            eyes, len(phase), ends, DOUBTS if shapes else 1,
+            eyes, len(phase), ends, DOUBTS if shapes or foresees else 1,
             math.atan(pattern.half_tangent(0)) * _WHOLE if shapes else SEEN_RAD,
             **({'patience': FAR_PATIENCE} if foresees else {}))
         self._phase = list(phase)
         self._past = np.zeros((eyes, WINDOW, _OF_A_GLANCE))
+        self.foreseen = np.zeros((eyes, 3))
+        """(B, 3) `HandOutput.foreseen`, a mean over the last: what tells does so in all."""
+        self._read = np.zeros(eyes, int)
+        """(B,) glances at what made the hand sure, in this phase."""
 
     def reset(self, eyes: np.ndarray) -> None:
         """Forget what some eyes saw."""
@@ -162,8 +171,8 @@ class Glances:
         levels[..., 1:] = np.tanh(levels[..., 1:] / _SCALES[1])
         place, heed = gaze + self.reader.focus(attention)[0], attention.sum(axis=1)
         if foreseen is not None:
-            self.search.renew(eyes, gaze, joints[:, self._phase])
-            place, heed = self._foreseen(eyes, place, heed, foreseen)
+            place, heed = self._foresee(eyes, gaze, place, heed, foreseen,
+                                        self.search.renew(eyes, gaze, joints[:, self._phase]))
         self.search.take(eyes, gaze, place, heed, joints[:, self._phase], told)
         wanted, wish = self.search.wanted(eyes, gaze)
         onwards = self.search.frontier(eyes, gaze)
@@ -182,19 +191,26 @@ class Glances:
             [gaze, gaze + where, share[:, None], np.ones((len(gaze), 1))], axis=1)
         return vector.astype(np.float32)
 
-    def _foreseen(self, eyes: np.ndarray, place: np.ndarray, heed: np.ndarray,
-                  foreseen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What counts of a glance: where the task is foreseen to end, or what is seen there, once
-        the hand is sure of that; until then, nothing but what was wanted already, which the eye
-        keeps to unless the hand is surer of something else.
+    def _foresee(self, eyes: np.ndarray, gaze: np.ndarray, place: np.ndarray, heed: np.ndarray,
+                 foreseen: np.ndarray, anew: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What counts of a glance. Until the hand is sure where its task will end, nothing but
+        what was wanted already, to which the eye keeps unless the hand is surer of something
+        else. Once it is: what is seen there; if nothing is, first what it looks at, as that has
+        told it, and then that place.
         """
-        sure, end = sureness(foreseen), np.stack(pan_tilt_from_direction(foreseen), axis=-1)
+        self._read[eyes[anew]], self.foreseen[eyes[anew]] = 0, 0.0
+        mean = self.foreseen[eyes] + (foreseen - self.foreseen[eyes]) / _MEAN_OF
+        self.foreseen[eyes] = mean
+        sure, end = sureness(mean), np.stack(pan_tilt_from_direction(mean), axis=-1)
         fits = (heed > SURE / 2) & (np.hypot(
             wrap_angle(place[:, 0] - end[:, 0]), place[:, 1] - end[:, 1]) < _FITS_RAD)
         there = self.search.at(eyes, place)
         knows = sure >= np.where(there, np.maximum(SURE, self.search.wanted(eyes, place)[1]), SURE)
         heed = np.where(knows, sure, np.where(there, heed, 0.0))
-        return np.where((knows & ~fits)[:, None], end, place), heed
+        unseen = knows & ~fits
+        self._read[eyes] += unseen
+        end = np.where((self._read[eyes] <= _READING)[:, None], gaze, end)
+        return np.where(unseen[:, None], end, place), heed
 
 
 def sureness(foreseen: np.ndarray) -> np.ndarray:

@@ -268,11 +268,11 @@ class HandNetwork(nn.Module):
         place = pan_tilt_of(ray)
         beside = [place, posture, closely(place, joints, posture)] if config.angles else []
         features = torch.relu(self.gather(torch.cat([found, now, *beside], dim=1)))
-        features = torch.relu(self.deepen(features))                                # (B, hidden)
-        chunk = self.act(torch.relu(features[:, None] + self.moment))               # (B, K, A)
         # Learned apart, from what the rest has not learned from: of that it would be too sure.
         foreseen = None if self.foresee is None else self.foresee(
             torch.cat([features, ray], dim=1).detach())
+        features = torch.relu(self.deepen(features))                                # (B, hidden)
+        chunk = self.act(torch.relu(features[:, None] + self.moment))               # (B, K, A)
         return HandOutput(chunk, where, peak, ray, verdict, told, foreseen)
 
     def reach(self) -> torch.Tensor:

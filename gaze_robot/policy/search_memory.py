@@ -82,9 +82,12 @@ class SearchMemory:
         self.renew(eyes, gaze, phase)
         self._follow(eyes, gaze, place, heed, np.ones(len(eyes), bool) if told is None else told)
 
-    def renew(self, eyes: np.ndarray, gaze: np.ndarray, phase: np.ndarray) -> None:
+    def renew(self, eyes: np.ndarray, gaze: np.ndarray, phase: np.ndarray) -> np.ndarray:
         """Forget what is of another episode, or phase, or of a search that found nothing; `take`
         does so first.
+
+        Returns:
+            (len(eyes),) bool: whose.
         """
         anew = ~self._begun[eyes] | (abs(phase - self._phase[eyes]) > _PHASE).any(axis=1)
         self._phase[eyes] = np.where(anew[:, None], phase, self._phase[eyes])
@@ -98,6 +101,7 @@ class SearchMemory:
         gone = eyes[anew]
         self._doubts[gone] = 0
         self._dismissed[gone], self._heed[gone] = _NOWHERE_RAD, 0.0
+        return anew
 
     def _follow(self, eyes: np.ndarray, gaze: np.ndarray, place: np.ndarray, heed: np.ndarray,
                 told: np.ndarray) -> None:

@@ -44,9 +44,6 @@ hand learns to see what it looks for in the corner of its eye, too."""
 _LATE = 0.5
 """Share of those gazes that are put into the last second of a part of the task, which ends before
 the demonstration does."""
-_EARLY = 0.3
-"""Share of gazes at what stands out that are put into the second after a hand-over, where some go
-to fine detail (`WatchConfig.details`)."""
 _SALIENT = 8
 """Such gazes drawn from a picture at a time."""
 
@@ -77,8 +74,11 @@ class WatchConfig(EyeConfig):
 
     details: float = 0.0
     """Share of scattered gazes at what stands out that go to fine detail, in workspaces in
-    physics: a sign's stripes, which a hand could not learn to read from where colours are. More
-    are just after a hand-over then: what to do next has to be found out there."""
+    physics: a sign's stripes, which a hand could not learn to read from where colours are."""
+
+    early: float = 0.0
+    """Share of scattered gazes at what stands out that are put into the second after a hand-over:
+    what to do next has to be found out there."""
 
     rewards: Mapping[str, float] = field(default_factory=lambda: {'hand': 0.2, 'centring': 0.02})
 
@@ -90,7 +90,8 @@ class WatchConfig(EyeConfig):
         object.__setattr__(self, 'rewards', {})
         super().__post_init__()
         object.__setattr__(self, 'rewards', dict(rewards))
-        check_numbers(self, chunk=(1, 1000), own_hand=(0, 1), details=(0, 1))
+        check_numbers(self, chunk=(1, 1000), own_hand=(0, 1), details=(0, 1),
+                      early=(0, 1))
         if self.judged not in ('after', 'before'):
             raise ConfigError(f'judged is after or before, got {self.judged!r}')
 
@@ -224,7 +225,8 @@ class WatchBatch(EyeBatch):
                     self._salient[eye] = self.salient(eye, rng, _SALIENT)
                 gaze, self._salient[eye] = self._salient[eye][0], self._salient[eye][1:]
                 over = int(self._ends[eye, 0])
-                if self.config.details and over < self.last[eye] and rng.random() < _EARLY:
+                if self.config.early and over < self.last[eye] and (
+                        rng.random() < self.config.early):
                     self.steps[eye] = self.config.pause_steps + over + rng.integers(min(
                         self.last[eye] - over, round(self.config.rate_hz)))
             self.motion.start(eye, rng, np.clip(

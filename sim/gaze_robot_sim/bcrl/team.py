@@ -23,7 +23,7 @@ from gaze_robot_sim.bcrl.hand_learner import HandLearner
 from gaze_robot_sim.bcrl.looking_ppo import begin, explore, eye_of, make_ppo, SearchReward
 from gaze_robot_sim.bcrl.replay import Replay
 from gaze_robot_sim.bcrl.saving import optimizer_tensors, restore_optimizer
-from gaze_robot_sim.bcrl.scattering import scattered, scattered_aside, studio_of
+from gaze_robot_sim.bcrl.scattering import FRESH, scattered, scattered_aside, studio_of
 from gaze_robot_sim.bcrl.sight import Sight
 from gaze_robot_sim.bcrl.studio import LIVE
 from gaze_robot_sim.bcrl.watching import player_of
@@ -39,11 +39,11 @@ ROLLOUT = 32
 _BATCH = 512
 _ROUND = 50
 """Updates of a hand between two signs of progress."""
-_FORESIGHT_UPDATES = 2000
+_FORESIGHT_UPDATES = 600
 _GENTLY = 0.6
 """Share of the way to what is near that a rule's eye goes at once: places are known to a token."""
 _FRESH = 100_000
-"""Number of the first part of glances that no warm-up comes to."""
+"""Parts of glances, or demonstrations, between those of the warm-up and fresh ones."""
 _PLAYS_OF_A_STREAM = 1_000_000
 """Numbers of demonstrations set apart for each process between two restarts."""
 
@@ -136,17 +136,23 @@ class Team:
             self.loss = self.learner.learn(seen, self.random, self.config.warm_updates,
                                            1.0 - done / rounds)
 
-    def _scattered(self, plays: int, quiet: bool, first: int = 0
+    def _scattered(self, plays: int, quiet: bool, fresh: bool = False
                    ) -> Iterator[tuple[Sight, float]]:
-        """Glances, of so many demonstrations to every eye; other ones for another `first`."""
-        if self.config.jobs == 1:
-            for _ in tqdm(range(plays), 'warm-up, glances', disable=quiet):
-                yield from scattered(self.batch, self.config.warm_glances)
+        """Glances, of so many demonstrations to every eye; fresh ones are of others than the
+        warm-up's, see `FRESH`.
+        """
+        config, first = self.config, _FRESH * (1 + self.practised) * fresh
+        if config.jobs > 1:
+            with workers(config.jobs, quiet) as run:
+                yield from run(functools.partial(scattered_aside, config, fresh),
+                               [(self.together.rank, first + part) for part in range(plays)],
+                               'glances')
             return
-        with workers(self.config.jobs, quiet) as run:
-            yield from run(functools.partial(scattered_aside, self.config),
-                           [(self.together.rank, first + part) for part in range(plays)],
-                           'warm-up, glances')
+        batch = self.batch if not fresh else self.studio.batch(
+            config.eyes, self.hand, config.watching(**FRESH), config.seed,
+            first=self.batch.first + first)
+        for _ in tqdm(range(plays), 'glances', disable=quiet):
+            yield from scattered(batch, config.warm_glances)
 
     def foresee(self) -> None:
         """Let the hand learn what it can be sure of, from demonstrations it has not seen."""
@@ -154,8 +160,7 @@ class Team:
         if not plays:
             return
         fresh = Replay(plays * self.config.warm_glances * self.batch.eyes)
-        quiet, first = not self.together.leads, _FRESH * (1 + self.practised)
-        for sight, _ in self._scattered(plays, quiet, first):
+        for sight, _ in self._scattered(plays, not self.together.leads, fresh=True):
             fresh.add(sight, np.arange(len(sight.view)))
         self.learner.foresee(fresh, self.random, _FORESIGHT_UPDATES)
 

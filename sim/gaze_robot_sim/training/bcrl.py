@@ -21,6 +21,9 @@ from gaze_robot_sim.bcrl.run_folder import RunFolder
 from gaze_robot_sim.bcrl.studio import LIVE
 from gaze_robot_sim.bcrl.team import Team
 
+_EARLY = 0.3
+"""`WatchConfig.early` where there is something to be read."""
+
 
 @dataclass(frozen=True)
 class TrainBcrlConfig:
@@ -220,6 +223,7 @@ class TrainBcrlConfig:
         return WatchConfig(**{
             'episode_s': self.episode_s, 'pause_steps': self.pause_steps, 'chunk': self.chunk,
             'judged': self.judged, 'own_hand': self.own_hand, 'details': self.details,
+            'early': _EARLY if self.details else 0.0,
             'rewards': {'hand': 0.2, 'centring': self.centring}, **changes})
 
 
