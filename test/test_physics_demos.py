@@ -216,7 +216,7 @@ def test_warm_up_glances_go_to_a_sign_where_detail_is_asked_for():
     found = {}
     for share in (0.0, 1.0):
         batch = studio.batch(4, studio.hand(width=16, hidden=16), WatchConfig(
-            chunk=10, episode_s=6.0, pause_steps=0, own_hand=0.0, details=share), 0)
+            chunk=10, episode_s=6.0, pause_steps=0, own_hand=0.0, details=share, early=share), 0)
         batch.start(range(4))
         rows = []
         for _ in range(12):
@@ -228,18 +228,21 @@ def test_warm_up_glances_go_to_a_sign_where_detail_is_asked_for():
             rows.append((away < np.radians(10), (batch.now >= over) & (batch.now < over + 30)))
         found[share] = np.mean(rows, axis=(0, 2))
     assert found[1.0][0] > 0.4 > 0.1 > found[0.0][0]
-    assert found[1.0][1] > found[0.0][1]
+    assert found[1.0][1] > 0.8 > found[0.0][1]
     source.close()
 
 
 def test_glances_made_aside_depend_on_their_number_only():
     config = TrainBcrlConfig(demos='workspace:press', plays=4, eyes=2, warm_glances=2, angles=True)
-    (one, level), (two, _), (again, _) = (scattered_aside(config, False, (0, part)) for part in (0, 1, 0))
+    (one, level), (two, _), (again, _) = (scattered_aside(config, False, (0, part))
+                                          for part in (0, 1, 0))
     assert one.view.shape[0] == 4
     assert 0.1 < level < 0.6                                        # things lie below the eye
     for name in ('view', 'gaze', 'chunk', 'goal'):
         np.testing.assert_array_equal(getattr(one, name), getattr(again, name))
     assert not np.array_equal(one.view, two.view)
+    fresh, _ = scattered_aside(config, True, (0, 0))
+    assert not np.array_equal(one.gaze, fresh.gaze)                 # scattered otherwise
 
 
 def test_an_expert_that_its_pushes_overcame_is_pushed_otherwise_the_next_time(monkeypatch):
