@@ -66,7 +66,7 @@ class HandEye:
 
     waits: bool = False
     """Whether the hand stays where it is until the eye has found what the hand looks for, and has
-    come near it."""
+    come near it; a hand that foresees, until it is sure where to go."""
 
     def __post_init__(self) -> None:
         config = self.hand.config

@@ -236,8 +236,7 @@ def test_glances_are_remembered_relative_to_the_gaze_now():
 
 
 def searching(*rows):
-    """After ten glances at each of (gaze pan, attended token, its share, pan foreseen, how sure).
-    """
+    """Ten glances at each of (gaze pan, attended token, its share, pan foreseen, how sure)."""
     glances = Glances(1, PATTERN, joints=1, task=1, foresees=True)
     zero = np.zeros((1, 1))
     for pan, token, share, end, sure in np.repeat(rows, 10, axis=0).tolist():
