@@ -251,7 +251,6 @@ def test_what_a_hand_is_not_sure_of_is_not_looked_at():
     """Two buckets are alike; until the sign is read, none of them is to be looked at."""
     assert searching((0.0, 20, 1.0, 1.5, 0.3))[1] == 0.0
     assert searching((0.0, 20, 0.0, 1.5, 0.9))[1] == pytest.approx(0.9, abs=0.01)
-    assert searching((0.0, 20, 0.0, 1.5, 0.9), (0.0, 20, 0.0, 1.5, -0.9))[1] < 0.9
 
 
 def test_the_eye_stays_where_it_has_read_until_the_arm_has_set_out():

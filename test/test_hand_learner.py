@@ -9,6 +9,7 @@ import torch
 from gaze_robot.geometry import direction_from_pan_tilt
 from gaze_robot.policy.glances import sureness
 from gaze_robot.policy.hand import HandConfig, HandOutput
+from gaze_robot_sim.bcrl import hand_learner
 from gaze_robot_sim.bcrl.hand_learner import (
     goal_loss,
     HandLearner,
@@ -110,7 +111,7 @@ def test_attention_goes_where_the_arm_will_go(known, fine):
     assert all(weight.isfinite().all() for weight in hand.parameters())
 
 
-def test_a_hand_is_as_sure_of_an_end_as_it_can_be():
+def test_a_hand_is_as_sure_of_an_end_as_it_can_be(monkeypatch):
     """The arm tells which way, left or right, in half of the glances; nothing does in the others.
     The mean of what may be is short: cosine of a right angle. Nothing else of the hand changes.
     """
@@ -121,17 +122,20 @@ def test_a_hand_is_as_sure_of_an_end_as_it_can_be():
     seen.joints[:, 0] = np.where(told, np.where(left, 2.0, -2.0), 0.0)
     seen.goal[:] = direction_from_pan_tilt(np.where(left, 1.57, -1.57), np.zeros(2048))[:, None]
     seen.goal[::7] = np.nan
+    seen.gaze[:] = np.where(told, 0.3, 0.5)[:, None]
+    monkeypatch.setattr(hand_learner, '_HEEDED', 1.5)               # untrained, it heeds anything
     hand = make_hand(replace(CONFIG, foresees=True), Scale(*np.ones((3, 1), np.float32)), PLACES)
     replay = Replay(2048)
     replay.add(seen, np.arange(2048))
     before = {name: value.clone() for name, value in hand.state_dict().items()}
-    HandLearner(hand, 3e-3, 128, 0.1).foresee(replay, np.random.default_rng(1), 1500)
+    _, level = HandLearner(hand, 3e-3, 128, 0.1).foresee(replay, np.random.default_rng(1), 1500)
     said = hand(*(torch.from_numpy(rows) for rows in (seen.view, seen.joints, seen.gaze,
                                                       seen.task))).foreseen.detach().numpy()
     sure = sureness(said)
     assert sure[told].mean() > 0.8
     assert sure[~told].mean() < 0.3
     assert (np.sign(said[told, 1]) == np.where(left, 1, -1)[told]).mean() > 0.97
+    assert level == pytest.approx(0.3, abs=0.02)                    # where there is what tells
     after = hand.state_dict()
     assert {name for name in before if not torch.equal(before[name], after[name])} == {
         name for name in before if name.startswith('foresee.')}
@@ -142,5 +146,6 @@ def test_nothing_is_foreseen_from_goals_nobody_knows():
     hand = make_hand(replace(CONFIG, foresees=True), Scale(*np.ones((3, 1), np.float32)), PLACES)
     replay = Replay(64)
     replay.add(seen, np.arange(64))
-    assert HandLearner(hand, 3e-3, 32, 0.1).foresee(replay, np.random.default_rng(1), 5) == 0.0
+    learner = HandLearner(hand, 3e-3, 32, 0.1)
+    assert learner.foresee(replay, np.random.default_rng(1), 5)[0] == 0.0
     assert all(weight.isfinite().all() for weight in hand.parameters())

@@ -28,11 +28,9 @@ _AROUND_RAD, _AROUND_TOKENS = math.radians(12.0), 1.5
 peak's level, so that of four tokens that share a thing none is left out."""
 _WHOLE = 0.85
 """Share of the fovea's half within which things are in it as a whole, and their shapes judged."""
-SURE = 0.65
+SURE = 0.7
 """A hand that foresees is sure of a pan from this length of `HandOutput.foreseen` on: of as many
 signs, it reads one in twenty wrong."""
-_MEAN_OF = 2
-"""Glances, about, over which what is foreseen is averaged."""
 _READING = 30
 """Glances, in one phase of a task, for which the eye stays where its hand became sure of an end
 that is out of view: long enough for an arm to have set out, which then tells, too."""
@@ -139,8 +137,8 @@ class Glances:
             **({'patience': FAR_PATIENCE} if foresees else {}))
         self._phase = list(phase)
         self._past = np.zeros((eyes, WINDOW, _OF_A_GLANCE))
-        self.foreseen = np.zeros((eyes, 3))
-        """(B, 3) `HandOutput.foreseen`, a mean over the last: what tells does so in all."""
+        self._reads = np.zeros(eyes, bool)
+        """(B,) whether each eye is at what made its hand sure."""
         self._read = np.zeros(eyes, int)
         """(B,) glances at what made the hand sure, in this phase."""
 
@@ -198,18 +196,17 @@ class Glances:
         else. Once it is: what is seen there; if nothing is, first what it looks at, as that has
         told it, and then that place.
         """
-        self._read[eyes[anew]], self.foreseen[eyes[anew]] = 0, 0.0
-        mean = self.foreseen[eyes] + (foreseen - self.foreseen[eyes]) / _MEAN_OF
-        self.foreseen[eyes] = mean
-        sure, end = sureness(mean), np.stack(pan_tilt_from_direction(mean), axis=-1)
+        self._read[eyes[anew]], self._reads[eyes[anew]] = 0, False
+        sure, end = sureness(foreseen), np.stack(pan_tilt_from_direction(foreseen), axis=-1)
         fits = (heed > SURE / 2) & (np.hypot(
             wrap_angle(place[:, 0] - end[:, 0]), place[:, 1] - end[:, 1]) < _FITS_RAD)
-        there = self.search.at(eyes, place)
+        there = self.search.at(eyes, place) & ~self._reads[eyes]
         knows = sure >= np.where(there, np.maximum(SURE, self.search.wanted(eyes, place)[1]), SURE)
         heed = np.where(knows, sure, np.where(there, heed, 0.0))
         unseen = knows & ~fits
         self._read[eyes] += unseen
-        end = np.where((self._read[eyes] <= _READING)[:, None], gaze, end)
+        self._reads[eyes] = unseen & (self._read[eyes] <= _READING)
+        end = np.where(self._reads[eyes, None], gaze, end)
         return np.where(unseen[:, None], end, place), heed
 
 

@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from gaze_robot.geometry import direction_from_pan_tilt
+from gaze_robot.policy.glances import SURE, sureness
 from gaze_robot.policy.hand import chunk_error, HandConfig, HandNetwork, HandOutput, turned
 from gaze_robot_sim.bcrl.plays import Scale
 from gaze_robot_sim.bcrl.replay import Replay
@@ -158,28 +159,31 @@ class HandLearner:
         self.hand.eval()
         return float(torch.stack(losses).mean()) if losses else 0.0
 
-    def foresee(self, fresh: Replay, rng: np.random.Generator, updates: int) -> float:
+    def foresee(self, fresh: Replay, rng: np.random.Generator, updates: int
+                ) -> tuple[float, float | None]:
         """Learn to say where parts of the task end, and nothing else.
 
         Args:
             fresh: glances that the hand has not learned from.
 
         Returns:
-            The mean squared distance between where they end and what was foreseen; of glances that
-            could be anything's it is nearly 1.
+            The mean squared distance between where they end and what was foreseen, nearly 1 of
+            glances that tell nothing; and the mean tilt, radians, of gazes at what makes the hand
+            sure though it attends to nothing there, if there are any.
         """
-        head, rows, known = self.hand.foresee, fresh.state(), []
+        head, rows, known, heed = self.hand.foresee, fresh.state(), [], []
         assert head is not None
         taken = head.register_forward_pre_hook(lambda _, given: known.append(given[0].clone()))
         fields, device = ('view', 'joints', 'gaze', 'task'), self.hand.rays.device
         with torch.no_grad():
             for first in range(0, fresh.size, self.batch):
-                self.hand(*(torch.from_numpy(rows[name][first:first + self.batch]).to(device)
-                            for name in fields))
+                heed.append(self.hand(*(
+                    torch.from_numpy(rows[name][first:first + self.batch]).to(device)
+                    for name in fields)).attention.sum(dim=1).cpu().numpy())
         taken.remove()
-        goal = torch.from_numpy(rows['goal'][:, 0]).to(device)
+        goal, given = torch.from_numpy(rows['goal'][:, 0]).to(device), torch.cat(known)
         told = goal.isfinite().all(dim=1)
-        goal, features = goal[told], torch.cat(known)[told]
+        goal, features = goal[told], given[told]
         optimizer = torch.optim.AdamW(head.parameters(), _FORESIGHT_RATE,
                                       weight_decay=_FORESIGHT_DECAY)
         losses = []
@@ -191,4 +195,9 @@ class HandLearner:
             self.before_step()
             optimizer.step()
             losses.append(loss.detach())
-        return float(torch.stack(losses).mean()) if losses else 0.0
+        with torch.no_grad():
+            tells = (sureness(head(given).cpu().numpy()) >= SURE) & (
+                np.concatenate(heed) < _HEEDED)
+        tilts = rows['gaze'][tells, 1]
+        return (float(torch.stack(losses).mean()) if losses else 0.0,
+                float(tilts.mean()) if len(tilts) else None)

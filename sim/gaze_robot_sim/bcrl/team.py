@@ -84,7 +84,7 @@ class Team:
         """Rounds of practice that are done."""
         self.restarts = 0
         self.level_rad = 0.0
-        """Mean tilt of the warm-up's gazes: how far down things lie."""
+        """How far down things lie: mean tilt of the warm-up's gazes, or of what makes it sure."""
         self.recorder = _Recorder(self)
         self.logger = configure(None, [])
         """Where PPO and the run put what goes to TensorBoard."""
@@ -162,7 +162,9 @@ class Team:
         fresh = Replay(plays * self.config.warm_glances * self.batch.eyes)
         for sight, _ in self._scattered(plays, not self.together.leads, fresh=True):
             fresh.add(sight, np.arange(len(sight.view)))
-        self.learner.foresee(fresh, self.random, _FORESIGHT_UPDATES)
+        _, level = self.learner.foresee(fresh, self.random, _FORESIGHT_UPDATES)
+        if level is not None:
+            self.level_rad = level              # the eye searches where there is something to read
 
     def _plays(self, glances: int) -> int:
         """How many demonstrations each eye has to see for so many glances of all processes."""
