@@ -24,8 +24,7 @@ from gaze_robot.checkpoint import fill, META, sha256, WEIGHTS
 from gaze_robot.errors import CheckpointError, CommandError, ConfigError
 from gaze_robot.foveation import FoveationPattern
 from gaze_robot.policy.actions import MAX_STEP_RAD
-from gaze_robot.policy.glances import Glances, sureness, vector_size
-from gaze_robot.policy.glances import SURE as FORESEES_SURE
+from gaze_robot.policy.glances import Glances, SURE_OF_END, sureness, vector_size
 from gaze_robot.policy.hand import cut, HandConfig, HandNetwork
 from gaze_robot.policy.looking import LookingPolicy
 from gaze_robot.policy.search_memory import END_RAD
@@ -178,7 +177,7 @@ class Looking:
             return seen and share >= SURE
         # The eye is there for a reason, or else the hand itself knows where to go.
         there = seen and share >= SURE / 2 and self._glances.search.at(_ONE, gaze + place)[0]
-        return bool(there or sureness(foreseen)[0] >= FORESEES_SURE)
+        return bool(there or sureness(foreseen)[0] >= SURE_OF_END)
 
     def _stay(self, joints: np.ndarray) -> np.ndarray:
         """(A,) relative: back to where the waiting began, and what is held is held as firmly."""

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from gaze_robot.geometry import direction_from_pan_tilt
-from gaze_robot.policy.glances import SURE, sureness
+from gaze_robot.policy.glances import SURE_OF_END, sureness
 from gaze_robot.policy.hand import chunk_error, HandConfig, HandNetwork, HandOutput, turned
 from gaze_robot_sim.bcrl.plays import Scale
 from gaze_robot_sim.bcrl.replay import Replay
@@ -196,7 +196,7 @@ class HandLearner:
             optimizer.step()
             losses.append(loss.detach())
         with torch.no_grad():
-            tells = (sureness(head(given).cpu().numpy()) >= SURE) & (
+            tells = (sureness(head(given).cpu().numpy()) >= SURE_OF_END) & (
                 np.concatenate(heed) < _HEEDED)
         tilts = rows['gaze'][tells, 1]
         return (float(torch.stack(losses).mean()) if losses else 0.0,
