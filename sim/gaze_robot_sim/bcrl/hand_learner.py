@@ -160,16 +160,15 @@ class HandLearner:
         return float(torch.stack(losses).mean()) if losses else 0.0
 
     def foresee(self, fresh: Replay, rng: np.random.Generator, updates: int
-                ) -> tuple[float, float | None]:
+                ) -> float | None:
         """Learn to say where parts of the task end, and nothing else.
 
         Args:
             fresh: glances that the hand has not learned from.
 
         Returns:
-            The mean squared distance between where they end and what was foreseen, nearly 1 of
-            glances that tell nothing; and the mean tilt, radians, of gazes at what makes the hand
-            sure though it attends to nothing there, if there are any.
+            The mean tilt, radians, of gazes at what makes the hand sure though it attends to
+            nothing there, such as signs; None: there are none.
         """
         head, rows, known, heed = self.hand.foresee, fresh.state(), [], []
         assert head is not None
@@ -186,7 +185,6 @@ class HandLearner:
         goal, features = goal[told], given[told]
         optimizer = torch.optim.AdamW(head.parameters(), _FORESIGHT_RATE,
                                       weight_decay=_FORESIGHT_DECAY)
-        losses = []
         for _ in range(updates if len(goal) else 0):
             drawn = torch.from_numpy(rng.integers(len(goal), size=self.batch)).to(device)
             loss = (head(features[drawn]) - goal[drawn]).square().sum(dim=1).mean()
@@ -194,10 +192,8 @@ class HandLearner:
             loss.backward()
             self.before_step()
             optimizer.step()
-            losses.append(loss.detach())
         with torch.no_grad():
             tells = (sureness(head(given).cpu().numpy()) >= SURE_OF_END) & (
                 np.concatenate(heed) < _HEEDED)
         tilts = rows['gaze'][tells, 1]
-        return (float(torch.stack(losses).mean()) if losses else 0.0,
-                float(tilts.mean()) if len(tilts) else None)
+        return float(tilts.mean()) if len(tilts) else None

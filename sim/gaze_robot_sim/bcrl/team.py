@@ -162,7 +162,7 @@ class Team:
         fresh = Replay(plays * self.config.warm_glances * self.batch.eyes)
         for sight, _ in self._scattered(plays, not self.together.leads, fresh=True):
             fresh.add(sight, np.arange(len(sight.view)))
-        _, level = self.learner.foresee(fresh, self.random, _FORESIGHT_UPDATES)
+        level = self.learner.foresee(fresh, self.random, _FORESIGHT_UPDATES)
         if level is not None:
             self.level_rad = level              # the eye searches where there is something to read
 
