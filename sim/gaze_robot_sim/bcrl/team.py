@@ -42,8 +42,8 @@ _ROUND = 50
 _FORESIGHT_UPDATES = 600
 _GENTLY = 0.6
 """Share of the way to what is near that a rule's eye goes at once: places are known to a token."""
-_FRESH = 100_000
-"""Parts of glances, or demonstrations, between those of the warm-up and fresh ones."""
+_FRESH = 1_000_000_000
+"""Number of the first part of glances, and of the first demonstration, that no warm-up comes to."""
 _PLAYS_OF_A_STREAM = 1_000_000
 """Numbers of demonstrations set apart for each process between two restarts."""
 
@@ -76,6 +76,8 @@ class Team:
         self.ppo = make_ppo(self.env, pattern.tokens, pattern.token_side, ROLLOUT,
                             config.learning_rate, config.exploration, config.seed, device,
                             together) if config.gaze == 'learned' else None
+        self.fresh: Replay | None = None
+        """What `foresee` learns from, and nothing else does."""
         self.steps = 0
         """Glances so far, of all processes, without the warm-up."""
         self.loss = 0.0
@@ -138,31 +140,31 @@ class Team:
 
     def _scattered(self, plays: int, quiet: bool, fresh: bool = False
                    ) -> Iterator[tuple[Sight, float]]:
-        """Glances, of so many demonstrations to every eye; fresh ones are of others than the
-        warm-up's, see `FRESH`.
+        """Glances, of so many demonstrations to every eye; fresh ones are always the same, of
+        others than the warm-up's, see `FRESH`.
         """
-        config, first = self.config, _FRESH * (1 + self.practised) * fresh
+        config, rank = self.config, self.together.rank
         if config.jobs > 1:
             with workers(config.jobs, quiet) as run:
                 yield from run(functools.partial(scattered_aside, config, fresh),
-                               [(self.together.rank, first + part) for part in range(plays)],
-                               'glances')
+                               [(rank, _FRESH * fresh + part) for part in range(plays)], 'glances')
             return
         batch = self.batch if not fresh else self.studio.batch(
             config.eyes, self.hand, config.watching(**FRESH), config.seed,
-            first=self.batch.first + first)
+            first=_FRESH + rank * _PLAYS_OF_A_STREAM)
         for _ in tqdm(range(plays), 'glances', disable=quiet):
             yield from scattered(batch, config.warm_glances)
 
     def foresee(self) -> None:
-        """Let the hand learn what it can be sure of, from demonstrations it has not seen."""
+        """Let the hand learn what it can be sure of now, from demonstrations it has not seen."""
         plays = self._plays(self.config.foresight)
         if not plays:
             return
-        fresh = Replay(plays * self.config.warm_glances * self.batch.eyes)
-        for sight, _ in self._scattered(plays, not self.together.leads, fresh=True):
-            fresh.add(sight, np.arange(len(sight.view)))
-        level = self.learner.foresee(fresh, self.random, _FORESIGHT_UPDATES)
+        if self.fresh is None:
+            self.fresh = Replay(plays * self.config.warm_glances * self.batch.eyes)
+            for sight, _ in self._scattered(plays, not self.together.leads, fresh=True):
+                self.fresh.add(sight, np.arange(len(sight.view)))
+        level = self.learner.foresee(self.fresh, self.random, _FORESIGHT_UPDATES)
         if level is not None:
             self.level_rad = level              # the eye searches where there is something to read
 
@@ -172,7 +174,6 @@ class Team:
 
     def follow(self) -> None:
         """Let the eye imitate a rule, before PPO: turn to what the hand attends to."""
-        self.foresee()
         if self.ppo and self.config.follow:
             rule = functools.partial(follow_attention, level_rad=self.level_rad,
                                      found=self.config.found)
@@ -206,6 +207,7 @@ class Team:
             self.loss = self.learner.learn(self.replay, self.random, min(_ROUND, updates - done),
                                            left)
         self.practised += 1
+        self.foresee()
         if not self.practising:
             self.follow()
 

@@ -249,6 +249,7 @@ def _train(config: TrainBcrlConfig, team: Team, aside: ThreadPoolExecutor) -> di
     folder.open()
     if folder.fresh:
         team.warm_up()                          # the hand alone, on glances at what stands out
+        team.foresee()                          # only with --foresight: what it can be sure of
         team.follow()                           # the eye begins by turning to what the hand heeds
         team.search()                           # only with --search
     while team.practising:                      # only with --practice
