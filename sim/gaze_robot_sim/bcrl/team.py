@@ -43,7 +43,7 @@ _FORESIGHT_UPDATES = 600
 _GENTLY = 0.6
 """Share of the way to what is near that a rule's eye goes at once: places are known to a token."""
 _FRESH = 1_000_000_000
-"""Number of the first part of glances, and of the first demonstration, that no warm-up comes to."""
+"""Number of the first part of glances, or demonstration, that no warm-up comes to."""
 _PLAYS_OF_A_STREAM = 1_000_000
 """Numbers of demonstrations set apart for each process between two restarts."""
 
