@@ -24,7 +24,7 @@ from gaze_robot.checkpoint import fill, META, sha256, WEIGHTS
 from gaze_robot.errors import CheckpointError, CommandError, ConfigError
 from gaze_robot.foveation import FoveationPattern
 from gaze_robot.policy.actions import MAX_STEP_RAD
-from gaze_robot.policy.glances import Glances, SURE_OF_END, sureness, vector_size
+from gaze_robot.policy.glances import Glances, vector_size
 from gaze_robot.policy.hand import cut, HandConfig, HandNetwork
 from gaze_robot.policy.looking import LookingPolicy
 from gaze_robot.policy.search_memory import END_RAD
@@ -163,21 +163,20 @@ class Looking:
         vector = self._glances.observe(attention, gaze, scaled, named, _ONE, told, foreseen)
         move = np.zeros(2) if eye is None else (
             eye.act(view, torch.from_numpy(vector))[0].numpy().astype(float) * MAX_STEP_RAD)
-        if self.both.waits and not self._found(attention, gaze, told, foreseen):
+        if self.both.waits and not self._found(attention, gaze, told):
             return Intent(move, np.tile(self._stay(now[0]), (config.chunk, 1)), attention[0], True)
         self._told, self._stays = now[0] + actions[0] if self.both.waits else None, None
         return Intent(move, actions, attention[0])
 
-    def _found(self, attention: np.ndarray, gaze: np.ndarray, told: np.ndarray | None,
-               foreseen: np.ndarray | None) -> bool:
+    def _found(self, attention: np.ndarray, gaze: np.ndarray, told: np.ndarray | None) -> bool:
         """Whether a hand that waits acts on this glance."""
         place, (share,) = self._glances.reader.focus(attention)
         seen = bool(np.linalg.norm(place) <= NEAR_RAD and (told is None or told.all()))
-        if foreseen is None:
+        if not self.both.hand.config.foresees:
             return seen and share >= SURE
-        # The eye is there for a reason, or else the hand itself knows where to go.
+        # At what tells where to go, or where that has led the eye; but not in between.
         there = seen and share >= SURE / 2 and self._glances.search.at(_ONE, gaze + place)[0]
-        return bool(there or sureness(foreseen)[0] >= SURE_OF_END)
+        return bool(there or self._glances.reads[0])
 
     def _stay(self, joints: np.ndarray) -> np.ndarray:
         """(A,) relative: back to where the waiting began, and what is held is held as firmly."""
