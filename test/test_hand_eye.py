@@ -115,14 +115,15 @@ def test_a_hand_that_foresees_acts_when_it_is_sure_or_where_that_has_led_its_eye
     looking = Looking(dataclasses.replace(both, hand=hand, waits=True))
     levels = [np.zeros((32, 32, 3), np.uint8)] * 3
 
-    def waits(token, share, end, sure, gaze=0.0):
+    def waits(token, share, end, sure, gaze=0.0, times=10):
         said['attention'] = attention_on(token) * np.float32(share)
         said['foreseen'] = (sure * direction_from_pan_tilt(
             np.array([end]), np.zeros(1))).astype(np.float32)
         return [looking.step(levels, np.zeros(5), np.array([gaze, 0.0]), np.zeros(18)).waits
-                for _ in range(40)][-1]
+                for _ in range(times)][-1]
     assert waits(5, 0.9, 1.0, 0.2)                      # right before its eyes, but is it the one?
-    assert not waits(5, 0.0, 1.0, 0.9)                  # it has read where to go
+    assert not waits(5, 0.0, 1.0, 0.9)                  # it is reading where to go
+    assert waits(5, 0.0, 1.0, 0.9, times=30)            # it has, and has to see the place now
     assert waits(5, 0.0, 1.0, 0.2, gaze=0.5)            # on the way there
     assert not waits(5, 0.7, 1.0, 0.2, gaze=1.0)        # there
     looking.reset()
@@ -257,7 +258,7 @@ def test_the_eye_stays_where_it_has_read_until_the_arm_has_set_out():
     """And goes where that led then, though it is out of view."""
     read = (0.1, 20, 0.0, 1.5, 0.9)
     assert searching(read)[0] == pytest.approx(0.1)
-    assert searching(read, read, read)[0] == pytest.approx(0.1)
+    assert searching(read, read)[0] == pytest.approx(0.1)
     assert searching(read, read, read, read)[0] == pytest.approx(1.5)
 
 
