@@ -102,7 +102,8 @@ class TrainBcrlConfig:
     """Glances at other demonstrations, of a workspace in physics, from which the hand then learns
     to say where this part of its task will end, seen or not, and how sure it is of that
     (`HandConfig.foresees`). The eye looks for what makes the hand sure, such as a sign, and then
-    goes where that leads; 0: it follows the hand's attention alone."""
+    goes where that leads; 0: it follows the hand's attention alone. Learned before the eye, and
+    after each round of practice, not beside PPO: leave the hand alone then, --hand-updates 0."""
 
     follow: int = 20_000
     """Steps in which the eye imitates a rule before PPO: turn to what the hand attends to. The
