@@ -108,17 +108,18 @@ class SearchMemory:
         """Choose what to look at: of what was attended to, the nearest to certain."""
         wanted, wish = self._wanted[eyes], self._heed[eyes]
         same = _apart(place, wanted) < _SAME_RAD
-        here = np.where(same, heed, 0.0)
+        # What is attended to while it is seen well is that, whatever was thought before.
+        known = self.dismissed(eyes, place) & (_apart(gaze, place) > self._seen_rad)
+        here = np.where(same & ~known, heed, 0.0)
         near = _apart(gaze, wanted) < self._seen_rad
         age = np.where(near & (told | ~same), 0, self._age[eyes] + 1)
-        doubts = np.where(near & (here < _HEEDLESS * wish), self._doubts[eyes] + 1, 0)
+        doubt = near & (here < _HEEDLESS * wish)
+        doubts = np.maximum(self._doubts[eyes] + np.where(doubt, 1, -(near & told).astype(int)), 0)
         away = (doubts >= self._most) | (age > self._patience)
         for row in np.flatnonzero(away & (wish > 0)):
             eye = eyes[row]
             self._dismissed[eye] = np.roll(self._dismissed[eye], 1, axis=0)
             self._dismissed[eye, 0] = wanted[row]
-        # What is attended to while it is seen well is that, whatever was thought before.
-        known = self.dismissed(eyes, place) & (_apart(gaze, place) > self._seen_rad)
         wish = np.where(away | (self.dismissed(eyes, wanted) & ~near), 0.0, wish)
         take = ~known & ((same & ~away & (heed > 0)) | (heed > wish))
         self._age[eyes] = np.where(take & ~same, 0, age)
