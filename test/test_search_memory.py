@@ -54,17 +54,39 @@ def test_a_thing_that_stays_attended_to_is_not_dismissed():
 
 
 def test_a_doubtful_glance_or_two_are_not_the_end():
-    """One in fifteen of the right thing is; what is attended to again is forgiven all of them."""
+    """One in fifteen of the right thing is; one is forgiven each time it is attended to again."""
     seen, doubtful, sure = (0.0, 0.6, 0.9), (0.5, 1.2, 0.1), (0.5, 0.6, 0.9)
     few = [doubtful] * (DOUBTS - 1)
     memory = searched(seen, *few)
     assert not dismissed(memory, 0.6)
     assert wanted(memory, 0.5) == (pytest.approx(0.1), 0.9)
-    assert not dismissed(searched(seen, *few, sure, *few), 0.6)
-    assert dismissed(searched(seen, *few, sure, *few, doubtful), 0.6)
+    assert not dismissed(searched(seen, *few, sure, doubtful), 0.6)
+    assert dismissed(searched(seen, *few, sure, doubtful, doubtful), 0.6)
+    assert not dismissed(searched(seen, *few, *[sure] * 3, *few), 0.6)
+    # The hand cannot decide, and the eye would be there for good.
+    assert dismissed(searched(seen, *[doubtful, doubtful, sure] * 3), 0.6)
+    assert not dismissed(searched(seen, *[sure, sure, doubtful] * 12), 0.6)
     assert dismissed(searched(seen, doubtful, doubts=1), 0.6)
     other = searched(seen, *few, (0.7, 0.9, 1.0), (0.9, -1.0, 0.1))     # none of the second's
     assert not dismissed(other, 0.9)
+
+
+def test_doubts_wait_for_an_eye_that_does_not_keep_still():
+    """A head swings by some degrees: beside the fovea nothing is judged, nor forgiven."""
+    seen, doubtful, beside = (0.0, 0.6, 0.9), (0.5, 1.2, 0.1), (0.45, 0.6, 0.9)
+    swings = [doubtful, beside] * DOUBTS
+    assert dismissed(searched(seen, *swings, seen_rad=0.11), 0.6)
+    assert not dismissed(searched(seen, *swings[:-2], seen_rad=0.11), 0.6)
+    assert dismissed(searched(seen, *[doubtful] * DOUBTS, told=False), 0.6)
+
+
+def test_what_was_dismissed_does_not_hold_the_eye_beside_it():
+    """Attended to from the corner of the eye, it is near what is wanted, but not that."""
+    beside = (0.9, 0.65, 0.5)
+    memory = searched(*DISMISSED, (0.5, 0.88, 0.9), *[beside] * (DOUBTS - 1))
+    assert wanted(memory, 0.9) == (pytest.approx(-0.02), 0.9)
+    memory = searched(*DISMISSED, (0.5, 0.88, 0.9), *[beside] * DOUBTS)
+    assert wanted(memory, 0.9)[1] <= 0.1
 
 
 def test_what_was_dismissed_is_not_wanted_again_however_much_it_is_attended_to():

@@ -20,8 +20,10 @@ _SAME_RAD = math.radians(15.0)
 _HEEDLESS = 0.4
 """Attention below this share of what it was: dismissed."""
 DOUBTS = 4
-"""Such glances in a row, before it is, where hands judge shapes: one in fifteen of their verdicts
-on the right thing is wrong, and an eye comes near it in ten glances or so."""
+"""So many more of such glances than of others, before it is, where hands judge shapes: one in
+fifteen of their verdicts on the right thing is wrong, and an eye comes near it in ten glances or
+so. A head swings: one that counted glances in a row only stayed for 10 seconds at what its hand
+was sure of to be something else."""
 _PLACES = 8
 """Dismissed ones remembered; then the oldest is forgotten."""
 _NOWHERE_RAD = 1e3
@@ -45,8 +47,8 @@ class SearchMemory:
         Args:
             phase: P.
             ends: least and greatest pan to search, which the eye can look along.
-            doubts: glances in a row at which what was attended to hardly is any more, until it is
-                dismissed.
+            doubts: glances at which what was attended to hardly is any more, less those at which it
+                is, until it is dismissed.
             seen_rad: what is this near to the gaze is seen well enough to be judged.
             patience: glances in which the eye has to come near what is wanted.
         """

@@ -15,8 +15,8 @@ from tqdm import tqdm
 from gaze_robot.errors import ConfigError
 from gaze_robot.hand_eye import HandEye
 from gaze_robot.optional import require
-from gaze_robot.policy.glances import of_the_search
 from gaze_robot.policy.actions import MAX_STEP_RAD
+from gaze_robot.policy.glances import of_the_search
 from gaze_robot.policy.search_memory import SEEN_RAD
 from gaze_robot_sim.bcrl.batch import WatchBatch
 from gaze_robot_sim.bcrl.distributed import Crew
