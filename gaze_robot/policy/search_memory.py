@@ -22,8 +22,8 @@ _HEEDLESS = 0.4
 DOUBTS = 4
 """So many more of such glances than of others, before it is, where hands judge shapes: one in
 fifteen of their verdicts on the right thing is wrong, and an eye comes near it in ten glances or
-so. A head swings: one that counted glances in a row only stayed for 10 seconds at what its hand
-was sure of to be something else."""
+so. A head swings: an eye that counted such glances in a row stayed for 10 seconds at what its hand
+was sure is something else."""
 _PLACES = 8
 """Dismissed ones remembered; then the oldest is forgotten."""
 _NOWHERE_RAD = 1e3
@@ -47,8 +47,8 @@ class SearchMemory:
         Args:
             phase: P.
             ends: least and greatest pan to search, which the eye can look along.
-            doubts: glances at which what was attended to hardly is any more, less those at which it
-                is, until it is dismissed.
+            doubts: how many more glances have to have what was attended to hardly than have it,
+                until it is dismissed.
             seen_rad: what is this near to the gaze is seen well enough to be judged.
             patience: glances in which the eye has to come near what is wanted.
         """
