@@ -101,29 +101,28 @@ def test_what_is_far_from_what_is_attended_to_is_not_inspected():
     torch.manual_seed(3)
     inspect, (view, *_, task) = HandNetwork(SHAPES).eval().inspect, given(SHAPES, 5)
     place = looked_at(6.0, -6.0, 5)                         # up to the left: the first token
-    before, told = inspect(view, two_levels(), place, place, task)
+    before, told = inspect(view, two_levels(), place, task)
     assert told.all()
     far, here, coarse = view.clone(), view.clone(), view.clone()
     far[:, 15], here[:, 0], coarse[:, 16:] = 255 - far[:, 15], 255 - here[:, 0], 0
-    torch.testing.assert_close(inspect(far, two_levels(), place, place, task)[0], before)
-    torch.testing.assert_close(inspect(coarse, two_levels(), place, place, task)[0], before)
-    assert (inspect(here, two_levels(), place, place, task)[0] - before).abs().min() > 1e-6
+    torch.testing.assert_close(inspect(far, two_levels(), place, task)[0], before)
+    torch.testing.assert_close(inspect(coarse, two_levels(), place, task)[0], before)
+    assert (inspect(here, two_levels(), place, task)[0] - before).abs().min() > 1e-6
 
 
 def test_in_the_corner_of_the_eye_shapes_are_not_told():
     torch.manual_seed(3)
     inspect, (view, *_, task) = HandNetwork(SHAPES).eval().inspect, given(SHAPES, 5)
     far = looked_at(12.0, 0.0, 5)
-    verdict, told = inspect(view, two_levels(), far, far, task)
+    verdict, told = inspect(view, two_levels(), far, task)
     assert not told.any()
-    assert inspect(view, two_levels(), far, looked_at(5.0, 0.0, 5), task)[1].all()  # roughly there
     assert (verdict.sigmoid() > 0.99).all()                 # worth a look
     same = two_levels()[:16].repeat(2, 1)                   # two cameras, both as sharp
     both = HandNetwork(replace(SHAPES, levels=((32, 32), (32, 32)))).eval().inspect
     turned_about = torch.cat([same[:16], same[:16] * torch.tensor([-1.0, -1.0, 1.0])])
     view = torch.cat([view[:, :16]] * 2, dim=1)
     ahead, there = looked_at(3.0, 1.0, 5), torch.tensor([-1.0, -1.0, 1.0])
-    one, two = (both(view, turned_about, place, place, task) for place in (ahead, ahead * there))
+    one, two = (both(view, turned_about, place, task) for place in (ahead, ahead * there))
     assert one[1].all()
     assert two[1].all()
     torch.testing.assert_close(one[0], two[0], atol=1e-4, rtol=1e-4)
@@ -133,10 +132,10 @@ def test_mirrored_while_it_learns_only():
     torch.manual_seed(3)
     inspect, (view, *_, task) = HandNetwork(SHAPES).inspect, given(SHAPES, 5)
     place = looked_at(0.0, 0.0, 5)
-    said = {tuple(inspect(view, two_levels(), place, place, task)[0].tolist()) for _ in range(8)}
+    said = {tuple(inspect(view, two_levels(), place, task)[0].tolist()) for _ in range(8)}
     assert len(said) > 1
     inspect.eval()
-    said = {tuple(inspect(view, two_levels(), place, place, task)[0].tolist()) for _ in range(8)}
+    said = {tuple(inspect(view, two_levels(), place, task)[0].tolist()) for _ in range(8)}
     assert len(said) == 1
 
 
@@ -166,13 +165,13 @@ def test_inspection_learns_a_shape_that_no_token_has():
     for _ in range(100):
         rows = torch.from_numpy(rng.integers(768, size=64))
         loss = functional.binary_cross_entropy_with_logits(
-            inspect(view[rows], rays, place[rows], place[rows], task[rows])[0], right[rows])
+            inspect(view[rows], rays, place[rows], task[rows])[0], right[rows])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     inspect.eval()
     with torch.no_grad():
-        said, told = inspect(view[768:], rays, place[768:], place[768:], task[768:])
+        said, told = inspect(view[768:], rays, place[768:], task[768:])
     assert told.all()
     assert ((said > 0) == (right[768:] > 0)).float().mean() > 0.9
 

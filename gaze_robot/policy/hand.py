@@ -253,11 +253,10 @@ class HandNetwork(nn.Module):
         else:
             around = self._around()
             about = where * around[peak]            # not half way to another that is like it
-            roughly = about @ self.rays
-            ray = roughly if self.finer is None else self.finer(
+            ray = about @ self.rays if self.finer is None else self.finer(
                 colours, about, asked, self.rays, around)
         if self.inspect is not None:
-            verdict, told = self.inspect(view, self.rays, ray.detach(), roughly.detach(), asked)
+            verdict, told = self.inspect(view, self.rays, ray.detach(), asked)
             # Learned for its own sake: the actions would teach it but slowly, and other things.
             share = verdict.detach().sigmoid()
             attention, ray = _less(attention, share), ray * share[:, None]

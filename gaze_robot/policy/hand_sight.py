@@ -16,9 +16,8 @@ _JOINED = 64
 """Numbers that are made of all that is inspected."""
 _CELL = 4
 """Samples across and down that convolutions make one of."""
-_INSIDE, _ABOUT, _ROUGHLY = 0.75, 2.0, 3.5
-"""Cells from the nearest one, in which a place is in view; and about a place, if it is known well
-and if it is not, is."""
+_INSIDE, _ABOUT = 0.75, 2.0
+"""Cells from the nearest one in which a place is in view, and about a place."""
 _AS_SHARP = 1.5
 """Levels whose cells are this much larger than the smallest at most are as sharp."""
 _WORTH_A_LOOK = 8.0
@@ -101,16 +100,13 @@ class Inspection(nn.Module):
         self.decide = nn.Linear(_JOINED * config.task * (1 + len(config.phase)), 1)
 
     def forward(self, view: torch.Tensor, rays: torch.Tensor, place: torch.Tensor,
-                roughly: torch.Tensor, asked: torch.Tensor
-                ) -> tuple[torch.Tensor, torch.Tensor]:
+                asked: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Judge.
 
         Args:
             view: (B, N, P * P * 3) patches.
             rays: (N, 3) of the tokens.
             place: (B, 3) where what is attended to is, in their frame, of any length.
-            roughly: (B, 3) the same, by attention alone: what counts where the place is not in
-                sharp view, but this is.
             asked: (B, ...) the task.
 
         Returns:
@@ -126,8 +122,7 @@ class Inspection(nn.Module):
         for level, (down, across), of_level, wide in levels:
             if wide > _AS_SHARP * min(apart):
                 continue
-            within, about = _about(of_level, wide, *(
-                nn.functional.normalize(one, dim=1) for one in (place, roughly)))
+            within, about = _about(of_level, wide, nn.functional.normalize(place, dim=1))
             tiles = level.reshape(-1, down, across, self.patch, self.patch, 3)
             seen = tiles.transpose(2, 3).reshape(-1, down * self.patch, across * self.patch, 3)
             seen = seen.permute(0, 3, 1, 2).float() / 127.5 - 1.0
@@ -155,15 +150,14 @@ class Inspection(nn.Module):
                            for level in cells]
 
 
-def _about(cells: torch.Tensor, apart: float, place: torch.Tensor, roughly: torch.Tensor
+def _about(cells: torch.Tensor, apart: float, place: torch.Tensor
            ) -> tuple[torch.Tensor, torch.Tensor]:
     """Whether a level's cells show a place (B,), and which of them are about it (B, cells); see
     `Inspection.forward`.
     """
     with torch.autocast(cells.device.type, enabled=False):
-        exact, rough = (_angle(one.float() @ cells.T) / apart for one in (place, roughly))
-        here, hereabouts = (off.amin(dim=1) < _INSIDE for off in (exact, rough))
-        return here | hereabouts, torch.where(here[:, None], exact < _ABOUT, rough < _ROUGHLY)
+        off = _angle(place.float() @ cells.T) / apart
+        return off.amin(dim=1) < _INSIDE, off < _ABOUT
 
 
 def _angle(cosine: torch.Tensor) -> torch.Tensor:
