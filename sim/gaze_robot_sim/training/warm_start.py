@@ -154,9 +154,9 @@ def imitate(model: PPO, shown: Shown, epochs: int, learning_rate: float,
 def _elsewhere(values: np.ndarray, rows: np.ndarray, other: np.ndarray,
                heeded: Sequence[int]) -> np.ndarray:
     """Some rows, (len(rows), ...); of `other` ones what is heeded, and the rest of another row."""
-    out = values[rows]
+    out, columns = values[rows], np.array(heeded, int)
     out[other] = values[np.roll(rows, 1)[other]]
-    out[np.ix_(other, heeded)] = values[np.ix_(rows[other], heeded)]
+    out[np.ix_(other, columns)] = values[np.ix_(rows[other], columns)]
     return out
 
 
