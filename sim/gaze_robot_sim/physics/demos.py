@@ -190,7 +190,7 @@ class PhysicsPlays:
             except WorldError as error:
                 why = f': {error}'
                 continue
-            if world.outcome == 'success':
+            if world.outcome == 'success' and len(lived.states) > 1:    # pressed as it began: none
                 if self.count is not None:
                     self._kept[index] = lived
                 return self._as_play(index, world, lived)
