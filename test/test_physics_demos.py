@@ -259,6 +259,16 @@ def test_an_expert_that_its_pushes_overcame_is_pushed_otherwise_the_next_time(mo
     source.close()
 
 
+def test_a_demonstration_that_is_done_as_it_begins_is_none():
+    """This one's first try begins on the button: in 11 minutes of training there was one."""
+    source, number = PhysicsPlays('press', 0), 8763
+    world = source._world(number * demos._TRIES)
+    assert len(source._watched(world, number, 0).states) == 1
+    assert world.outcome == 'success'
+    assert source.play(number).episode.steps > 10
+    source.close()
+
+
 def test_many_scattered_eyes_look_where_the_hand_is_going(monkeypatch):
     source = PhysicsPlays('press', 3, count=8)
     plays = [source.play(number) for number in range(8)]

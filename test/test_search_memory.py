@@ -138,6 +138,25 @@ def test_a_search_goes_on_at_the_nearest_end_of_what_was_looked_along():
     assert onwards(memory, 0.0) > 0.3                           # that side was done
 
 
+@pytest.mark.parametrize('pan', [0.3, -0.7, 1.1])
+def test_rounding_does_not_choose_the_side(pan):
+    """Where a search begins both ends are as far, of the gaze in 32 bits and in 64."""
+    memory = SearchMemory(1, 1)
+    gaze = np.array([[pan, 0.1]])
+    memory.take(EYE, gaze.astype(np.float32), gaze, np.zeros(1), np.zeros((1, 1)))
+    told = memory.frontier(EYE, gaze.astype(np.float32))
+    np.testing.assert_allclose(memory.frontier(EYE, gaze), told, atol=1e-6)
+    assert np.sign(told) == np.sign(pan)
+    np.testing.assert_allclose(memory.frontier(EYE, gaze + 1e-7), told, atol=1e-6)
+    np.testing.assert_allclose(memory.frontier(EYE, gaze - 1e-7), told, atol=1e-6)
+
+
+def test_a_head_that_cannot_turn_has_nowhere_to_go_on():
+    memory = SearchMemory(1, ends=(0.0, 0.0))
+    memory.take(EYE, np.zeros((1, 2)), np.ones((1, 2)), np.zeros(1), np.zeros((1, 0)))
+    assert memory.frontier(EYE, np.zeros((1, 2))) == np.inf     # as far as it may be
+
+
 def test_a_search_that_found_nothing_begins_anew_within_the_reach_of_the_head():
     glances = [*DISMISSED, (0.8, 0.0, 0.0), (-0.8, 0.0, 0.0)]
     assert dismissed(searched(*glances), 0.6)
