@@ -260,7 +260,7 @@ def test_an_expert_that_its_pushes_overcame_is_pushed_otherwise_the_next_time(mo
 
 
 def test_a_demonstration_that_is_done_as_it_begins_is_none():
-    """This one's first try begins on the button: in 11 minutes of training there was one."""
+    """Its first try begins on the button: of 8,700 demonstrations there was one."""
     source, number = PhysicsPlays('press', 0), 8763
     world = source._world(number * demos._TRIES)
     assert len(source._watched(world, number, 0).states) == 1
