@@ -51,12 +51,6 @@ def vector_size(pattern: FoveationPattern, joints: int, task: int) -> int:
     return 2 + joints + task + pattern.levels * 3 + 5 + _OF_THE_SEARCH + WINDOW * _OF_A_GLANCE
 
 
-def of_the_search(size: int) -> list[int]:
-    """Which numbers of a vector of V tell of gaze and search, all that a rule of looking needs."""
-    end = size - WINDOW * _OF_A_GLANCE
-    return [0, 1, *range(end - _OF_THE_SEARCH, end)]
-
-
 def token_places(pattern: FoveationPattern) -> np.ndarray:
     """(N, 2) radians (pan, tilt) of each token's centre from the gaze: left and down positive."""
     rows = []

@@ -16,7 +16,6 @@ from gaze_robot.errors import ConfigError
 from gaze_robot.hand_eye import HandEye
 from gaze_robot.optional import require
 from gaze_robot.policy.actions import MAX_STEP_RAD
-from gaze_robot.policy.glances import of_the_search
 from gaze_robot.policy.search_memory import SEEN_RAD
 from gaze_robot_sim.bcrl.batch import WatchBatch
 from gaze_robot_sim.bcrl.distributed import Crew
@@ -178,8 +177,7 @@ class Team:
         if self.ppo and self.config.follow:
             rule = functools.partial(follow_attention, level_rad=self.level_rad,
                                      found=self.config.found)
-            heeded = {'view': [], 'vector': of_the_search(self.batch.glances.size)}
-            warm_start(self.ppo, self.env, rule, self.config.follow, self.config.seed, heeded)
+            warm_start(self.ppo, self.env, rule, self.config.follow, self.config.seed)
             explore(self.ppo, self.config.exploration)
             self.together.follow(self.ppo.policy.state_dict().values())
 

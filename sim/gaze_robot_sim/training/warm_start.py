@@ -7,7 +7,7 @@ shows it in 20,000; PPO then improves on the rule.
 T steps   E eyes
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +21,6 @@ from gaze_robot_sim.envs.vec import GazeVecEnv
 
 Rule = Callable[[dict[str, np.ndarray], Any], np.ndarray]
 """Observation and simulator to moves: their numbers, or (B, 2) in [-1, 1]."""
-Heeded = Mapping[str, Sequence[int]]
-"""Of each part of an observation the columns that a rule depends on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,15 +109,8 @@ def _values(model: PPO, observation: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def imitate(model: PPO, shown: Shown, epochs: int, learning_rate: float,
-            rng: np.random.Generator, batch: int = 256, heeded: Heeded | None = None
-            ) -> dict[str, float]:
-    """Fit actor and critic to what was shown; returns the last epoch's mean losses.
-
-    Args:
-        heeded: the actor sees every other one with all else taken from another moment. What
-            merely goes with the rule's moves is not what they are for (causal confusion, de Haan
-            et al. 2019): an eye had learned to keep still where the arm is.
-    """
+            rng: np.random.Generator, batch: int = 256) -> dict[str, float]:
+    """Fit actor and critic to what was shown; returns the last epoch's mean losses."""
     policy = model.policy
     optimizer = torch.optim.Adam(policy.parameters(), lr=learning_rate)
     count = len(shown.action)
@@ -131,17 +122,13 @@ def imitate(model: PPO, shown: Shown, epochs: int, learning_rate: float,
         order = rng.permutation(count)
         for start in range(0, count, batch):
             rows = order[start:start + batch]
-            other = np.zeros(len(rows), bool)
-            if heeded is not None:
-                other[1::2] = True
-            observation = {name: torch.from_numpy(_elsewhere(
-                value, rows, other, heeded[name] if heeded else []).astype(np.float32)
-                ).to(policy.device) for name, value in shown.observation.items()}
+            observation = {name: torch.from_numpy(value[rows].astype(np.float32)).to(policy.device)
+                           for name, value in shown.observation.items()}
             values, log_p, _ = policy.evaluate_actions(
                 observation, torch.from_numpy(shown.action[rows]).to(policy.device))
             target = torch.from_numpy(shown.returns[rows].astype(np.float32)).to(policy.device)
-            nll, whole = -log_p.mean(), torch.from_numpy(~other).to(policy.device)
-            value = torch.nn.functional.mse_loss(values[whole, 0], target[whole])
+            nll = -log_p.mean()
+            value = torch.nn.functional.mse_loss(values[:, 0], target)
             optimizer.zero_grad()
             (nll + value).backward()
             torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
@@ -151,28 +138,15 @@ def imitate(model: PPO, shown: Shown, epochs: int, learning_rate: float,
     return scores
 
 
-def _elsewhere(values: np.ndarray, rows: np.ndarray, other: np.ndarray,
-               heeded: Sequence[int]) -> np.ndarray:
-    """Some rows, (len(rows), ...); of `other` ones what is heeded, and the rest of another row."""
-    out, columns = values[rows], np.array(heeded, int)
-    out[other] = values[np.roll(rows, 1)[other]]
-    out[np.ix_(other, columns)] = values[np.ix_(rows[other], columns)]
-    return out
-
-
-def warm_start(model: PPO, env: GazeVecEnv, rule: Rule, steps: int, seed: int,
-               heeded: Heeded | None = None) -> dict[str, float]:
-    """Two rounds: watch the rule, then act while it comments.
-
-    Args:
-        heeded: what the rule depends on; None: anything.
-    """
+def warm_start(model: PPO, env: GazeVecEnv, rule: Rule, steps: int, seed: int
+               ) -> dict[str, float]:
+    """Two rounds: watch the rule, then act while it comments."""
     rng = np.random.default_rng([seed, 1])
     first = show(model, env, rule, steps // 2, 0.0, rng, 'watch the rule')
-    imitate(model, first, 12, 1.5e-3, rng, heeded=heeded)
+    imitate(model, first, 12, 1.5e-3, rng)
     second = show(model, env, rule, steps - steps // 2, 0.7, rng, 'follow the rule')
     both = Shown({name: np.concatenate([first.observation[name], second.observation[name]])
                   for name in first.observation},
                  np.concatenate([first.action, second.action]),
                  np.concatenate([first.returns, second.returns]))
-    return imitate(model, both, 30, 1.5e-3, rng, heeded=heeded)
+    return imitate(model, both, 30, 1.5e-3, rng)
