@@ -27,6 +27,7 @@ from gaze_robot.policy.actions import MAX_STEP_RAD
 from gaze_robot.policy.glances import Glances, vector_size
 from gaze_robot.policy.hand import cut, HandConfig, HandNetwork
 from gaze_robot.policy.looking import LookingPolicy
+from gaze_robot.policy.recall import Recall
 from gaze_robot.policy.search_memory import END_RAD
 from gaze_robot.schema import from_mapping
 
@@ -67,8 +68,14 @@ class HandEye:
     """Whether the hand stays where it is until the eye has found what the hand looks for, and has
     come near it; a hand that foresees, until it is sure where to go."""
 
+    recalls: bool = False
+    """Whether the eye, where its task comes to another phase, first looks through what it saw
+    before."""
+
     def __post_init__(self) -> None:
         config = self.hand.config
+        if self.recalls and config.foresees:
+            raise ConfigError('an eye that is led by what its hand foresees does not recall')
         if self.waits and (self.eye is None or self.joint_names != self.action_names):
             raise ConfigError('a hand waits for an eye of its own, and stays at joints that its '
                               'actions command; this one lacks one or the other')
@@ -107,7 +114,8 @@ class Looking:
         self.both = both
         config = both.hand.config
         self._glances = Glances(1, both.pattern, config.joints, config.task, config.phase, ends,
-                                config.shapes, config.foresees)
+                                config.shapes, config.foresees, both.recalls)
+        self._recall = Recall(1, config) if both.recalls else None
         self._told: np.ndarray | None = None
         """(A,) absolute, where the hand was last told to go."""
         self._stays: np.ndarray | None = None
@@ -115,7 +123,9 @@ class Looking:
 
     def reset(self) -> None:
         """Forget what was seen: a new task begins."""
-        self._glances.reset(np.zeros(1, int))
+        self._glances.reset(_ONE)
+        if self._recall:
+            self._recall.reset(_ONE)
         self._told = self._stays = None
 
     def taken_over(self, told: np.ndarray) -> None:
@@ -156,6 +166,8 @@ class Looking:
         with torch.inference_mode():
             said = hand(view, *map(torch.from_numpy, (now, gaze, named)))
             actions = (said.chunk * hand.action_spread)[0].numpy()
+        if self._recall:
+            self._recall.take(hand, self._glances, _ONE, view.numpy(), gaze, now, named)
         attention = said.attention.numpy()
         scaled = (now - hand.joint_mean.numpy()) / hand.joint_spread.numpy()
         told = None if said.told is None else said.told.numpy()
@@ -198,7 +210,7 @@ def save_hand_eye(path: str | Path, both: HandEye) -> None:
     model = {'kind': KIND, 'pattern': dataclasses.asdict(both.pattern),
              'hand': dataclasses.asdict(both.hand.config), 'eye': both.eye is not None,
              'joint_names': both.joint_names, 'action_names': both.action_names,
-             'rate_hz': both.rate_hz, 'waits': both.waits}
+             'rate_hz': both.rate_hz, 'waits': both.waits, 'recalls': both.recalls}
     model = json.loads(json.dumps(model))                   # tuples become lists, as when read
     part = path / (WEIGHTS + '.part')
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
@@ -238,7 +250,8 @@ def load_hand_eye(path: str | Path = '', device: str = 'cpu') -> HandEye:
                                 vector_size(pattern, config.joints, config.task))
         both = HandEye(hand.to(device).eval(), eye and eye.to(device).eval(), pattern,
                        tuple(meta['joint_names']), tuple(meta['action_names']),
-                       float(meta['rate_hz']), meta, bool(meta['waits']))
+                       float(meta['rate_hz']), meta, bool(meta['waits']),
+                       bool(meta.get('recalls', False)))
     except (ConfigError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f'{path} cannot be read: {error}') from error
     fill(hand, hand.state_dict(), tensors, 'hand.', path)

@@ -12,7 +12,7 @@ from gaze_robot_sim.bcrl import things
 from gaze_robot_sim.bcrl.batch import PATTERN
 from gaze_robot_sim.bcrl.plays import Play, Recorded, Scale
 from gaze_robot_sim.bcrl.studio import UNIFORM
-from gaze_robot_sim.bcrl.workspace import SPEED_M_S, Workspace, WorkspaceConfig, WRIST_RAD_S
+from gaze_robot_sim.bcrl.workspace import _heading, SPEED_M_S, Workspace, WorkspaceConfig, WRIST_RAD_S
 from gaze_robot_sim.render import Panorama, render_levels
 from gaze_robot_sim.scenes.overlay import draw_on_panorama, Sprite
 
@@ -58,6 +58,15 @@ def test_two_things_change_over_half_way_and_the_gripper_tells(plays):
         assert gripper[60:].min() == 1
         assert set(play.ends[:60]) == {60}
         assert set(play.ends[60:]) == {120}
+
+
+def test_where_the_hand_is_driven_tells_what_it_goes_to(plays):
+    """From the joints alone; a demonstration that drives elsewhere says so."""
+    for play in plays:
+        np.testing.assert_allclose(play.goal, play.aim, atol=1e-4)
+    joints = np.zeros((3, 5), np.float32)
+    joints[1:, 1], joints[2, 2] = 0.1, 0.2
+    np.testing.assert_allclose(_heading(joints), [[0, 1, 0], [0, 0, 1]], atol=1e-6)
 
 
 def test_the_task_names_what_the_arm_goes_for():

@@ -15,6 +15,7 @@ from gaze_robot.policy.actions import MAX_STEP_RAD
 from gaze_robot.policy.glances import AttentionReader, Glances, vector_size
 from gaze_robot.policy.hand import HandNetwork
 from gaze_robot.policy.looking import LookingPolicy
+from gaze_robot.policy.recall import Recall
 from gaze_robot_sim.bcrl.batch import PATTERN, WatchConfig
 from gaze_robot_sim.bcrl.studio import Studio
 from gaze_robot_sim.bcrl.watching import learned
@@ -36,13 +37,17 @@ def both(studio):
     return HandEye(hand, eye.eval(), PATTERN, names, names, 30.0, {'seed': 1})
 
 
-def test_the_robot_does_what_the_simulated_eye_does(studio, both):
-    """Two implementations of a glance, of one eye and of many: the same moves, step by step."""
-    batch = studio.batch(1, both.hand, WatchConfig(pause_steps=0), seed=2)
-    batch.start([0])
+@pytest.mark.parametrize('recalls', [False, True])
+def test_the_robot_does_what_the_simulated_eye_does(studio, both, recalls):
+    """Two implementations of a glance, of one eye and of many: the same moves, step by step, over
+    a hand-over too.
+    """
+    batch = studio.batch(1, both.hand, WatchConfig(pause_steps=0, recalls=recalls), seed=2)
+    batch.start([0], {'scene': next(index for index in range(20) if studio.source.play(
+        index).hand_over)})
     observation, choose = batch.look(), learned(both.eye)
-    looking = Looking(both)
-    for _ in range(13):                                          # more than are remembered
+    looking = Looking(dataclasses.replace(both, recalls=recalls))
+    for _ in range(70):                                 # more than are remembered one by one
         sight = batch.sight()
         intent = looking.step([view[0] for view in batch.retina.views], sight.joints[0],
                               batch.reported[0], sight.task[0])
@@ -51,6 +56,65 @@ def test_the_robot_does_what_the_simulated_eye_does(studio, both):
         np.testing.assert_allclose(intent.attention, batch.attention[0], atol=1e-6)
         batch.step(action)
         observation = batch.look()
+
+
+def found_by(both, gripper, gazes, recalls=True):
+    """What an eye wants, which looked at `gazes` in one phase, when it looks at the last of them
+    again and the gripper says another phase. Its hand finds the middle token of the fovea's first
+    row, where the picture is white, in that other phase only.
+    """
+    hand = copy.deepcopy(both.hand)
+
+    def forward(view, joints, gaze, task):
+        said = both.hand(view, joints, gaze, task)
+        there = (view.float().mean(dim=(1, 2)) > 200) & (joints[:, 4] > 0.5)
+        attention = torch.zeros(len(view), PATTERN.tokens)
+        attention[:, 5] = 0.9 * there
+        return said._replace(attention=attention)
+    hand.forward = forward
+    looking = Looking(dataclasses.replace(both, hand=hand, recalls=recalls))
+    for number, (white, pan) in enumerate([*gazes, gazes[-1]]):
+        levels = [np.full((32, 32, 3), 255 * white, np.uint8)] * 3
+        joints = np.array([0, 0, 0, 0, gripper * (number == len(gazes))], np.float32)
+        looking.step(levels, joints, np.array([pan, 0.0]), np.zeros(18))
+    now = np.array([[gazes[-1][1], 0.0]])
+    (away,), (wish,) = looking._glances.search.wanted(np.zeros(1, int), now)
+    return now[0] + away, wish
+
+
+def test_an_eye_that_recalls_goes_back_to_what_it_saw_when_it_was_not_asked_for(both):
+    gazes = [(False, -1.0), (True, -0.4), (False, 0.2), (False, 0.5)]
+    place, wish = found_by(both, 1.0, gazes)
+    there = np.array([-0.4, 0.0]) + AttentionReader(PATTERN).places[5]
+    np.testing.assert_allclose(place, there, atol=1e-6)
+    assert wish == pytest.approx(0.9)
+    assert found_by(both, 0.0, gazes)[1] == 0.0                     # the same phase
+    assert found_by(both, 1.0, gazes, recalls=False)[1] == 0.0
+    moved = [*gazes, (False, -0.42), (False, 0.5)]                  # it was there, and is no more
+    assert found_by(both, 1.0, moved)[1] == 0.0
+
+
+def test_what_it_recalls_is_of_this_task(both):
+    hand = Recall(1, both.hand.config)
+    glances = Glances(1, PATTERN, 5, 18, both.hand.config.phase)
+    eyes, view = np.zeros(1, int), np.zeros((1, PATTERN.tokens, 192), np.uint8)
+    for pan in np.linspace(-3, 3, 40):                              # more than it keeps
+        hand.take(both.hand, glances, eyes, view, np.array([[pan, 0.0]]), np.zeros((1, 5)),
+                  np.zeros((1, 18)))
+    kept = hand._gaze[0][hand._stamp[0] > 0]
+    assert len(kept) == len(hand._gaze[0])
+    assert kept[:, 0].min() > -1.0                                  # the newest ones
+    hand.reset(eyes)
+    assert not (hand._stamp > 0).any()
+
+
+def test_whether_it_recalls_is_kept_with_a_checkpoint(both, tmp_path):
+    for recalls in (False, True):
+        save_hand_eye(tmp_path / 'hand', dataclasses.replace(both, recalls=recalls))
+        assert load_hand_eye(tmp_path / 'hand').recalls is recalls
+    foreseeing = HandNetwork(dataclasses.replace(both.hand.config, foresees=True))
+    with pytest.raises(ConfigError, match='recall'):
+        dataclasses.replace(both, hand=foreseeing, recalls=True)
 
 
 def test_reset_forgets(studio, both):

@@ -199,3 +199,57 @@ def test_what_is_out_of_view_may_take_longer_to_come_near():
 def test_a_memory_that_wants_nothing_is_at_nothing():
     memory = searched((0.0, 0.0, 0.0))
     assert not memory.at(EYE, np.array([[0.0, 0.0]]))[0]
+
+
+# --- another phase, and what past glances show of what it asks for
+
+
+def recalled(*glances, gaze=0.0, told=None):
+    """A memory of one eye that begins a search with glances asked anew: gaze pan, attended pan,
+    and how much attention.
+    """
+    memory = searched((gaze, 1.5, 0.9))
+    pans, places, heed = np.array(glances).T
+    memory.recall(0, np.array([gaze, 0.0]), np.array([1.0]), np.stack([pans, 0 * pans], axis=1),
+                  np.stack([places, 0 * places], axis=1), heed,
+                  None if told is None else np.array(told))
+    return memory
+
+
+def test_a_search_begins_with_the_most_that_was_seen_before():
+    memory = recalled((0.0, 0.6, 0.5), (-0.4, -0.8, 0.8), (-0.2, -0.3, 0.1), gaze=-0.2)
+    away, wish = wanted(memory, -0.2)
+    assert away == pytest.approx(-0.6)
+    assert wish == pytest.approx(0.8)
+    memory.take(EYE, np.array([[-0.2, 0.0]]), np.array([[0.0, 0.0]]), np.array([0.1]),
+                np.array([[1.0]]))
+    assert wanted(memory, -0.2) == (pytest.approx(-0.6), pytest.approx(0.8))    # the phase is on
+
+
+def test_what_a_glance_at_it_showed_to_be_something_else_is_not_gone_back_to():
+    coarse, close = (0.0, 0.6, 0.9), (0.55, 1.5, 0.1)
+    assert wanted(recalled(coarse, (0.2, 0.4, 0.1)))[1] == pytest.approx(0.9)
+    memory = recalled(coarse, close, (-0.3, -0.5, 0.3))
+    assert wanted(memory)[0] == pytest.approx(-0.5)
+    assert dismissed(memory, 0.6)
+    assert not dismissed(memory, -0.5)
+    untold = recalled(coarse, close, (-0.3, -0.5, 0.3), told=[True, False, True])
+    assert wanted(untold)[0] == pytest.approx(0.6)
+    assert not dismissed(untold, 0.6)
+
+
+def test_where_nothing_was_seen_the_search_goes_on_beyond_what_was_looked_along():
+    memory = recalled((-0.9, -0.9, 0.0), (0.2, 0.2, 0.0), gaze=-0.1)
+    assert wanted(memory)[1] == 0.0
+    assert onwards(memory, 0.0) > 0.2                   # left, the nearer end of what was seen
+    assert onwards(memory, -0.5) < -0.4
+    everywhere = recalled((-END_RAD, 0.0, 0.0), (END_RAD, 0.0, 0.0), gaze=-0.1)
+    assert onwards(everywhere, -0.1) == pytest.approx(onwards(searched((-0.1, 1.5, 0.0)), -0.1))
+
+
+def test_only_another_phase_asks_anew():
+    memory = searched((0.0, 0.6, 0.9))
+    assert not memory.asks_anew(EYE, np.array([[0.0]]))[0]
+    assert memory.asks_anew(EYE, np.array([[1.0]]))[0]
+    memory.reset(EYE)
+    assert not memory.asks_anew(EYE, np.array([[1.0]]))[0]          # another episode is no phase

@@ -13,7 +13,8 @@ import numpy as np
 from gaze_robot.errors import ConfigError
 from gaze_robot.foveation import FoveationPattern
 from gaze_robot.geometry import pan_tilt_from_direction, wrap_angle
-from gaze_robot.policy.search_memory import DOUBTS, END_RAD, FAR_PATIENCE, SearchMemory, SEEN_RAD
+from gaze_robot.policy.search_memory import (
+    DOUBTS, END_RAD, FAR_PATIENCE, HEEDLESS, SearchMemory, SEEN_RAD)
 
 WINDOW = 10
 """Glances remembered, the newest first."""
@@ -42,6 +43,10 @@ _SEEN = 0.3
 """Attention from which something is seen ..."""
 _FITS_RAD = math.radians(25.0)
 """... and is what a task will end at, this near to where that is foreseen."""
+_PARTICULAR, _ASIDE = 0.75, 0.3
+"""`heedless` and `aside` of eyes that recall: as they know where else to look, they are sooner
+done with look-alikes. Of 192 demonstrations they kept the thing in the fovea for 96 % of the time
+with these, for 94 % with 0.4 and 0."""
 _SCALES = (0.15, 0.6)
 """Angles, radians, at which tanh resolves an offset: near ones finely, far ones coarsely."""
 
@@ -121,7 +126,7 @@ class Glances:
 
     def __init__(self, eyes: int, pattern: FoveationPattern, joints: int, task: int,
                  phase: Sequence[int] = (), ends: tuple[float, float] = (-END_RAD, END_RAD),
-                 shapes: bool = False, foresees: bool = False) -> None:
+                 shapes: bool = False, foresees: bool = False, recalls: bool = False) -> None:
         """Make eyes that have seen nothing.
 
         Args:
@@ -129,6 +134,7 @@ class Glances:
             ends: least and greatest pan that the eye can look along.
             shapes: whether the hand judges them, as `HandConfig.shapes`.
             foresees: whether it does, as `HandConfig.foresees`.
+            recalls: whether the eye does, as `hand_eye.HandEye.recalls`.
 
         Raises:
             ConfigError: no eyes.
@@ -140,7 +146,8 @@ class Glances:
         self.search = SearchMemory(
             eyes, len(phase), ends, DOUBTS if shapes or foresees else 1,
             math.atan(pattern.half_tangent(0)) * _WHOLE if shapes else SEEN_RAD,
-            **({'patience': FAR_PATIENCE} if foresees else {}))
+            **({'patience': FAR_PATIENCE} if foresees else {}),
+            heedless=_PARTICULAR if recalls else HEEDLESS, aside=_ASIDE if recalls else 0.0)
         self._phase = list(phase)
         self._past = np.zeros((eyes, WINDOW, _OF_A_GLANCE))
         self.reads = np.zeros(eyes, bool)
@@ -196,6 +203,23 @@ class Glances:
         self._past[eyes, 0] = np.concatenate(
             [gaze, gaze + where, share[:, None], np.ones((len(gaze), 1))], axis=1)
         return vector.astype(np.float32)
+
+    def recall(self, eye: int, attention: np.ndarray, gazes: np.ndarray, gaze: np.ndarray,
+               joints: np.ndarray, told: np.ndarray | None = None) -> None:
+        """Begin another phase of an eye's task with what it saw before.
+
+        Args:
+            attention: (K, N) of the hand, on those past glances, as it is asked now.
+            gazes: (K, 2) of them.
+            gaze, joints: (2,) and (J,), now, as in `observe`.
+            told: (K,) see `SearchMemory.take`.
+        """
+        self.search.recall(eye, gaze, joints[self._phase], gazes,
+                           gazes + self.reader.focus(attention)[0], attention.sum(axis=1), told)
+
+    def asks_anew(self, eyes: np.ndarray, joints: np.ndarray) -> np.ndarray:
+        """(len(eyes),) bool: whose task has come to another phase; joints over their spread."""
+        return self.search.asks_anew(eyes, joints[:, self._phase])
 
     def _foresee(self, eyes: np.ndarray, gaze: np.ndarray, place: np.ndarray, heed: np.ndarray,
                  foreseen: np.ndarray, anew: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

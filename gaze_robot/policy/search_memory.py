@@ -20,7 +20,7 @@ _SAME_RAD = math.radians(15.0)
 _ALIKE_RAD = 1e-4
 """Distances this near to each other are the same: they come as float32 and as float64. A rule for
 which they were not went the other way than its eye was told in a sixth of its searching moves."""
-_HEEDLESS = 0.4
+HEEDLESS = 0.4
 """Attention below this share of what it was: dismissed."""
 DOUBTS = 4
 """So many more of such glances than of others, before it is, where hands judge shapes: one in
@@ -35,6 +35,10 @@ _PATIENCE = 25
 """Glances; what the eye has not come near by then is out of its reach, or cannot be judged."""
 FAR_PATIENCE = 50
 """The same where what is wanted may be out of view: a head turns half round in it."""
+_ASIDE_RAD = math.radians(45.0)
+"""Attention to what is so far from the gaze counts for less by `aside`."""
+_REMEMBERED = 0.8
+"""What was seen before counts for this much of what is seen now."""
 _PHASE = 0.5
 """A joint that tells the phase and moves this much, over its spread, asks for something else."""
 
@@ -44,7 +48,8 @@ class SearchMemory:
 
     def __init__(self, eyes: int, phase: int = 0,
                  ends: tuple[float, float] = (-END_RAD, END_RAD), doubts: int = 1,
-                 seen_rad: float = SEEN_RAD, patience: int = _PATIENCE) -> None:
+                 seen_rad: float = SEEN_RAD, patience: int = _PATIENCE,
+                 heedless: float = HEEDLESS, aside: float = 0.0) -> None:
         """Remember nothing.
 
         Args:
@@ -54,8 +59,12 @@ class SearchMemory:
                 until it is dismissed.
             seen_rad: what is this near to the gaze is seen well enough to be judged.
             patience: glances in which the eye has to come near what is wanted.
+            heedless: the share of the most attention it had, below which it is hardly attended to.
+            aside: by how much, 0 to 1, attention far from the gaze counts for less: tokens there
+                are 20 degrees wide, and what they show is that far from where it seems.
         """
         self._most, self._seen_rad, self._patience = doubts, seen_rad, patience
+        self._heedless, self._aside = heedless, aside
         self._ends = max(ends[0], -END_RAD), min(ends[1], END_RAD)
         self._explored = np.zeros((eyes, 2))
         """(B, 2) least and greatest pan looked along in this search."""
@@ -108,9 +117,43 @@ class SearchMemory:
         self._dismissed[gone], self._heed[gone] = _NOWHERE_RAD, 0.0
         return anew
 
+    def asks_anew(self, eyes: np.ndarray, phase: np.ndarray) -> np.ndarray:
+        """(len(eyes),) bool: whose task has come to another phase since its last glance."""
+        return self._begun[eyes] & (abs(phase - self._phase[eyes]) > _PHASE).any(axis=1)
+
+    def recall(self, eye: int, gaze: np.ndarray, phase: np.ndarray, gazes: np.ndarray,
+               places: np.ndarray, heed: np.ndarray, told: np.ndarray | None = None) -> None:
+        """Begin a search of another phase with what past glances show, asked anew.
+
+        What was in the corner of the eye is not wanted if another glance shows it well, and it is
+        something else there.
+
+        Args:
+            gaze, phase: (2,) and (P,), now.
+            gazes: (K, 2) of the past glances.
+            places, heed, told: (K, 2), (K,), (K,) of what the hand would attend to; see `take`.
+        """
+        one = np.array([eye])
+        self.renew(one, gaze[None], phase[None])
+        near = _apart(gazes[:, None], places) < self._seen_rad                      # (K, K)
+        same = _apart(places[:, None], places) < _SAME_RAD
+        here = np.where(same, heed[:, None], 0.0)
+        judged = near if told is None else near & told[:, None]
+        refuted = (judged & (here < self._heedless * heed)).any(axis=0)
+        gone = places[refuted][np.argsort(-heed[refuted])][:_PLACES]
+        self._dismissed[eye, :len(gone)] = gone
+        worth = np.where(refuted, 0.0, self._worth(gazes, places, heed))
+        best = int(worth.argmax())
+        self._wanted[eye], self._heed[eye] = places[best], _REMEMBERED * worth[best]
+        self._age[eye] = 0
+        least, most = gazes[:, 0].min(), gazes[:, 0].max()
+        if least > self._ends[0] or most < self._ends[1]:   # all of it: look along it once more
+            self._explored[eye] = min(least, gaze[0]), max(most, gaze[0])
+
     def _follow(self, eyes: np.ndarray, gaze: np.ndarray, place: np.ndarray, heed: np.ndarray,
                 told: np.ndarray) -> None:
         """Choose what to look at: of what was attended to, the nearest to certain."""
+        heed = self._worth(gaze, place, heed)
         wanted, wish = self._wanted[eyes], self._heed[eyes]
         same = _apart(place, wanted) < _SAME_RAD
         # What is attended to while it is seen well is that, whatever was thought before.
@@ -118,7 +161,7 @@ class SearchMemory:
         here = np.where(same & ~known, heed, 0.0)
         near = _apart(gaze, wanted) < self._seen_rad
         age = np.where(near & (told | ~same), 0, self._age[eyes] + 1)
-        doubt = near & (here < _HEEDLESS * wish)
+        doubt = near & (here < self._heedless * wish)
         doubts = np.maximum(self._doubts[eyes] + np.where(doubt, 1, -(near & told).astype(int)), 0)
         away = (doubts >= self._most) | (age > self._patience)
         for row in np.flatnonzero(away & (wish > 0)):
@@ -132,6 +175,10 @@ class SearchMemory:
         self._wanted[eyes] = np.where(take[:, None], place, wanted)
         self._heed[eyes] = np.where(take, np.where(same, np.maximum(heed, wish), heed), wish)
 
+    def _worth(self, gaze: np.ndarray, place: np.ndarray, heed: np.ndarray) -> np.ndarray:
+        """(rows,) attention, less far from the gaze."""
+        return heed * (1.0 - self._aside * np.minimum(_apart(gaze, place) / _ASIDE_RAD, 1.0))
+
     def at(self, eyes: np.ndarray, place: np.ndarray) -> np.ndarray:
         """(len(eyes),) bool: whether that place is of what is wanted."""
         return (self._heed[eyes] > 0) & (_apart(place, self._wanted[eyes]) < _SAME_RAD)
@@ -143,8 +190,7 @@ class SearchMemory:
 
     def wanted(self, eyes: np.ndarray, gaze: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What to look at: (len(eyes), 2) from the gaze, and the most attention it had, 0 to 1."""
-        away = self._wanted[eyes] - gaze
-        away[:, 0] = wrap_angle(away[:, 0])
+        away = self._wanted[eyes] - gaze                    # never behind: heads do not turn there
         return away * (self._heed[eyes] > 0)[:, None], self._heed[eyes]
 
     def frontier(self, eyes: np.ndarray, gaze: np.ndarray) -> np.ndarray:

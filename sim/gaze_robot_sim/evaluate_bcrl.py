@@ -122,7 +122,8 @@ def _measure(both: HandEye, config: EvalBcrlConfig, name: str) -> dict[str, np.n
     gaze, eye = _made_by(both)
     hand = both.hand
     scale = Scale(hand.joint_mean.numpy(), hand.joint_spread.numpy(), hand.action_spread.numpy())
-    watching = WatchConfig(rewards={}, chunk=hand.config.chunk, rate_hz=both.rate_hz)
+    watching = WatchConfig(rewards={}, chunk=hand.config.chunk, rate_hz=both.rate_hz,
+                           recalls=both.recalls)
     sets = []
     with tqdm(total=config.seeds * -(-config.episodes // _EYES) * watching.length, desc=name,
               unit='step') as bar:

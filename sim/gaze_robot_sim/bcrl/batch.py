@@ -21,6 +21,7 @@ from gaze_robot.geometry import pan_tilt_from_direction
 from gaze_robot.policy.actions import move
 from gaze_robot.policy.glances import Glances
 from gaze_robot.policy.hand import chunk_error, cut, HandNetwork
+from gaze_robot.policy.recall import Recall
 from gaze_robot.types import PanTiltLimits
 from gaze_robot_sim.bcrl.plays import Play, PlaySource, Scale
 from gaze_robot_sim.bcrl.salient import salient_gazes
@@ -80,6 +81,9 @@ class WatchConfig(EyeConfig):
     """Share of scattered gazes at what stands out that are put into the second after a hand-over:
     what to do next has to be found out there."""
 
+    recalls: bool = False
+    """Whether eyes remember what they saw, see `HandEye.recalls`."""
+
     rewards: Mapping[str, float] = field(default_factory=lambda: {'hand': 0.2, 'centring': 0.02})
 
     def __post_init__(self) -> None:
@@ -130,7 +134,9 @@ class WatchBatch(EyeBatch):
         self.task = np.zeros((eyes, task), np.float32)
         self._rows, self._ahead = np.arange(eyes), np.arange(chunk)
         self.glances = Glances(eyes, self.pattern, joints, task, hand.config.phase,
-                               shapes=hand.config.shapes, foresees=hand.config.foresees)
+                               shapes=hand.config.shapes, foresees=hand.config.foresees,
+                               recalls=self.config.recalls)
+        self.recall = Recall(eyes, hand.config) if self.config.recalls else None
         self.view = np.zeros((eyes, self.pattern.tokens, self.pattern.token_side ** 2 * 3),
                              np.uint8)
         """What each eye sees now."""
@@ -203,12 +209,16 @@ class WatchBatch(EyeBatch):
         """Begin episodes; see `EyeBatch.start`."""
         super().start(eyes, options)
         self.glances.reset(np.asarray(eyes, int))
+        if self.recall:
+            self.recall.reset(np.asarray(eyes, int))
         self._moved = False
 
     def scatter(self) -> None:
         """Put every eye at any moment of its demonstration, looking at something that stands out,
         or where the hand will have gone when this part of its task is done, or near it.
         """
+        if self.recall:
+            self.recall.reset(self._rows)               # each glance is of another moment
         for eye, rng in enumerate(self.random):
             self.steps[eye] = rng.integers(self.config.pause_steps + int(self.last[eye]) + 1)
             play, astray = self.play[eye], _ASTRAY_RAD
@@ -305,6 +315,8 @@ class WatchBatch(EyeBatch):
             said = self.hand(*(torch.from_numpy(values).to(device) for values in (
                 self.view[eyes], joints, gaze, task)))
             error = chunk_error(said.chunk.cpu(), torch.from_numpy(chunk), torch.from_numpy(real))
+        if self.recall:
+            self.recall.take(self.hand, self.glances, eyes, self.view[eyes], gaze, joints, task)
         self.attention[eyes] = said.attention.cpu().numpy()
         new = self.hand_error.copy()
         new[eyes] = error.numpy()

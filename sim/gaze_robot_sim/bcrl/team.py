@@ -56,13 +56,14 @@ class Team:
         torch.manual_seed(config.seed)
         self.config, self.together = config, together
         self.studio = studio_of(config)
-        episode = self.studio.source.play(0).episode
+        play = self.studio.source.play(0)
+        episode, shapes = play.episode, config.shapes and play.goal is not None
         if config.waits and episode.joint_names != episode.action_names:
             raise ConfigError('--waits needs demonstrations whose actions command the joints; '
                               f'these have joints {episode.joint_names} and actions '
                               f'{episode.action_names}')
         self.hand = self.studio.hand(layers=config.layers, angles=config.angles,
-                                     shapes=config.shapes, fine=config.fine,
+                                     shapes=shapes, fine=config.fine,
                                      foresees=bool(config.foresight)).to(device)
         together.follow(self.hand.state_dict().values())
         self.learner = HandLearner(self.hand, config.hand_learning_rate, _BATCH,
@@ -254,7 +255,7 @@ class Team:
                        episode.joint_names, episode.action_names, episode.rate_hz,
                        {**meta, 'tasks': self.studio.tasks(),
                         'looked_within_rad': [limits.min_position, limits.max_position]},
-                       self.config.waits)
+                       self.config.waits, self.batch.config.recalls)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Networks and optimisers."""
@@ -296,7 +297,7 @@ class Team:
 
 
 def follow_attention(_: dict[str, np.ndarray], batch: WatchBatch, level_rad: float = 0.0,
-                     found: float = 0.9) -> np.ndarray:
+                     found: float = 0.55) -> np.ndarray:
     """Moves (B, 2) in [-1, 1]: to what the hand wants to see, gently where it is near; while it
     wants nothing enough, on to where the eye has not looked yet, tilted by `level_rad`. Knows no
     truth, only `SearchMemory`.

@@ -142,7 +142,7 @@ class Workspace:
             f'workspace {self.seed}/{index}', self._scene(rng, index, placed), task,
             f'pick the {first.name}' + (f' and place it on the {second.name}' if two else ''),
             JOINTS, joints[:-1], _actions(joints), JOINTS, config.rate_hz)
-        return Play(episode, ends, aim=aim)
+        return Play(episode, ends, _heading(joints), aim)
 
     def episode(self, index: int) -> Episode:
         """The demonstration alone, as anybody else would have recorded it."""
@@ -207,6 +207,14 @@ def _demonstrate(rng: np.random.Generator, wanted: list[Thing], config: Workspac
     joints[-1, 4] = joints[-2, 4]
     ends = np.array([(np.count_nonzero(part <= now)) for now in part])
     return joints.astype(np.float32), ends, np.stack([wanted[now].direction for now in part])
+
+
+def _heading(joints: np.ndarray) -> np.ndarray:
+    """(T, 3) unit vectors in which the demonstrated joints (T + 1, 5) drive the hand: what it acts
+    on lies there.
+    """
+    moved = np.diff(joints[:, :3].astype(float), axis=0)
+    return moved / np.linalg.norm(moved, axis=1, keepdims=True)
 
 
 def _actions(joints: np.ndarray) -> np.ndarray:

@@ -52,7 +52,7 @@ class TrainBcrlConfig:
     and another shape; of those that measure it is 0.3. A hand that has seen few takes them for
     the thing itself, and the eye then stays with them."""
 
-    steps: int = 800_000
+    steps: int = 600_000
     """Glances of all eyes together, after the warm-up."""
 
     gaze: Literal['learned', 'oracle', 'random', 'fixed'] = 'learned'
@@ -68,8 +68,9 @@ class TrainBcrlConfig:
     chunk: int = 30
     """Steps ahead that the hand predicts."""
 
-    shapes: bool = False
-    """Let the hand see shapes (`HandConfig.shapes`): for things that colours do not tell apart."""
+    shapes: bool = True
+    """Let the hand see shapes (`HandConfig.shapes`), for things that colours do not tell apart; of
+    workspaces, where it is known what it goes to: recordings do not tell which shape is right."""
 
     fine: bool = False
     """Let the hand tell where things are to a fraction of a token (`HandConfig.fine`): for
@@ -119,10 +120,10 @@ class TrainBcrlConfig:
     practice_updates: int = 3000
     """Of the hand in all of these, by all processes together."""
 
-    found: float = 0.9
+    found: float = 0.55
     """With this much of its attention on what it sees the hand has found what it looks for, says
-    that rule. Made-up workspace: 0.9 kept the thing in the fovea the longest of 0.5, 0.9 and 0.98;
-    a workspace in physics, where hands are less sure: 0.3 or 0.5, of those and 0.9."""
+    that rule. Made-up workspace: 0.55 kept the thing in the fovea the longest of 0.4, 0.55 and
+    0.65; see sim/README.md for those of workspaces in physics."""
 
     replay: int = 60_000
     """Glances that the hand learns from; 0: those of the last rollout only."""
@@ -140,6 +141,10 @@ class TrainBcrlConfig:
     waits: bool = False
     """Let the hand, at work, stay where it is until the eye has found what the hand looks for and
     has come near it (`HandEye.waits`). For arms whose mistakes cannot be taken back."""
+
+    recall: bool = True
+    """Let the eye, where its task comes to another phase, first look through what it saw before
+    (`HandEye.recalls`). Not with --foresight."""
 
     search: int = 0
     """Steps of learning to look at what matters by its true direction, before the rest: a
@@ -215,6 +220,8 @@ class TrainBcrlConfig:
                                    and self.eye == 'foveated' and self.follow):
             raise ConfigError('--foresight is for workspaces in physics, --demos workspace:..., '
                               'and for an eye that learns; it needs --follow')
+        if self.recall and self.foresight:
+            raise ConfigError('--foresight leads the eye by itself: add --no-recall')
         if self.search and (self.demos or self.gaze != 'learned'):
             raise ConfigError('--search needs the truth, which a made-up workspace has, and '
                               '--gaze learned')
@@ -224,7 +231,7 @@ class TrainBcrlConfig:
         return WatchConfig(**{
             'episode_s': self.episode_s, 'pause_steps': self.pause_steps, 'chunk': self.chunk,
             'judged': self.judged, 'own_hand': self.own_hand, 'details': self.details,
-            'early': _EARLY if self.details else 0.0,
+            'early': _EARLY if self.details else 0.0, 'recalls': self.recall and self.gaze == 'learned',
             'rewards': {'hand': 0.2, 'centring': self.centring}, **changes})
 
 
