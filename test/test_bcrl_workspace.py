@@ -12,7 +12,13 @@ from gaze_robot_sim.bcrl import things
 from gaze_robot_sim.bcrl.batch import PATTERN
 from gaze_robot_sim.bcrl.plays import Play, Recorded, Scale
 from gaze_robot_sim.bcrl.studio import UNIFORM
-from gaze_robot_sim.bcrl.workspace import _heading, SPEED_M_S, Workspace, WorkspaceConfig, WRIST_RAD_S
+from gaze_robot_sim.bcrl.workspace import (
+    _heading,
+    SPEED_M_S,
+    Workspace,
+    WorkspaceConfig,
+    WRIST_RAD_S,
+)
 from gaze_robot_sim.render import Panorama, render_levels
 from gaze_robot_sim.scenes.overlay import draw_on_panorama, Sprite
 

@@ -155,7 +155,8 @@ def test_cameras_that_do_not_turn_practise_too(tmp_path, short):
 def test_hand_and_eye_practise_together(short, monkeypatch):
     config = TrainBcrlConfig(demos='workspace:press', angles=True, eyes=2, warm_up=0, steps=0,
                              follow=4, replay=400, plays=2, device='cpu', practice=3,
-                             practice_updates=3, foresight=4, warm_glances=2, waits=True)
+                             practice_updates=3, foresight=4, warm_glances=2, waits=True,
+                             recall=False)
     team = Team(config, torch.device('cpu'), Crew())
     team.restart()
     practised, sizes, really = [], [], shown.practise

@@ -1,9 +1,11 @@
 """What an eye remembers of a search."""
 
+import math
+
 import numpy as np
 import pytest
 
-from gaze_robot.policy.search_memory import DOUBTS, END_RAD, SearchMemory
+from gaze_robot.policy.search_memory import DOUBTS, END_RAD, REMEMBERED, SearchMemory
 
 EYE = np.zeros(1, int)
 DISMISSED = [(0.0, 0.6, 0.9)] + [(0.5, 1.2, 0.1)] * DOUBTS
@@ -220,15 +222,17 @@ def test_a_search_begins_with_the_most_that_was_seen_before():
     memory = recalled((0.0, 0.6, 0.5), (-0.4, -0.8, 0.8), (-0.2, -0.3, 0.1), gaze=-0.2)
     away, wish = wanted(memory, -0.2)
     assert away == pytest.approx(-0.6)
-    assert wish == pytest.approx(0.8)
+    assert wish == pytest.approx(REMEMBERED * 0.8)
     memory.take(EYE, np.array([[-0.2, 0.0]]), np.array([[0.0, 0.0]]), np.array([0.1]),
                 np.array([[1.0]]))
-    assert wanted(memory, -0.2) == (pytest.approx(-0.6), pytest.approx(0.8))    # the phase is on
+    assert wanted(memory, -0.2) == (
+        pytest.approx(-0.6), pytest.approx(REMEMBERED * 0.8))           # the phase goes on
 
 
 def test_what_a_glance_at_it_showed_to_be_something_else_is_not_gone_back_to():
     coarse, close = (0.0, 0.6, 0.9), (0.55, 1.5, 0.1)
-    assert wanted(recalled(coarse, (0.2, 0.4, 0.1)))[1] == pytest.approx(0.9)
+    assert wanted(recalled(coarse, (0.2, 0.4, 0.1)))[1] == pytest.approx(
+        REMEMBERED * 0.9)
     memory = recalled(coarse, close, (-0.3, -0.5, 0.3))
     assert wanted(memory)[0] == pytest.approx(-0.5)
     assert dismissed(memory, 0.6)
@@ -253,3 +257,25 @@ def test_only_another_phase_asks_anew():
     assert memory.asks_anew(EYE, np.array([[1.0]]))[0]
     memory.reset(EYE)
     assert not memory.asks_anew(EYE, np.array([[1.0]]))[0]          # another episode is no phase
+
+
+def test_an_eye_turns_within_its_limits_to_what_is_far_round():
+    """What was seen on the left, from the right: through the middle, as heads turn."""
+    away, _ = wanted(recalled((-1.7, -1.8, 0.9), gaze=1.7), 1.7)
+    assert away == pytest.approx(-3.5)
+
+
+def test_what_is_seen_nearer_to_the_gaze_takes_the_place_of_what_was_far():
+    far, nearer = (0.0, 0.7, 0.9), (0.4, 0.98, 0.85)
+    assert wanted(searched(far, nearer))[0] == pytest.approx(0.7)
+    away, wish = wanted(searched(far, nearer, aside=0.3))
+    assert away == pytest.approx(0.98)
+    assert wish == pytest.approx(0.85 * (1 - 0.3 * 0.58 / math.radians(45.0)))
+    near = wanted(recalled(far, (0.5, 0.98, 0.85)))
+    assert near[0] == pytest.approx(0.7)                        # it is all the same to this one
+
+
+def test_some_eyes_are_sooner_done_with_what_is_hardly_attended_to():
+    seen, hardly = (0.0, 0.6, 0.9), (0.5, 0.6, 0.5)
+    assert not dismissed(searched(seen, *[hardly] * 9), 0.6)
+    assert dismissed(searched(seen, *[hardly] * 9, heedless=0.75), 0.6)

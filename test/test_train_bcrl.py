@@ -229,7 +229,8 @@ def test_two_processes_train_one_policy(tmp_path):
 @pytest.mark.parametrize('options', [{'gaze': 'oracle'}, {'gaze': 'random'},
                                      {'gaze': 'fixed', 'eye': 'wide'}, {'eye': 'uniform'},
                                      {'replay': 0}, {'judged': 'before', 'centring': 0.0},
-                                     {'search': 64}, {'waits': True, 'warm_glances': 3}], ids=str)
+                                     {'search': 64}, {'waits': True, 'warm_glances': 3},
+                                     {'recall': False, 'shapes': False}], ids=str)
 def test_every_other_way_to_train_runs(tmp_path, options):
     out = tmp_path / 'run'
     result = train_bcrl(tiny(out, steps=ROLLOUT, **options))
@@ -237,6 +238,8 @@ def test_every_other_way_to_train_runs(tmp_path, options):
     both = load_hand_eye(out)
     assert (both.eye is not None) == (options.get('gaze', 'learned') == 'learned')
     assert both.waits == ('waits' in options)
+    assert both.recalls == (both.eye is not None and options.get('recall', True))
+    assert both.hand.config.shapes == options.get('shapes', True)
 
 
 def test_a_hand_that_cannot_be_told_to_stay_is_refused_before_the_work(tmp_path, monkeypatch):
@@ -256,7 +259,8 @@ def test_a_hand_that_cannot_be_told_to_stay_is_refused_before_the_work(tmp_path,
                                    {'eye': 'wide'}, {'search': 10, 'gaze': 'oracle'},
                                    {'waits': True, 'gaze': 'random'}, {'warm_glances': 0},
                                    {'details': 0.5}, {'details': 1.5}, {'jobs': 0},
-                                   {'foresight': 64}, {'foresight': -1}])
+                                   {'foresight': 64}, {'foresight': -1},
+                                   {'demos': 'workspace:read', 'foresight': 64}])
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ConfigError):
         TrainBcrlConfig(**wrong)
@@ -309,6 +313,7 @@ def test_recorded_demonstrations_train_too(tmp_path):
     assert result['end']['hand_error'] > 0
     both = load_hand_eye(out)
     assert both.joint_names[-1] == 'gripper'
+    assert not both.hand.config.shapes                  # nothing says which one is right
     assert str(tmp_path) not in json.dumps(dict(both.meta))
     with pytest.raises(ConfigError, match='truth'):
         TrainBcrlConfig(demos=str(tmp_path / 'demos'), search=8)

@@ -14,7 +14,13 @@ from gaze_robot.errors import ConfigError
 from gaze_robot.foveation import FoveationPattern
 from gaze_robot.geometry import pan_tilt_from_direction, wrap_angle
 from gaze_robot.policy.search_memory import (
-    DOUBTS, END_RAD, FAR_PATIENCE, HEEDLESS, SearchMemory, SEEN_RAD)
+    DOUBTS,
+    END_RAD,
+    FAR_PATIENCE,
+    HEEDLESS,
+    SearchMemory,
+    SEEN_RAD,
+)
 
 WINDOW = 10
 """Glances remembered, the newest first."""

@@ -37,7 +37,7 @@ FAR_PATIENCE = 50
 """The same where what is wanted may be out of view: a head turns half round in it."""
 _ASIDE_RAD = math.radians(45.0)
 """Attention to what is so far from the gaze counts for less by `aside`."""
-_REMEMBERED = 0.8
+REMEMBERED = 0.8
 """What was seen before counts for this much of what is seen now."""
 _PHASE = 0.5
 """A joint that tells the phase and moves this much, over its spread, asks for something else."""
@@ -144,7 +144,7 @@ class SearchMemory:
         self._dismissed[eye, :len(gone)] = gone
         worth = np.where(refuted, 0.0, self._worth(gazes, places, heed))
         best = int(worth.argmax())
-        self._wanted[eye], self._heed[eye] = places[best], _REMEMBERED * worth[best]
+        self._wanted[eye], self._heed[eye] = places[best], REMEMBERED * worth[best]
         self._age[eye] = 0
         least, most = gazes[:, 0].min(), gazes[:, 0].max()
         if least > self._ends[0] or most < self._ends[1]:   # all of it: look along it once more

@@ -231,7 +231,8 @@ class TrainBcrlConfig:
         return WatchConfig(**{
             'episode_s': self.episode_s, 'pause_steps': self.pause_steps, 'chunk': self.chunk,
             'judged': self.judged, 'own_hand': self.own_hand, 'details': self.details,
-            'early': _EARLY if self.details else 0.0, 'recalls': self.recall and self.gaze == 'learned',
+            'early': _EARLY if self.details else 0.0,
+            'recalls': self.recall and self.gaze == 'learned',
             'rewards': {'hand': 0.2, 'centring': self.centring}, **changes})
 
 
