@@ -271,7 +271,7 @@ def test_what_is_seen_nearer_to_the_gaze_takes_the_place_of_what_was_far():
     away, wish = wanted(searched(far, nearer, aside=0.3))
     assert away == pytest.approx(0.98)
     assert wish == pytest.approx(0.85 * (1 - 0.3 * 0.58 / math.radians(45.0)))
-    near = wanted(recalled(far, (0.5, 0.98, 0.85)))
+    near = wanted(recalled(far, nearer))
     assert near[0] == pytest.approx(0.7)                        # it is all the same to this one
 
 
