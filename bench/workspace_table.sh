@@ -20,8 +20,9 @@ jobs="${JOBS:-$(nproc)}"
 export OMP_NUM_THREADS=1
 
 # shellcheck disable=SC2086
-"$robot" train bcrl --demos "workspace:$task" --plays "${PLAYS:-0}" --angles --shapes \
-  --fine --joint-noise 0.03 --warm-up 80000 --warm-updates 60 --found 0.7 --waits --replay 80000 \
+"$robot" train bcrl --demos "workspace:$task" --plays "${PLAYS:-0}" --angles \
+  --fine --joint-noise 0.03 --warm-up 80000 --warm-updates 60 --found 0.7 --waits --no-recall \
+  --replay 80000 \
   --hand-updates 0 --hand-learning-rate 2e-3 --steps "${STEPS:-0}" \
   --device "${DEVICE:-auto}" --out "$out/learned" ${BCRL:-}
 # shellcheck disable=SC2086
