@@ -1,6 +1,7 @@
 """Practice: an expert takes turns with a hand, and shows what to do where that gets to."""
 
 from dataclasses import replace
+import json
 
 import numpy as np
 import pytest
@@ -9,8 +10,8 @@ pytest.importorskip('mujoco', reason='needs mujoco')
 pytest.importorskip('mink', reason='needs mink')
 torch = pytest.importorskip('torch', reason='needs torch')
 
-from gaze_robot.errors import ConfigError  # noqa: E402
-from gaze_robot.hand_eye import HandEye, Looking  # noqa: E402
+from gaze_robot.errors import CheckpointError, ConfigError  # noqa: E402
+from gaze_robot.hand_eye import HandEye, load_hand_eye, Looking  # noqa: E402
 from gaze_robot.policy.glances import vector_size  # noqa: E402
 from gaze_robot.policy.hand import HandConfig  # noqa: E402
 from gaze_robot.policy.looking import LookingPolicy  # noqa: E402
@@ -19,7 +20,7 @@ from gaze_robot_sim.bcrl.distributed import Crew  # noqa: E402
 from gaze_robot_sim.bcrl.hand_learner import make_hand  # noqa: E402
 from gaze_robot_sim.bcrl.plays import Scale  # noqa: E402
 from gaze_robot_sim.bcrl.team import Team  # noqa: E402
-from gaze_robot_sim.physics import shown  # noqa: E402
+from gaze_robot_sim.physics import pupil, shown  # noqa: E402
 from gaze_robot_sim.physics.conditions import condition_of, PATCH  # noqa: E402
 from gaze_robot_sim.physics.expert import Expert  # noqa: E402
 from gaze_robot_sim.physics.hands import train_workspace, TrainWorkspaceConfig  # noqa: E402
@@ -150,6 +151,46 @@ def test_cameras_that_do_not_turn_practise_too(tmp_path, short):
     more = train_workspace(TrainWorkspaceConfig(**base, out=str(tmp_path / 'more'), practice=2,
                                                 practice_updates=6))
     assert more['glances'] > alone['glances']
+
+
+def test_a_camera_s_hand_goes_on_bit_for_bit(tmp_path, short, monkeypatch):
+    settings = {'task': 'press', 'condition': 'exo', 'episodes': 21, 'every': 20, 'updates': 6,
+                'batch': 4, 'device': 'cpu', 'practice': 3, 'practice_updates': 9,
+                'keep_every': 4}
+
+    def hand(out):
+        return load_hand_eye(tmp_path / out / 'exo').hand.state_dict()
+
+    whole = train_workspace(TrainWorkspaceConfig(**settings, out=str(tmp_path / 'whole')))
+    really, stops = pupil.practise, [2]
+
+    def cut_off(both, condition, task, seed, index):
+        if stops and index == stops[0]:
+            stops.clear()
+            raise KeyboardInterrupt
+        return really(both, condition, task, seed, index)
+    monkeypatch.setattr(pupil, 'practise', cut_off)
+    config = TrainWorkspaceConfig(**settings, out=str(tmp_path / 'cut'))
+    with pytest.raises(KeyboardInterrupt):
+        train_workspace(config)
+    with pytest.raises(CheckpointError, match='--resume'):
+        train_workspace(config)
+    with pytest.raises(CheckpointError, match='begun with other batch'):
+        train_workspace(replace(config, batch=8, resume=True))
+    newest = sorted((tmp_path / 'cut' / 'exo' / 'checkpoints').iterdir())[-1]
+    (newest / 'state.safetensors').write_bytes(b'half')
+    with pytest.warns(UserWarning, match='passed over'):
+        result = train_workspace(replace(config, resume=True))
+    assert {**result, 'out': 0, 'policy': 0, 'minutes': 0} == {
+        **whole, 'out': 0, 'policy': 0, 'minutes': 0}
+    for name, value in hand('whole').items():
+        assert torch.equal(value, hand('cut')[name]), name
+    run = tmp_path / 'cut' / 'exo'
+    assert [row['updates'] for row in json.loads((run / 'curve.json').read_text())] == [
+        4, 6, 8, 9, 12, 15]
+    assert json.loads((run / 'result.json').read_text()) == result
+    assert (run / 'curve.png').stat().st_size > 1000
+    assert list((run / 'tb').iterdir())
 
 
 def test_hand_and_eye_practise_together(short, monkeypatch):

@@ -1,6 +1,5 @@
 """The run directory of BC-RL: what it holds, and in which order it is written."""
 
-import dataclasses
 import json
 import math
 from pathlib import Path
@@ -54,36 +53,19 @@ class RunFolder:
         Raises:
             CheckpointError: it is somebody else's, or cannot be read.
         """
-        there = (self.out / 'config.json').exists()
-        if there and not self.config.resume:
-            raise CheckpointError(f'{self.out} holds a run already; pass --resume to go on with '
-                                  'it, or choose another --out')
+        there = saving.begun(self.out, self.config.resume)
         self.together.wait()                    # nobody writes before all have looked
         if there:
             self._resume()
         if self.together.leads:
-            self.out.mkdir(parents=True, exist_ok=True)
-            (self.out / 'config.json').write_text(json.dumps(dataclasses.asdict(self.config),
-                                                             indent=2) + '\n')
+            saving.claim(self.out, self.config)
             self.team.log_to(str(self.out / 'tb'))
         self.team.restart()
 
     def _resume(self) -> None:
-        begun = json.loads((self.out / 'config.json').read_text())
-        now = json.loads(json.dumps(dataclasses.asdict(self.config)))
-        changed = [name for name, value in now.items()
-                   if name not in _NOT_OF_THE_MODEL and begun.get(name, value) != value]
-        if changed:
-            raise CheckpointError(f'{self.out} was begun with other {", ".join(changed)}; resume '
-                                  'it with the same, or choose another --out')
-        found, refused = saving.newest(self.out / 'checkpoints')
-        for text in refused:
-            warnings.warn(f'checkpoint passed over: {text}', stacklevel=2)
+        found = saving.cut_off(self.out, self.config, _NOT_OF_THE_MODEL)
         if found is None:
-            if refused:
-                raise CheckpointError(f'no checkpoint in {self.out / "checkpoints"} can be read; '
-                                      'delete the run directory to begin again')
-            return                              # killed before its first checkpoint
+            return
         tensors, replay, facts = found
         try:
             self.team.restore(tensors, replay, facts)
@@ -120,7 +102,7 @@ class RunFolder:
     def write(self) -> None:
         """Write what there is, and start all streams anew."""
         if self.together.leads:
-            saving.write(self.out / 'checkpoints', self.team.steps, self.team.tensors(),
+            saving.write(self.out / saving.CHECKPOINTS, self.team.steps, self.team.tensors(),
                          self.team.replay.state() if self.config.keep_replay else {},
                          {**self.team.facts(), 'curve': self.curve, 'seconds': self.seconds})
             save_hand_eye(self.out / 'policy', self.team.result(self._origin()))

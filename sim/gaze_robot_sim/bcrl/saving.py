@@ -5,11 +5,13 @@ replay.safetensors and meta.json with their hashes. It appears whole or not at a
 is executed when it is read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+import dataclasses
 import json
 from pathlib import Path
 import shutil
-from typing import Any
+from typing import Any, TypeAlias
+import warnings
 
 import numpy as np
 from safetensors import SafetensorError
@@ -22,7 +24,55 @@ from gaze_robot.checkpoint import META, sha256
 from gaze_robot.errors import CheckpointError
 
 STATE, REPLAY = 'state.safetensors', 'replay.safetensors'
+CONFIG, CHECKPOINTS = 'config.json', 'checkpoints'
 _KEPT = 2
+Checkpoint: TypeAlias = tuple[dict[str, torch.Tensor], dict[str, np.ndarray], dict[str, Any]]
+"""Networks and optimisers, replay, facts."""
+
+
+def begun(out: Path, resume: bool) -> bool:
+    """Whether a run directory holds a run, which is to be gone on with.
+
+    Raises:
+        CheckpointError: it does, and is not.
+    """
+    there = (out / CONFIG).exists()
+    if there and not resume:
+        raise CheckpointError(f'{out} holds a run already; pass --resume to go on with it, or '
+                              'choose another --out')
+    return there
+
+
+def cut_off(out: Path, config: Any, may_differ: Sequence[str]) -> Checkpoint | None:
+    """Where a run that was begun is to go on; None: it was killed before its first checkpoint.
+
+    Args:
+        config: the settings it is gone on with, a dataclass.
+        may_differ: names of those that need not be what it was begun with.
+
+    Raises:
+        CheckpointError: others differ, or no checkpoint can be read.
+    """
+    before = json.loads((out / CONFIG).read_text())
+    now = json.loads(json.dumps(dataclasses.asdict(config)))
+    changed = [name for name, value in now.items()
+               if name not in may_differ and before.get(name, value) != value]
+    if changed:
+        raise CheckpointError(f'{out} was begun with other {", ".join(changed)}; resume it with '
+                              'the same, or choose another --out')
+    found, refused = newest(out / CHECKPOINTS)
+    for text in refused:
+        warnings.warn(f'checkpoint passed over: {text}', stacklevel=2)
+    if found is None and refused:
+        raise CheckpointError(f'no checkpoint in {out / CHECKPOINTS} can be read; delete the run '
+                              'directory to begin again')
+    return found
+
+
+def claim(out: Path, config: Any) -> None:
+    """Write down what a run is made with, a dataclass."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / CONFIG).write_text(json.dumps(dataclasses.asdict(config), indent=2) + '\n')
 
 
 def optimizer_tensors(prefix: str, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
@@ -65,8 +115,8 @@ def write(folder: Path, steps: int, tensors: Mapping[str, torch.Tensor],
         shutil.rmtree(old)
 
 
-def read(place: Path) -> tuple[dict[str, torch.Tensor], dict[str, np.ndarray], dict[str, Any]]:
-    """Networks and optimisers, replay, facts.
+def read(place: Path) -> Checkpoint:
+    """Read one.
 
     Raises:
         CheckpointError: something is missing, altered or cut short.
@@ -85,8 +135,7 @@ def read(place: Path) -> tuple[dict[str, torch.Tensor], dict[str, np.ndarray], d
     return tensors, replay, facts
 
 
-def newest(folder: Path) -> tuple[tuple[dict[str, torch.Tensor], dict[str, np.ndarray],
-                                        dict[str, Any]] | None, list[str]]:
+def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     """The newest checkpoint that can be read, and what is wrong with newer ones."""
     refused: list[str] = []
     for place in reversed(_numbered(folder)):

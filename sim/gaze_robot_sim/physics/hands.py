@@ -4,37 +4,36 @@ They are what the hand of BC-RL is compared with: the same network, losses and d
 maker, with a gaze that is scripted or cameras that do not turn.
 """
 
-from collections.abc import Iterable, Sequence
-import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 import functools
 from pathlib import Path
+import time
 from typing import Any, get_args, Literal
 
-import numpy as np
 import torch
-from tqdm import tqdm
 
 from gaze_robot.allocator import keep_large_blocks
 from gaze_robot.errors import ConfigError
-from gaze_robot.hand_eye import HandEye, save_hand_eye
-from gaze_robot.policy.hand import chunk_error, HandConfig, HandNetwork
+from gaze_robot.hand_eye import HandEye
+from gaze_robot.policy.hand import HandConfig
+from gaze_robot_sim.bcrl import saving
 from gaze_robot_sim.bcrl.batch import PATTERN
 from gaze_robot_sim.bcrl.distributed import pick_device
-from gaze_robot_sim.bcrl.hand_learner import HandLearner, make_hand
+from gaze_robot_sim.bcrl.hand_learner import make_hand
 from gaze_robot_sim.bcrl.plays import Scale
-from gaze_robot_sim.bcrl.replay import Replay
 from gaze_robot_sim.physics.conditions import condition_of, PATCH
 from gaze_robot_sim.physics.expert import NUDGE_RAD
 from gaze_robot_sim.physics.parts import GRIPPER
-from gaze_robot_sim.physics.shown import AGAIN, MOST, practise, ROUNDS, scale_of, show, Shown
+from gaze_robot_sim.physics.pupil import Pupil
+from gaze_robot_sim.physics.shown import scale_of, show, Shown
 from gaze_robot_sim.physics.tasks import KINDS
-from gaze_robot_sim.training.origin import origin
-from gaze_robot_sim.workers import Run, workers
+from gaze_robot_sim.workers import workers
 
 Scripted = Literal['oracle', 'wide', 'exo', 'wrist', 'exo_wrist']
 _HELD_OUT = 20
 """Of so many episodes one is not learned from."""
+_NOT_OF_THE_MODEL = ('out', 'resume', 'device', 'keep_every', 'jobs')
+"""Settings that may differ when a run goes on."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class TrainWorkspaceConfig:
     that learns is trained by `train bcrl --demos`."""
 
     out: str = 'runs/workspace'
-    """Folder of the task's hands; this one goes into OUT/CONDITION."""
+    """Folder of the task's hands; this one's run directory is OUT/CONDITION."""
 
     seed: int = 0
     """Seed of episodes, weights and nudges."""
@@ -102,6 +101,12 @@ class TrainWorkspaceConfig:
     jobs: int = 1
     """Processes in which the expert works."""
 
+    resume: bool = False
+    """Go on from the run directory's last good checkpoint."""
+
+    keep_every: int = 1000
+    """Updates between checkpoints, at which it is measured on demonstrations held out."""
+
     device: str = 'auto'
     """Where it learns: auto, cpu, cuda ..."""
 
@@ -111,97 +116,59 @@ class TrainWorkspaceConfig:
         if self.condition not in get_args(Scripted):
             raise ConfigError(f'condition is one of {", ".join(get_args(Scripted))}, got '
                               f'{self.condition!r}')
-        if min(self.episodes, self.every, self.updates, self.batch, self.chunk, self.jobs) < 1 or (
+        if min(self.episodes, self.every, self.updates, self.batch, self.chunk, self.jobs,
+               self.keep_every) < 1 or (
                 min(self.seed, self.nudge, self.joint_noise, self.layers, self.practice,
                     self.practice_updates) < 0):
-            raise ConfigError('episodes, every, updates, batch, chunk and jobs are at least 1; '
-                              'seed, nudge, joint_noise, layers, practice and practice_updates '
-                              f'are not negative; got {self}')
+            raise ConfigError('episodes, every, updates, batch, chunk, jobs and keep_every are '
+                              'at least 1; seed, nudge, joint_noise, layers, practice and '
+                              f'practice_updates are not negative; got {self}')
 
 
 def train_workspace(config: TrainWorkspaceConfig) -> dict[str, Any]:
-    """Collect what the expert does, learn, and write a checkpoint.
+    """Collect what the expert does, learn, and leave a run directory; returns what its result.json
+    holds.
 
     Raises:
+        CheckpointError: the run directory is not empty and `resume` is not set, or nothing in it
+            can be resumed from.
         ConfigError, WorldError, MissingDependencyError: see what they say.
     """
+    begun_s = time.monotonic()
     keep_large_blocks()
     torch.set_num_threads(1)
     torch.manual_seed(config.seed)
     device = pick_device(config.device)
-    condition = condition_of(config.condition)
+    out, condition = Path(config.out) / config.condition, condition_of(config.condition)
+    before = saving.cut_off(out, config, _NOT_OF_THE_MODEL) if (
+        saving.begun(out, config.resume)) else None
+    saving.claim(out, config)
+    held = config.episodes // _HELD_OUT
     with workers(config.jobs) as run:
-        shown = list(run(functools.partial(_show, config), range(config.episodes), 'expert'))
-    first, held = shown[0], len(shown) // _HELD_OUT
-    unseen, shown = shown[:held], shown[held:]
-    names, scale = first.joint_names, scale_of(shown, config.chunk)
-    hand = make_hand(HandConfig(
-        len(names), len(first.task), len(names), config.chunk,
-        tuple(number for number, name in enumerate(names) if name == GRIPPER),
-        condition.levels, PATCH, layers=config.layers,
-        shapes=config.shapes, fine=config.fine, angles=config.angles),
-        scale, condition.places).to(device)
-    pupil = _Pupil(config, hand, scale, shown)
-    pupil.learn(config.updates)
-    both = HandEye(hand, None, PATTERN, names, names, first.rate_hz, {})
-    if config.practice:
-        with workers(config.jobs) as run:
-            pupil.practise(both, run)
-    figures = {'loss': pupil.loss,
-               'loss_unseen': loss_on(hand, scale, unseen) if unseen else None,
-               'glances': pupil.replay.size,
-               'success_of_expert': float(np.mean([one.succeeded for one in (*unseen, *shown)]))}
-    path = Path(config.out) / config.condition
-    save_hand_eye(path, replace(both, hand=hand.cpu(), meta={
-        **origin('train workspace', config), 'condition': config.condition,
-        'workspace': config.task, **figures}))
-    return {'out': str(path), **figures}
-
-
-class _Pupil:
-    """A hand that learns from what it was shown."""
-
-    def __init__(self, config: TrainWorkspaceConfig, hand: HandNetwork, scale: Scale,
-                 shown: Sequence[Shown]) -> None:
-        self.config, self.hand, self.scale = config, hand, scale
-        self.replay = Replay(sum(len(one.kept) for one in shown) + MOST * config.practice)
-        self.take(shown)
-        self.learner = HandLearner(hand, config.learning_rate, config.batch, config.joint_noise)
-        self.rng, self.loss = np.random.default_rng([config.seed, 7]), 0.0
-
-    def take(self, shown: Iterable[Shown]) -> None:
-        for one in shown:
-            self.replay.add(one.sight(self.scale, self.config.chunk), np.arange(len(one.kept)))
-
-    def learn(self, updates: int, begin: float = 1.0, end: float = 0.0) -> None:
-        """Imitate; the rate of learning falls from a share of its greatest to another."""
-        part = 100
-        for done in tqdm(range(0, updates, part), 'learning'):
-            self.loss = self.learner.learn(self.replay, self.rng, min(part, updates - done),
-                                           begin + (end - begin) * done / updates)
-
-    def practise(self, both: HandEye, run: Run) -> None:
-        """Take turns with the expert, learn what it did, and again."""
-        config = self.config
-        for number, episodes in enumerate(np.array_split(np.arange(config.practice), ROUNDS)):
-            if len(episodes):
-                at_work = replace(both, hand=copy.deepcopy(self.hand).cpu())
-                self.take(run(functools.partial(practise, at_work, config.condition, config.task,
-                                                config.seed), episodes.tolist(), 'practice'))
-                self.learn(config.practice_updates // ROUNDS,
-                           *(AGAIN * (1 - step / ROUNDS) for step in (number, number + 1)))
-
-
-@torch.no_grad()
-def loss_on(hand: HandNetwork, scale: Scale, shown: list['Shown']) -> float:
-    """Of episodes that a hand has not learned from, the mean over their glances."""
-    errors = []
-    for one in shown:
-        sight = one.sight(scale, hand.config.chunk)
-        given = [torch.from_numpy(values).to(hand.rays.device) for values in (
-            sight.view, sight.joints, sight.gaze, sight.task, sight.chunk, sight.real)]
-        errors.append(chunk_error(hand(*given[:4]).chunk, *given[4:]))
-    return float(torch.cat(errors).mean())
+        # Resumed, only what is measured on is watched again: the replay holds the others.
+        shown = list(run(functools.partial(_show, config), range(
+            max(1, held) if before else config.episodes), 'expert'))
+        first, unseen, shown = shown[0], shown[:held], shown[held:]
+        if before:
+            scale = Scale(*(before[0][f'hand.{name}'].numpy() for name in (
+                'joint_mean', 'joint_spread', 'action_spread')))
+        else:
+            scale = scale_of(shown, config.chunk)
+        names = first.joint_names
+        hand = make_hand(HandConfig(
+            len(names), len(first.task), len(names), config.chunk,
+            tuple(number for number, name in enumerate(names) if name == GRIPPER),
+            condition.levels, PATCH, layers=config.layers,
+            shapes=config.shapes, fine=config.fine, angles=config.angles),
+            scale, condition.places).to(device)
+        pupil = Pupil(config, HandEye(hand, None, PATTERN, names, names, first.rate_hz, {}), scale,
+                      unseen, out, begun_s)
+        if before:
+            pupil.restore(*before)
+        else:
+            pupil.begin(shown)
+        pupil.study(run)
+    return pupil.finish()
 
 
 def _show(config: TrainWorkspaceConfig, index: int) -> 'Shown':
