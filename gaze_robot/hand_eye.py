@@ -69,8 +69,8 @@ class HandEye:
     come near it; a hand that foresees, until it is sure where to go."""
 
     recalls: bool = False
-    """Whether the eye, where its task comes to another phase, first looks through what it saw
-    before."""
+    """Whether the eye looks around first, and then, as where its task comes to another phase,
+    looks through what it saw before. Until it is at what that shows, the hand acts on that."""
 
     def __post_init__(self) -> None:
         config = self.hand.config
@@ -165,7 +165,6 @@ class Looking:
         now, gaze, named = rows
         with torch.inference_mode():
             said = hand(view, *map(torch.from_numpy, (now, gaze, named)))
-            actions = (said.chunk * hand.action_spread)[0].numpy()
         if self._recall:
             self._recall.take(hand, self._glances, _ONE, view.numpy(), gaze, now, named)
         attention = said.attention.numpy()
@@ -175,6 +174,12 @@ class Looking:
         vector = self._glances.observe(attention, gaze, scaled, named, _ONE, told, foreseen)
         move = np.zeros(2) if eye is None else (
             eye.act(view, torch.from_numpy(vector))[0].numpy().astype(float) * MAX_STEP_RAD)
+        chunk, around, onwards = said.chunk, *self._glances.around(_ONE, gaze.astype(float))
+        if around[0]:
+            move = onwards[0]
+        if self._recall:
+            chunk = self._recall.act(hand, self._glances, _ONE, gaze, now, named, chunk)
+        actions = (chunk * hand.action_spread)[0].numpy()
         if self.both.waits and not self._found(attention, gaze, told):
             return Intent(move, np.tile(self._stay(now[0]), (config.chunk, 1)), attention[0], True)
         self._told, self._stays = now[0] + actions[0] if self.both.waits else None, None

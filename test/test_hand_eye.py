@@ -11,7 +11,6 @@ import torch
 from gaze_robot.errors import CheckpointError, CommandError, ConfigError
 from gaze_robot.geometry import direction_from_pan_tilt
 from gaze_robot.hand_eye import HandEye, load_hand_eye, Looking, save_hand_eye
-from gaze_robot.policy.actions import MAX_STEP_RAD
 from gaze_robot.policy.glances import AttentionReader, Glances, vector_size
 from gaze_robot.policy.hand import HandNetwork
 from gaze_robot.policy.looking import LookingPolicy
@@ -52,11 +51,38 @@ def test_the_robot_does_what_the_simulated_eye_does(studio, both, recalls):
         sight = batch.sight()
         intent = looking.step([view[0] for view in batch.retina.views], sight.joints[0],
                               batch.reported[0], sight.task[0])
-        action = choose(observation, batch)
-        np.testing.assert_allclose(intent.move_rad, action[0] * MAX_STEP_RAD, atol=1e-6)
         np.testing.assert_allclose(intent.attention, batch.attention[0], atol=1e-6)
-        batch.step(action)
+        off = np.abs(intent.actions / batch.scale.action_spread - sight.chunk[0]).mean(axis=1)
+        np.testing.assert_allclose(off[sight.real[0]].mean(), batch.hand_error[0], atol=1e-5)
+        before = batch.reported[0].copy()
+        batch.step(choose(observation, batch))
+        np.testing.assert_allclose(np.clip(
+            before + intent.move_rad, batch.config.limits.min_position,
+            batch.config.limits.max_position), batch.reported[0], atol=1e-6)
         observation = batch.look()
+
+
+def test_a_hand_acts_on_a_past_glance_until_the_eye_is_there(both):
+    """In one phase it saw white on the left; in the next one it is asked for that."""
+    hand = copy.deepcopy(both.hand)
+
+    def forward(view, joints, gaze, task):
+        said = both.hand(view, joints, gaze, task)
+        white = view.float().mean(dim=(1, 2)) > 200
+        attention = torch.zeros(len(view), PATTERN.tokens)
+        attention[:, 5] = 0.9 * (white & (joints[:, 4] > 0.5))
+        return said._replace(attention=attention, chunk=torch.where(white, 1.0, 0.0)[
+            :, None, None].expand(said.chunk.shape))
+    hand.forward = forward
+    told = []
+    looking = Looking(dataclasses.replace(both, hand=hand, recalls=True))
+    for pan, gripper in ((-1.0, 0), (-0.4, 0), (0.5, 0), (0.5, 1), (0.2, 1), (-0.3, 1), (0.5, 1)):
+        levels = [np.full((32, 32, 3), 255 * (pan == -0.4), np.uint8)] * 3
+        joints = np.array([0, 0, 0, 0, gripper], np.float32)
+        intent = looking.step(levels, joints, np.array([pan, 0.0]), np.zeros(18))
+        told.append(float(np.abs(intent.actions).max()) > 0)
+    # The phase changes at the fourth, away from it; at the sixth the eye is there, and sees none.
+    assert told == [False, True, False, True, True, False, False]
 
 
 def found_by(both, gripper, gazes, recalls=True):

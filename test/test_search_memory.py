@@ -259,6 +259,60 @@ def test_only_another_phase_asks_anew():
     assert not memory.asks_anew(EYE, np.array([[1.0]]))[0]          # another episode is no phase
 
 
+def test_what_was_recalled_wrongly_gives_way_to_the_next_best():
+    memory = recalled((0.0, 0.6, 0.9), (-0.4, -0.8, 0.8), gaze=0.6)
+    for _ in range(DOUBTS):                                         # it is something else
+        memory.take(EYE, np.array([[0.6, 0.0]]), np.array([[1.2, 0.0]]), np.array([0.1]),
+                    np.array([[1.0]]))
+    assert dismissed(memory, 0.6)
+    away, wish = wanted(memory, 0.6)
+    assert away == pytest.approx(-1.4)
+    assert wish == pytest.approx(REMEMBERED * 0.8)
+    for _ in range(DOUBTS):                                         # nor is that it
+        memory.take(EYE, np.array([[-0.8, 0.0]]), np.array([[-1.4, 0.0]]), np.array([0.1]),
+                    np.array([[1.0]]))
+    assert dismissed(memory, -0.8)
+    assert wanted(memory)[1] == pytest.approx(0.1)                  # nothing else is remembered
+
+
+def surveyed(*pans, heed=0.9, **options):
+    """A memory of one eye that looks around, attends to something ahead, and looked there."""
+    return searched(*((pan, 0.0, heed) for pan in pans), **{'survey': 6, **options})
+
+
+def test_an_eye_looks_around_before_it_wants_anything():
+    memory = surveyed(0.3)
+    assert memory.surveys(EYE)[0]
+    assert wanted(memory)[1] == 0.0
+    assert onwards(memory, 0.3) > 0.0                   # to the left first, which is nearer
+    assert onwards(surveyed(0.3, 0.8, 1.0), 1.0) < -0.7                 # then to the right
+    assert not memory.asks_anew(EYE, np.zeros((1, 1)))[0]
+    done = surveyed(0.3, 1.0, 0.0, -1.0)
+    assert not done.surveys(EYE)[0]
+    assert done.asks_anew(EYE, np.zeros((1, 1)))[0]
+    done.recall(0, np.array([-1.0, 0.0]), np.zeros(1), np.zeros((1, 2)), np.array([[0.5, 0.0]]),
+                np.array([0.8]))
+    assert wanted(done)[0] == pytest.approx(0.5)
+    assert not done.asks_anew(EYE, np.zeros((1, 1)))[0]                 # once
+    done.reset(EYE)
+    done.take(EYE, np.array([[0.3, 0.0]]), np.zeros((1, 2)), np.array([0.9]), np.zeros((1, 1)))
+    assert done.surveys(EYE)[0]                         # another episode
+
+
+def test_it_does_not_look_around_for_ever():
+    assert surveyed(*[0.3] * 5).surveys(EYE)[0]
+    assert not surveyed(*[0.3] * 6).surveys(EYE)[0]
+    narrow = surveyed(0.5, 0.3, -0.5, ends=(-0.5, 0.5))                 # as far as it can turn
+    assert not narrow.surveys(EYE)[0]
+
+
+def test_a_place_is_still_to_come_until_it_is_seen_well():
+    memory, place = recalled((0.0, 0.6, 0.9)), np.array([[0.6, 0.0]])
+    assert memory.comes(EYE, np.array([[0.0, 0.0]]), place)[0]
+    assert not memory.comes(EYE, np.array([[0.5, 0.0]]), place)[0]      # there
+    assert not memory.comes(EYE, np.array([[0.0, 0.0]]), -place)[0]     # not what is wanted
+
+
 def test_an_eye_turns_within_its_limits_to_what_is_far_round():
     """What was seen on the left, from the right: through the middle, as heads turn."""
     away, _ = wanted(recalled((-1.7, -1.8, 0.9), gaze=1.7), 1.7)

@@ -13,6 +13,7 @@ import numpy as np
 from gaze_robot.errors import ConfigError
 from gaze_robot.foveation import FoveationPattern
 from gaze_robot.geometry import pan_tilt_from_direction, wrap_angle
+from gaze_robot.policy.actions import MAX_STEP_RAD
 from gaze_robot.policy.search_memory import (
     DOUBTS,
     END_RAD,
@@ -20,6 +21,7 @@ from gaze_robot.policy.search_memory import (
     HEEDLESS,
     SearchMemory,
     SEEN_RAD,
+    SURVEY,
 )
 
 WINDOW = 10
@@ -153,7 +155,8 @@ class Glances:
             eyes, len(phase), ends, DOUBTS if shapes or foresees else 1,
             math.atan(pattern.half_tangent(0)) * _WHOLE if shapes else SEEN_RAD,
             **({'patience': FAR_PATIENCE} if foresees else {}),
-            heedless=_PARTICULAR if recalls else HEEDLESS, aside=_ASIDE if recalls else 0.0)
+            heedless=_PARTICULAR if recalls else HEEDLESS, aside=_ASIDE if recalls else 0.0,
+            survey=SURVEY if recalls else 0)
         self._phase = list(phase)
         self._past = np.zeros((eyes, WINDOW, _OF_A_GLANCE))
         self.reads = np.zeros(eyes, bool)
@@ -211,7 +214,7 @@ class Glances:
         return vector.astype(np.float32)
 
     def recall(self, eye: int, attention: np.ndarray, gazes: np.ndarray, gaze: np.ndarray,
-               joints: np.ndarray, told: np.ndarray | None = None) -> None:
+               joints: np.ndarray, told: np.ndarray | None = None) -> tuple[int, np.ndarray]:
         """Begin another phase of an eye's task with what it saw before.
 
         Args:
@@ -219,12 +222,24 @@ class Glances:
             gazes: (K, 2) of them.
             gaze, joints: (2,) and (J,), now, as in `observe`.
             told: (K,) see `SearchMemory.take`.
+
+        Returns:
+            Which of them shows best what is wanted now, and where (2,) that is.
         """
-        self.search.recall(eye, gaze, joints[self._phase], gazes,
-                           gazes + self.reader.focus(attention)[0], attention.sum(axis=1), told)
+        places = gazes + self.reader.focus(attention)[0]
+        best = self.search.recall(eye, gaze, joints[self._phase], gazes, places,
+                                  attention.sum(axis=1), told)
+        return best, places[best]
+
+    def around(self, eyes: np.ndarray, gaze: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Who still looks around, (len(eyes),) bool, and the turn (len(eyes), 2), radians, from
+        the gaze that does so: on to the nearest end, level.
+        """
+        onwards = np.stack([self.search.frontier(eyes, gaze), -gaze[:, 1]], axis=1)
+        return self.search.surveys(eyes), np.clip(onwards, -MAX_STEP_RAD, MAX_STEP_RAD)
 
     def asks_anew(self, eyes: np.ndarray, joints: np.ndarray) -> np.ndarray:
-        """(len(eyes),) bool: whose task has come to another phase; joints over their spread."""
+        """(len(eyes),) bool: who is to `recall`; joints over their spread."""
         return self.search.asks_anew(eyes, joints[:, self._phase])
 
     def _foresee(self, eyes: np.ndarray, gaze: np.ndarray, place: np.ndarray, heed: np.ndarray,

@@ -1,6 +1,7 @@
 """What eyes saw before, to be asked about again: when a task comes to another phase, what it asks
 for then may be among that, and an eye that remembers it need not search (Hollingworth and
-Henderson, 'Accurate visual memory for previously attended objects in natural scenes', 2002).
+Henderson, 'Accurate visual memory for previously attended objects in natural scenes', 2002). Nor
+need the hand wait for the eye: while that is on its way, it acts on what it remembers.
 
 B eyes   N tokens   P patch side   J joints   G task   K glances kept
 """
@@ -29,10 +30,14 @@ class Recall:
         self._stamp = np.zeros((eyes, _KEPT), int)
         """(B, K) number of each glance, from 1; 0: none."""
         self._count = np.zeros(eyes, int)
+        self._holds = np.zeros(eyes, bool)
+        """(B,) whether the hand acts on a past glance, until the eye sees well what that shows."""
+        self._held_view = np.zeros_like(self._view[:, 0])
+        self._held_gaze, self._held_place = np.zeros((2, eyes, 2), np.float32)
 
     def reset(self, eyes: np.ndarray) -> None:
         """Forget what some eyes saw."""
-        self._stamp[eyes], self._count[eyes] = 0, 0
+        self._stamp[eyes], self._count[eyes], self._holds[eyes] = 0, 0, False
 
     def take(self, hand: HandNetwork, glances: Glances, eyes: np.ndarray, view: np.ndarray,
              gaze: np.ndarray, joints: np.ndarray, task: np.ndarray) -> None:
@@ -56,9 +61,37 @@ class Recall:
                 said = hand(*(torch.from_numpy(values).to(device) for values in (
                     self._view[eye, kept], np.tile(joints[row], (count, 1)), gazes,
                     np.tile(task[row], (count, 1)))))
-            glances.recall(eye, said.attention.cpu().numpy(), gazes, gaze[row], scaled[row],
-                           None if said.told is None else said.told.cpu().numpy())
+            best, place = glances.recall(
+                eye, said.attention.cpu().numpy(), gazes, gaze[row], scaled[row],
+                None if said.told is None else said.told.cpu().numpy())
+            self._holds[eye], self._held_place[eye] = True, place
+            self._held_view[eye] = self._view[eye, kept][best]
+            self._held_gaze[eye] = gazes[best]
         self._keep(eyes, view, gaze)
+
+    def act(self, hand: HandNetwork, glances: Glances, eyes: np.ndarray, gaze: np.ndarray,
+            joints: np.ndarray, task: np.ndarray, chunk: torch.Tensor) -> torch.Tensor:
+        """What hands do: what they say of the past glance that shows what their eyes are on the
+        way to, or else of this one.
+
+        Args:
+            glances: of these eyes; after they have observed this glance.
+            eyes: (len(eyes),) whose.
+            gaze, joints, task: (len(eyes), ...) as a hand takes them.
+            chunk: (len(eyes), K, A) what it says of this glance.
+        """
+        place = self._held_place[eyes]
+        nearer = (np.linalg.norm(gaze - place, axis=1)
+                  < np.linalg.norm(self._held_gaze[eyes] - place, axis=1))
+        self._holds[eyes] &= glances.search.comes(eyes, gaze, place) & ~nearer
+        rows = np.flatnonzero(self._holds[eyes])
+        if not len(rows):
+            return chunk
+        held, chunk, device = eyes[rows], chunk.clone(), hand.rays.device
+        with torch.no_grad():
+            chunk[rows] = hand(*(torch.from_numpy(values).to(device) for values in (
+                self._held_view[held], joints[rows], self._held_gaze[held], task[rows]))).chunk
+        return chunk
 
     def _keep(self, eyes: np.ndarray, view: np.ndarray, gaze: np.ndarray) -> None:
         """In place of one from nearly the same gaze, or of the oldest."""

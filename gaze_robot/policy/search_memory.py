@@ -39,6 +39,11 @@ _ASIDE_RAD = math.radians(45.0)
 """Attention to what is so far from the gaze counts for less by `aside`."""
 REMEMBERED = 0.8
 """What was seen before counts for this much of what is seen now."""
+SURVEY = 18
+"""Glances, at most, in which an eye that recalls looks around before it settles: what it sees then
+it need not search for when its task comes to another phase."""
+_SURVEY_RAD = math.radians(55.0)
+"""So far to the left and right: things 30 degrees from the gaze are found among past glances."""
 _PHASE = 0.5
 """A joint that tells the phase and moves this much, over its spread, asks for something else."""
 
@@ -49,7 +54,7 @@ class SearchMemory:
     def __init__(self, eyes: int, phase: int = 0,
                  ends: tuple[float, float] = (-END_RAD, END_RAD), doubts: int = 1,
                  seen_rad: float = SEEN_RAD, patience: int = _PATIENCE,
-                 heedless: float = HEEDLESS, aside: float = 0.0) -> None:
+                 heedless: float = HEEDLESS, aside: float = 0.0, survey: int = 0) -> None:
         """Remember nothing.
 
         Args:
@@ -62,15 +67,23 @@ class SearchMemory:
             heedless: the share of the most attention it had, below which it is hardly attended to.
             aside: by how much, 0 to 1, attention far from the gaze counts for less: tokens there
                 are 20 degrees wide, and what they show is that far from where it seems.
+            survey: glances, at most, in which an eye looks around, and wants nothing, before it is
+                asked to `recall` what was best.
         """
         self._most, self._seen_rad, self._patience = doubts, seen_rad, patience
-        self._heedless, self._aside = heedless, aside
+        self._heedless, self._aside, self._survey = heedless, aside, survey
         self._ends = max(ends[0], -END_RAD), min(ends[1], END_RAD)
+        self._around = max(ends[0], -_SURVEY_RAD), min(ends[1], _SURVEY_RAD)
         self._explored = np.zeros((eyes, 2))
         """(B, 2) least and greatest pan looked along in this search."""
         self._begun = np.zeros(eyes, bool)
+        self._surveyed = np.zeros(eyes, int)
+        """(B,) glances in which an eye has looked around; one more than there are to be: it has
+        recalled what it saw."""
         self._phase = np.zeros((eyes, phase))
         self._dismissed = np.full((eyes, _PLACES, 2), _NOWHERE_RAD)
+        self._recalled = [(np.zeros((0, 2)), np.zeros(0))] * eyes
+        """Of each eye, places (K, 2) that it recalls, and what they are worth (K,)."""
         self._wanted = np.zeros((eyes, 2))
         self._heed = np.zeros(eyes)
         self._age = np.zeros(eyes, int)
@@ -78,7 +91,7 @@ class SearchMemory:
 
     def reset(self, eyes: np.ndarray) -> None:
         """Some eyes begin another search."""
-        self._begun[eyes] = False
+        self._begun[eyes], self._surveyed[eyes] = False, 0
 
     def take(self, eyes: np.ndarray, gaze: np.ndarray, place: np.ndarray, heed: np.ndarray,
              phase: np.ndarray, told: np.ndarray | None = None) -> None:
@@ -95,6 +108,9 @@ class SearchMemory:
         """
         self.renew(eyes, gaze, phase)
         self._follow(eyes, gaze, place, heed, np.ones(len(eyes), bool) if told is None else told)
+        around = eyes[self.surveys(eyes)]
+        self._heed[around], self._age[around] = 0.0, 0
+        self._surveyed[around] += 1
 
     def renew(self, eyes: np.ndarray, gaze: np.ndarray, phase: np.ndarray) -> np.ndarray:
         """Forget what is of another episode, or phase, or of a search that found nothing; `take`
@@ -109,20 +125,40 @@ class SearchMemory:
         explored[:, 0] = np.minimum(explored[:, 0], gaze[:, 0])
         explored[:, 1] = np.maximum(explored[:, 1], gaze[:, 0])
         # All of it, and nothing found: perhaps something was dismissed too soon.
-        anew |= (explored[:, 0] <= self._ends[0]) & (explored[:, 1] >= self._ends[1])
+        anew |= self._settled(eyes) & (explored[:, 0] <= self._ends[0]) & (
+            explored[:, 1] >= self._ends[1])
         explored[anew] = gaze[anew, :1]
         self._explored[eyes], self._begun[eyes] = explored, True
         gone = eyes[anew]
         self._doubts[gone] = 0
         self._dismissed[gone], self._heed[gone] = _NOWHERE_RAD, 0.0
+        for eye in gone:
+            self._recalled[eye] = np.zeros((0, 2)), np.zeros(0)
         return anew
 
     def asks_anew(self, eyes: np.ndarray, phase: np.ndarray) -> np.ndarray:
-        """(len(eyes),) bool: whose task has come to another phase since its last glance."""
-        return self._begun[eyes] & (abs(phase - self._phase[eyes]) > _PHASE).any(axis=1)
+        """(len(eyes),) bool: who is to `recall`: whose task has come to another phase since its
+        last glance, or who has looked around.
+        """
+        moved = (abs(phase - self._phase[eyes]) > _PHASE).any(axis=1)
+        return self._begun[eyes] & (moved | ~(self._settled(eyes) | self.surveys(eyes)))
+
+    def _settled(self, eyes: np.ndarray) -> np.ndarray:
+        """(len(eyes),) bool: which have looked around, if they are to, and recalled that."""
+        return (self._surveyed[eyes] > self._survey) | (self._survey == 0)
+
+    def settle(self, eyes: np.ndarray) -> None:
+        """Some eyes do not look around."""
+        self._surveyed[eyes] = self._survey + 1
+
+    def surveys(self, eyes: np.ndarray) -> np.ndarray:
+        """(len(eyes),) bool: which still look around."""
+        least, most = self._explored[eyes].T
+        return (self._surveyed[eyes] < self._survey) & (
+            (least > self._around[0]) | (most < self._around[1]))
 
     def recall(self, eye: int, gaze: np.ndarray, phase: np.ndarray, gazes: np.ndarray,
-               places: np.ndarray, heed: np.ndarray, told: np.ndarray | None = None) -> None:
+               places: np.ndarray, heed: np.ndarray, told: np.ndarray | None = None) -> int:
         """Begin a search of another phase with what past glances show, asked anew.
 
         What was in the corner of the eye is not wanted if another glance shows it well, and it is
@@ -132,8 +168,12 @@ class SearchMemory:
             gaze, phase: (2,) and (P,), now.
             gazes: (K, 2) of the past glances.
             places, heed, told: (K, 2), (K,), (K,) of what the hand would attend to; see `take`.
+
+        Returns:
+            Which of them shows best what is wanted now.
         """
         one = np.array([eye])
+        self.settle(one)
         self.renew(one, gaze[None], phase[None])
         near = _apart(gazes[:, None], places) < self._seen_rad                      # (K, K)
         same = _apart(places[:, None], places) < _SAME_RAD
@@ -144,11 +184,17 @@ class SearchMemory:
         self._dismissed[eye, :len(gone)] = gone
         worth = np.where(refuted, 0.0, self._worth(gazes, places, heed))
         best = int(worth.argmax())
+        self._recalled[eye] = places, REMEMBERED * worth
         self._wanted[eye], self._heed[eye] = places[best], REMEMBERED * worth[best]
         self._age[eye] = 0
         least, most = gazes[:, 0].min(), gazes[:, 0].max()
         if least > self._ends[0] or most < self._ends[1]:   # all of it: look along it once more
             self._explored[eye] = min(least, gaze[0]), max(most, gaze[0])
+        return best
+
+    def comes(self, eyes: np.ndarray, gaze: np.ndarray, place: np.ndarray) -> np.ndarray:
+        """(len(eyes),) bool: whether that place is wanted and not seen well yet."""
+        return self.at(eyes, place) & (_apart(gaze, place) >= self._seen_rad)
 
     def _follow(self, eyes: np.ndarray, gaze: np.ndarray, place: np.ndarray, heed: np.ndarray,
                 told: np.ndarray) -> None:
@@ -169,6 +215,13 @@ class SearchMemory:
             self._dismissed[eye] = np.roll(self._dismissed[eye], 1, axis=0)
             self._dismissed[eye, 0] = wanted[row]
         wish = np.where(away | (self.dismissed(eyes, wanted) & ~near), 0.0, wish)
+        for row in np.flatnonzero(away):                # on to the next best that is remembered
+            places, worth = self._recalled[eyes[row]]
+            worth = np.where(self.dismissed(np.full(len(worth), eyes[row]), places), 0.0, worth)
+            if worth.max(initial=0.0) > 0:
+                wanted[row], wish[row] = places[worth.argmax()], worth.max()
+                away[row], age[row], doubts[row] = False, 0, 0
+        same = _apart(place, wanted) < _SAME_RAD
         take = ~known & ((same & ~away & (heed > 0)) | (heed > wish))
         self._age[eyes] = np.where(take & ~same, 0, age)
         self._doubts[eyes] = np.where(away | (take & ~same), 0, doubts)
@@ -198,8 +251,10 @@ class SearchMemory:
         beyond; towards that end of the table which is nearer where both are as far.
         """
         pan, (least, most) = gaze[:, 0], self._explored[eyes].T
-        right = np.where(least > self._ends[0], pan - least, np.inf)
-        left = np.where(most < self._ends[1], most - pan, np.inf)
+        around = self.surveys(eyes)
+        first, last = (np.where(around, *ends) for ends in zip(self._around, self._ends))
+        right = np.where(least > first, pan - least, np.inf)
+        left = np.where(most < last, most - pan, np.inf)
         alike = np.isclose(left, right, rtol=0, atol=_ALIKE_RAD)
         leftwards = np.where(alike, pan >= 0, left < right)
         return np.where(leftwards, left + SEEN_RAD, -right - SEEN_RAD)

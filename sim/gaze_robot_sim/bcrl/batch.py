@@ -84,6 +84,10 @@ class WatchConfig(EyeConfig):
     recalls: bool = False
     """Whether eyes remember what they saw, see `HandEye.recalls`."""
 
+    surveys: float = 1.0
+    """Share of episodes that such eyes begin by looking around. In training, glances at nothing
+    teach little, and that much of looking is no choice of theirs."""
+
     rewards: Mapping[str, float] = field(default_factory=lambda: {'hand': 0.2, 'centring': 0.02})
 
     def __post_init__(self) -> None:
@@ -95,7 +99,7 @@ class WatchConfig(EyeConfig):
         super().__post_init__()
         object.__setattr__(self, 'rewards', dict(rewards))
         check_numbers(self, chunk=(1, 1000), own_hand=(0, 1), details=(0, 1),
-                      early=(0, 1))
+                      early=(0, 1), surveys=(0, 1))
         if self.judged not in ('after', 'before'):
             raise ConfigError(f'judged is after or before, got {self.judged!r}')
 
@@ -142,7 +146,10 @@ class WatchBatch(EyeBatch):
         """What each eye sees now."""
         self.attention = np.zeros((eyes, self.pattern.tokens), np.float32)
         self.hand_error = np.zeros(eyes)
-        """(B,) of the hand on what each eye sees now."""
+        """(B,) of what the hand does now."""
+        self._seen_error = np.zeros(eyes)
+        """(B,) of what it says of what each eye sees now, which need not be what it does: see
+        `Recall.act`. That is what eyes are rewarded for."""
         self._vector = np.zeros((eyes, self.glances.size), np.float32)
         self._salient = [np.zeros((0, 2))] * eyes
         self._moved = False
@@ -211,6 +218,8 @@ class WatchBatch(EyeBatch):
         self.glances.reset(np.asarray(eyes, int))
         if self.recall:
             self.recall.reset(np.asarray(eyes, int))
+            self.glances.search.settle(np.array([
+                eye for eye in eyes if self.random[eye].random() >= self.config.surveys], int))
         self._moved = False
 
     def scatter(self) -> None:
@@ -274,13 +283,15 @@ class WatchBatch(EyeBatch):
         Returns:
             Reward (B,), and 'reward/<term>', 'hand_error' and all of `truth`, (B,) each.
         """
-        before = self.hand_error, self.glances.reader.centred(self.attention)
-        self.motion.step(self.reported + move(action, self.config.discrete))
+        before = self._seen_error, self.glances.reader.centred(self.attention)
+        around, onwards = self.glances.around(self._rows, self.reported)
+        self.motion.step(self.reported + np.where(
+            around[:, None], onwards, move(action, self.config.discrete)))
         self.steps += 1
         self.settle()
         self._moved = True
         error, centred = before if self.config.judged == 'before' else (
-            self.hand_error, self.glances.reader.centred(self.attention))
+            self._seen_error, self.glances.reader.centred(self.attention))
         terms = {'hand': -error, 'centring': centred}
         parts = {f'reward/{name}': scale * terms[name]
                  for name, scale in self.config.rewards.items()}
@@ -309,22 +320,25 @@ class WatchBatch(EyeBatch):
         self.view[eyes] = cut(self.views(eyes), self.pattern.token_side)
         joints = self._joints[eyes, self.now[eyes]]
         gaze, task = self.reported[eyes].astype(np.float32), self.task[eyes]
-        chunk, real = self._wanted(eyes)
+        wanted = [torch.from_numpy(values) for values in self._wanted(eyes)]
+
+        def off(chunk: torch.Tensor) -> np.ndarray:
+            return chunk_error(chunk.cpu(), *wanted).numpy()
         with torch.no_grad():
             device = self.hand.rays.device
             said = self.hand(*(torch.from_numpy(values).to(device) for values in (
                 self.view[eyes], joints, gaze, task)))
-            error = chunk_error(said.chunk.cpu(), torch.from_numpy(chunk), torch.from_numpy(real))
         if self.recall:
             self.recall.take(self.hand, self.glances, eyes, self.view[eyes], gaze, joints, task)
         self.attention[eyes] = said.attention.cpu().numpy()
-        new = self.hand_error.copy()
-        new[eyes] = error.numpy()
-        self.hand_error = new
         self._vector[eyes] = self.glances.observe(
             self.attention[eyes], gaze, (joints - self.scale.joint_mean) / self.scale.joint_spread,
             task, eyes, *(None if value is None else value.cpu().numpy()
                           for value in (said.told, said.foreseen)))
+        done = said.chunk if not self.recall else self.recall.act(
+            self.hand, self.glances, eyes, gaze, joints, task, said.chunk)
+        self._seen_error, self.hand_error = self._seen_error.copy(), self.hand_error.copy()
+        self._seen_error[eyes], self.hand_error[eyes] = off(said.chunk), off(done)
 
     def views(self, eyes: np.ndarray) -> list[np.ndarray]:
         """What some eyes see now: (len(eyes), height, width, 3) uint8 per level."""

@@ -38,7 +38,7 @@ class RunFolder:
         self._kept = -1
         self.fresh = True
         """Whether the run has just begun."""
-        watching = config.watching(episode_s=4.0, pause_steps=30)
+        watching = config.watching(episode_s=4.0, pause_steps=30, surveys=1.0)
         self.unseen = team.studio.batch(min(64, config.eval_episodes), team.hand, watching,
                                         config.seed, unseen=True)
 

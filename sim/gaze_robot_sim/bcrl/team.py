@@ -57,13 +57,13 @@ class Team:
         self.config, self.together = config, together
         self.studio = studio_of(config)
         play = self.studio.source.play(0)
-        episode, shapes = play.episode, config.shapes and play.goal is not None
+        episode, told = play.episode, play.goal is not None
         if config.waits and episode.joint_names != episode.action_names:
             raise ConfigError('--waits needs demonstrations whose actions command the joints; '
                               f'these have joints {episode.joint_names} and actions '
                               f'{episode.action_names}')
         self.hand = self.studio.hand(layers=config.layers, angles=config.angles,
-                                     shapes=shapes, fine=config.fine,
+                                     shapes=config.shapes and told, fine=config.fine and told,
                                      foresees=bool(config.foresight)).to(device)
         together.follow(self.hand.state_dict().values())
         self.learner = HandLearner(self.hand, config.hand_learning_rate, _BATCH,

@@ -23,6 +23,8 @@ from gaze_robot_sim.bcrl.team import Team
 
 _EARLY = 0.3
 """`WatchConfig.early` where there is something to be read."""
+_SURVEYS = 0.3
+"""`WatchConfig.surveys`."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class TrainBcrlConfig:
     and another shape; of those that measure it is 0.3. A hand that has seen few takes them for
     the thing itself, and the eye then stays with them."""
 
-    steps: int = 600_000
+    steps: int = 500_000
     """Glances of all eyes together, after the warm-up."""
 
     gaze: Literal['learned', 'oracle', 'random', 'fixed'] = 'learned'
@@ -72,9 +74,9 @@ class TrainBcrlConfig:
     """Let the hand see shapes (`HandConfig.shapes`), for things that colours do not tell apart; of
     workspaces, where it is known what it goes to: recordings do not tell which shape is right."""
 
-    fine: bool = False
-    """Let the hand tell where things are to a fraction of a token (`HandConfig.fine`): for
-    grippers."""
+    fine: bool = True
+    """Let the hand tell where things are to a fraction of a token (`HandConfig.fine`); of
+    workspaces, as `shapes`."""
 
     layers: int = 0
     """Transformer blocks over the hand's tokens, before they are pooled."""
@@ -143,8 +145,8 @@ class TrainBcrlConfig:
     has come near it (`HandEye.waits`). For arms whose mistakes cannot be taken back."""
 
     recall: bool = True
-    """Let the eye, where its task comes to another phase, first look through what it saw before
-    (`HandEye.recalls`). Not with --foresight."""
+    """Let the eye look around first, and where its task comes to another phase look through what
+    it saw before, on which the hand then acts (`HandEye.recalls`). Not with --foresight."""
 
     search: int = 0
     """Steps of learning to look at what matters by its true direction, before the rest: a
@@ -232,7 +234,7 @@ class TrainBcrlConfig:
             'episode_s': self.episode_s, 'pause_steps': self.pause_steps, 'chunk': self.chunk,
             'judged': self.judged, 'own_hand': self.own_hand, 'details': self.details,
             'early': _EARLY if self.details else 0.0,
-            'recalls': self.recall and self.gaze == 'learned',
+            'recalls': self.recall and self.gaze == 'learned', 'surveys': _SURVEYS,
             'rewards': {'hand': 0.2, 'centring': self.centring}, **changes})
 
 
