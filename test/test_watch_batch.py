@@ -120,6 +120,37 @@ def test_reward_is_the_hands_error_by_hand(studio, hand):
     assert set(parts) >= {'reward/hand', 'hand_error', 'error_rad'}
 
 
+def test_reward_is_of_what_is_seen_whatever_the_hand_remembers(studio, hand, monkeypatch):
+    still = np.zeros((EYES, 2))
+    plain, _ = made(studio, hand, pause_steps=0, recalls=True, surveys=0.0)
+    reward, parts = plain.step(still)
+    batch, _ = made(studio, hand, pause_steps=0, recalls=True, surveys=0.0)
+    monkeypatch.setattr(batch.recall, 'act', lambda *given: given[-1] + 9.0)
+    same, others = batch.step(still)
+    np.testing.assert_array_equal(same, reward)
+    assert (others['hand_error'] > parts['hand_error'] + 5.0).all()
+
+
+def test_some_eyes_look_around_whatever_they_are_told(studio, hand):
+    """Theirs is another move than that of those who do not, who do as they are told."""
+    still = np.zeros((EYES, 2))
+    for surveys, recalls, moves in ((1.0, True, True), (0.0, True, False), (1.0, False, False)):
+        batch, _ = made(studio, hand, recalls=recalls, surveys=surveys)
+        before = batch.reported.copy()
+        batch.step(still)
+        assert (np.abs(batch.reported - before).max(axis=1) > 0.1).all() == moves
+        assert (batch.reported == before).all() != moves
+    seen = made(studio, hand, recalls=True)[0]
+    pans = []
+    for _ in range(30):
+        seen.step(still)
+        pans.append(seen.reported[:, 0].copy())
+    assert np.ptp(pans, axis=0).min() > 0.9             # a way round, and then as they are told
+    np.testing.assert_array_equal(pans[-1], pans[-5])
+    with pytest.raises(ConfigError, match='surveys'):
+        WatchConfig(surveys=1.5)
+
+
 def test_chunks_end_where_the_task_hands_over(studio, hand):
     batch, _ = made(studio, hand, pause_steps=0)
     handed = [eye for eye, play in enumerate(batch.play) if play.hand_over]

@@ -44,6 +44,10 @@ SURVEY = 18
 it need not search for when its task comes to another phase."""
 _SURVEY_RAD = math.radians(55.0)
 """So far to the left and right: things 30 degrees from the gaze are found among past glances."""
+_CLEARLY, _WORTH_IT = 0.25, 0.5
+"""Attention from which a past glance is worth going back to, and by how much at least: an eye that
+was told as much as 0.8 times that attention, where its rule goes back from 0.55 on, hesitated for
+a second in the middle between both."""
 _PHASE = 0.5
 """A joint that tells the phase and moves this much, over its spread, asks for something else."""
 
@@ -72,6 +76,7 @@ class SearchMemory:
         """
         self._most, self._seen_rad, self._patience = doubts, seen_rad, patience
         self._heedless, self._aside, self._survey = heedless, aside, survey
+        self._recalls = survey > 0
         self._ends = max(ends[0], -END_RAD), min(ends[1], END_RAD)
         self._around = max(ends[0], -_SURVEY_RAD), min(ends[1], _SURVEY_RAD)
         self._explored = np.zeros((eyes, 2))
@@ -84,6 +89,8 @@ class SearchMemory:
         self._dismissed = np.full((eyes, _PLACES, 2), _NOWHERE_RAD)
         self._recalled = [(np.zeros((0, 2)), np.zeros(0))] * eyes
         """Of each eye, places (K, 2) that it recalls, and what they are worth (K,)."""
+        self._remembers = np.zeros(eyes, bool)
+        """(B,) whether what is wanted is recalled, and not seen again yet."""
         self._wanted = np.zeros((eyes, 2))
         self._heed = np.zeros(eyes)
         self._age = np.zeros(eyes, int)
@@ -132,6 +139,7 @@ class SearchMemory:
         gone = eyes[anew]
         self._doubts[gone] = 0
         self._dismissed[gone], self._heed[gone] = _NOWHERE_RAD, 0.0
+        self._remembers[gone] = False
         for eye in gone:
             self._recalled[eye] = np.zeros((0, 2)), np.zeros(0)
         return anew
@@ -186,7 +194,7 @@ class SearchMemory:
         best = int(worth.argmax())
         self._recalled[eye] = places, REMEMBERED * worth
         self._wanted[eye], self._heed[eye] = places[best], REMEMBERED * worth[best]
-        self._age[eye] = 0
+        self._remembers[eye], self._age[eye] = True, 0
         least, most = gazes[:, 0].min(), gazes[:, 0].max()
         if least > self._ends[0] or most < self._ends[1]:   # all of it: look along it once more
             self._explored[eye] = min(least, gaze[0]), max(most, gaze[0])
@@ -215,14 +223,22 @@ class SearchMemory:
             self._dismissed[eye] = np.roll(self._dismissed[eye], 1, axis=0)
             self._dismissed[eye, 0] = wanted[row]
         wish = np.where(away | (self.dismissed(eyes, wanted) & ~near), 0.0, wish)
+        self._remembers[eyes[away]] = False
         for row in np.flatnonzero(away):                # on to the next best that is remembered
             places, worth = self._recalled[eyes[row]]
             worth = np.where(self.dismissed(np.full(len(worth), eyes[row]), places), 0.0, worth)
             if worth.max(initial=0.0) > 0:
                 wanted[row], wish[row] = places[worth.argmax()], worth.max()
                 away[row], age[row], doubts[row] = False, 0, 0
+                self._remembers[eyes[row]] = True
         same = _apart(place, wanted) < _SAME_RAD
         take = ~known & ((same & ~away & (heed > 0)) | (heed > wish))
+        self._remembers[eyes[take]] = False
+        for row in np.flatnonzero(take & same & near & told & self._recalls
+                                  & (_apart(gaze, place) < self._seen_rad)
+                                  & (heed >= self._heedless * wish)):
+            gone = self._dismissed[eyes[row]]           # by a glance from afar, off by so much
+            gone[_apart(gone, place[row]) < _SAME_RAD] = _NOWHERE_RAD
         self._age[eyes] = np.where(take & ~same, 0, age)
         self._doubts[eyes] = np.where(away | (take & ~same), 0, doubts)
         self._wanted[eyes] = np.where(take[:, None], place, wanted)
@@ -242,9 +258,14 @@ class SearchMemory:
         return np.any(same, axis=1)
 
     def wanted(self, eyes: np.ndarray, gaze: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What to look at: (len(eyes), 2) from the gaze, and the most attention it had, 0 to 1."""
+        """What to look at: (len(eyes), 2) from the gaze, and the most attention it had, 0 to 1;
+        what is recalled, if it had some, is well worth going back to.
+        """
         away = self._wanted[eyes] - gaze                    # never behind: heads do not turn there
-        return away * (self._heed[eyes] > 0)[:, None], self._heed[eyes]
+        heed = self._heed[eyes]
+        clear = self._remembers[eyes] & (heed > REMEMBERED * _CLEARLY)
+        return away * (heed > 0)[:, None], np.where(
+            clear, _WORTH_IT + (1.0 - _WORTH_IT) * heed, heed)
 
     def frontier(self, eyes: np.ndarray, gaze: np.ndarray) -> np.ndarray:
         """(len(eyes),) pan from the gaze to the nearest end of what was looked along, and a step

@@ -23,7 +23,7 @@ from gaze_robot_sim.bcrl.team import Team
 
 _EARLY = 0.3
 """`WatchConfig.early` where there is something to be read."""
-_SURVEYS = 0.3
+_SURVEYS = 0.5
 """`WatchConfig.surveys`."""
 
 
@@ -54,7 +54,7 @@ class TrainBcrlConfig:
     and another shape; of those that measure it is 0.3. A hand that has seen few takes them for
     the thing itself, and the eye then stays with them."""
 
-    steps: int = 500_000
+    steps: int = 450_000
     """Glances of all eyes together, after the warm-up."""
 
     gaze: Literal['learned', 'oracle', 'random', 'fixed'] = 'learned'
