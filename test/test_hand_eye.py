@@ -114,7 +114,7 @@ def test_an_eye_that_recalls_goes_back_to_what_it_saw_when_it_was_not_asked_for(
     place, wish = found_by(both, 1.0, gazes)
     there = np.array([-0.4, 0.0]) + AttentionReader(PATTERN).places[5]
     np.testing.assert_allclose(place, there, atol=1e-6)
-    assert wish == pytest.approx(REMEMBERED * 0.9, rel=0.05)        # a little beside the gaze
+    assert wish == pytest.approx(0.5 + 0.5 * REMEMBERED * 0.9, rel=0.05)    # a little beside it
     assert found_by(both, 0.0, gazes)[1] == 0.0                     # the same phase
     assert found_by(both, 1.0, gazes, recalls=False)[1] == 0.0
     moved = [*gazes, (False, -0.42), (False, 0.5)]                  # it was there, and is no more

@@ -218,21 +218,31 @@ def recalled(*glances, gaze=0.0, told=None):
     return memory
 
 
+def worth_it(heed):
+    """How much what had so much attention is wanted when it is recalled."""
+    return 0.5 + 0.5 * REMEMBERED * heed
+
+
 def test_a_search_begins_with_the_most_that_was_seen_before():
     memory = recalled((0.0, 0.6, 0.5), (-0.4, -0.8, 0.8), (-0.2, -0.3, 0.1), gaze=-0.2)
     away, wish = wanted(memory, -0.2)
     assert away == pytest.approx(-0.6)
-    assert wish == pytest.approx(REMEMBERED * 0.8)
+    assert wish == pytest.approx(worth_it(0.8))
     memory.take(EYE, np.array([[-0.2, 0.0]]), np.array([[0.0, 0.0]]), np.array([0.1]),
                 np.array([[1.0]]))
     assert wanted(memory, -0.2) == (
-        pytest.approx(-0.6), pytest.approx(REMEMBERED * 0.8))           # the phase goes on
+        pytest.approx(-0.6), pytest.approx(worth_it(0.8)))              # the phase goes on
+    hardly = recalled((0.0, 0.6, 0.2))
+    assert wanted(hardly)[1] == pytest.approx(REMEMBERED * 0.2)
+    memory.take(EYE, np.array([[-0.8, 0.0]]), np.array([[-0.8, 0.0]]), np.array([0.7]),
+                np.array([[1.0]]))
+    assert wanted(memory, -0.8)[1] == pytest.approx(0.7)                # seen again
 
 
 def test_what_a_glance_at_it_showed_to_be_something_else_is_not_gone_back_to():
     coarse, close = (0.0, 0.6, 0.9), (0.55, 1.5, 0.1)
     assert wanted(recalled(coarse, (0.2, 0.4, 0.1)))[1] == pytest.approx(
-        REMEMBERED * 0.9)
+        worth_it(0.9))
     memory = recalled(coarse, close, (-0.3, -0.5, 0.3))
     assert wanted(memory)[0] == pytest.approx(-0.5)
     assert dismissed(memory, 0.6)
@@ -267,12 +277,22 @@ def test_what_was_recalled_wrongly_gives_way_to_the_next_best():
     assert dismissed(memory, 0.6)
     away, wish = wanted(memory, 0.6)
     assert away == pytest.approx(-1.4)
-    assert wish == pytest.approx(REMEMBERED * 0.8)
+    assert wish == pytest.approx(worth_it(0.8))
     for _ in range(DOUBTS):                                         # nor is that it
         memory.take(EYE, np.array([[-0.8, 0.0]]), np.array([[-1.4, 0.0]]), np.array([0.1]),
                     np.array([[1.0]]))
     assert dismissed(memory, -0.8)
     assert wanted(memory)[1] == pytest.approx(0.1)                  # nothing else is remembered
+
+
+def test_what_was_dismissed_from_a_wrong_place_is_not_when_it_is_seen_from_near():
+    """A coarse token said it 14 degrees beside where it is."""
+    wrong, right = [(0.0, 0.6, 0.9)] + [(0.6, 1.2, 0.1)] * DOUBTS, [(0.4, 0.4, 0.9)] * 2
+    assert dismissed(searched(*wrong), 0.4)
+    assert dismissed(searched(*wrong, *right), 0.4)                     # the others' rule
+    memory = searched(*wrong, *right, survey=1)
+    assert not dismissed(memory, 0.4)
+    assert wanted(memory, 0.4)[1] == 0.9
 
 
 def surveyed(*pans, heed=0.9, **options):
