@@ -156,14 +156,14 @@ def test_when_every_checkpoint_is_damaged_it_says_so(first, tmp_path):
 
 
 def test_a_run_of_another_version_is_refused(first, tmp_path):
-    """One from before there were fine hands, resumed as one."""
+    """One that does not say that its hand is fine, resumed with one that is not."""
     out = tmp_path / 'old'
     shutil.copytree(first[1], out)
     config = json.loads((out / 'config.json').read_text())
     del config['fine']
     (out / 'config.json').write_text(json.dumps(config))
     with pytest.raises(CheckpointError, match='another version'):
-        train_bcrl(tiny(out, follow=64, resume=True, fine=True))
+        train_bcrl(tiny(out, follow=64, resume=True, fine=False))
 
 
 def command(out, *options):
