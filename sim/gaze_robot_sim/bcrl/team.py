@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 ROLLOUT = 32
 """Steps of every eye between updates."""
-_BATCH = 512
 _ROUND = 50
 """Updates of a hand between two signs of progress."""
 _FORESIGHT_UPDATES = 600
@@ -53,6 +52,9 @@ class Team:
 
     def __init__(self, config: 'TrainBcrlConfig', device: torch.device, together: Crew) -> None:
         """Make everything untrained, from the seed."""
+        if config.hand_batch % together.size:
+            raise ConfigError(f'{together.size} processes cannot share a hand_batch of '
+                              f'{config.hand_batch} glances evenly')
         torch.manual_seed(config.seed)
         self.config, self.together = config, together
         self.studio = studio_of(config)
@@ -66,7 +68,8 @@ class Team:
                                      shapes=config.shapes and told, fine=config.fine and told,
                                      foresees=bool(config.foresight)).to(device)
         together.follow(self.hand.state_dict().values())
-        self.learner = HandLearner(self.hand, config.hand_learning_rate, _BATCH,
+        self.learner = HandLearner(self.hand, config.hand_learning_rate,
+                                   self.config.hand_batch // together.size,
                                    config.joint_noise)
         parameters = list(self.hand.parameters())
         self.learner.before_step = lambda: together.average_gradients(parameters)
@@ -134,7 +137,7 @@ class Team:
         self.level_rad = float(np.mean(tilts)) if tilts else 0.0
         # Only now: the first few demonstrations alone would be learned by heart, joints and gaze
         # and all, and a hand that knows those does not look.
-        rounds = -(-self.config.warm_up // (_BATCH * self.together.size))
+        rounds = -(-self.config.warm_up // self.config.hand_batch)
         for done in tqdm(range(rounds), 'warm-up, hand', disable=quiet):
             self.loss = self.learner.learn(seen, self.random, self.config.warm_updates,
                                            1.0 - done / rounds)
@@ -195,7 +198,7 @@ class Team:
                                         self.practised)
         quiet, task = not self.together.leads, self.studio.source.name.removeprefix(LIVE)
         share = -(-config.practice // (rounds * size))
-        updates = -(-config.practice_updates // (rounds * size))
+        updates = -(-config.practice_updates // rounds)
         both = replace(self.result({}), hand=copy.deepcopy(self.hand).cpu())
         first = (number * size + self.together.rank) * share
         live = functools.partial(_shown().practise, both, 'learned', task, config.seed)
@@ -235,9 +238,9 @@ class Team:
         self.steps += ROLLOUT * self.batch.eyes * self.together.size
 
     def learn_hand(self) -> None:
-        """Improve the hand on its replay."""
-        self.loss = self.learner.learn(self.replay, self.random, self.config.hand_updates,
-                                       self.left)
+        """Improve the hand on its replay, as often for so many steps whoever made them."""
+        self.loss = self.learner.learn(self.replay, self.random,
+                                       self.config.hand_updates * self.together.size, self.left)
 
     def learn_eye(self) -> None:
         """Improve the eye on the last rollout."""

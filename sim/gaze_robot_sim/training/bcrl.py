@@ -120,7 +120,7 @@ class TrainBcrlConfig:
     warm-up's."""
 
     practice_updates: int = 3000
-    """Of the hand in all of these, by all processes together."""
+    """Of the hand in all of these."""
 
     found: float = 0.55
     """With this much of its attention on what it sees the hand has found what it looks for, says
@@ -133,8 +133,11 @@ class TrainBcrlConfig:
     replay_share: float = 0.25
     """Share of all glances that is kept there."""
 
+    hand_batch: int = 512
+    """Glances of each of the hand's updates, of all processes together."""
+
     hand_updates: int = 12
-    """Of the hand in each rollout, 512 glances each."""
+    """Of the hand, for every rollout of every process."""
 
     joint_noise: float = 1.5
     """On the joints that the hand learns from, over their spread. The fewer demonstrations there
@@ -194,7 +197,7 @@ class TrainBcrlConfig:
     def __post_init__(self) -> None:
         least = {'steps': 0, 'eyes': 1, 'chunk': 1, 'layers': 0, 'plays': 0, 'warm_up': 0,
                  'warm_updates': 0, 'warm_glances': 1, 'follow': 0, 'replay': 0,
-                 'hand_updates': 0, 'search': 0, 'keep_every': 1, 'practice': 0,
+                 'hand_updates': 0, 'hand_batch': 1, 'search': 0, 'keep_every': 1, 'practice': 0,
                  'practice_updates': 0, 'foresight': 0, 'eval_episodes': 1, 'seed': 0, 'jobs': 1}
         for name, value in least.items():
             if getattr(self, name) < value:
