@@ -24,9 +24,11 @@ from gaze_robot.policy.actions import MAX_STEP_RAD
 from gaze_robot.policy.glances import Glances
 from gaze_robot_sim.bcrl import saving
 from gaze_robot_sim.bcrl.batch import PATTERN
+from gaze_robot_sim.bcrl.distributed import Crew
+from gaze_robot_sim.bcrl.hand_learner import HandLearner
 from gaze_robot_sim.bcrl.replay import Replay
 from gaze_robot_sim.bcrl.sight import Sight
-from gaze_robot_sim.bcrl.team import follow_attention
+from gaze_robot_sim.bcrl.team import follow_attention, Team
 from gaze_robot_sim.bcrl.workspace import Workspace
 from gaze_robot_sim.training.bcrl import train_bcrl, TrainBcrlConfig
 
@@ -211,6 +213,34 @@ def test_processes_whose_epochs_end_apart_stay_together(tmp_path):
     out = tmp_path / 'together'
     by_two(out, '--steps', str(16 * ROLLOUT), '--learning-rate', '0.003', '--keep-every', '9999')
     assert curve(out)[-1]['steps'] == 16 * ROLLOUT
+
+
+class OneOfTwo(Crew):
+    """The first of two processes, whose other is not heard of."""
+
+    def average_gradients(self, parameters, own=True):
+        return int(own)
+
+    def follow(self, tensors):
+        pass
+
+
+@pytest.mark.parametrize('together, batch, updates', [(Crew(), 64, 3), (OneOfTwo(0, 2), 32, 6)])
+def test_processes_together_make_as_many_updates_as_one(tmp_path, monkeypatch, together, batch,
+                                                        updates):
+    """Of as many glances: for as many steps two processes roll out half as often."""
+    made = []
+    monkeypatch.setattr(HandLearner, 'learn', lambda self, replay, random, updates, left:
+                        made.append((self.batch, updates)) or 0.0)
+    config = tiny(tmp_path, hand_batch=64, hand_updates=3, warm_up=128, warm_updates=5)
+    team = Team(config, torch.device('cpu'), together)
+    team.restart()
+    team.warm_up()
+    assert made == [(batch, 5)] * 2                     # rounds: 128 glances, whoever saw them
+    team.learn_hand()
+    assert made[-1] == (batch, updates)
+    with pytest.raises(ConfigError, match='evenly'):
+        Team(dataclasses.replace(config, hand_batch=63), torch.device('cpu'), OneOfTwo(0, 2))
 
 
 def test_two_processes_train_one_policy(tmp_path):
