@@ -335,10 +335,11 @@ class WatchBatch(EyeBatch):
             self.attention[eyes], gaze, (joints - self.scale.joint_mean) / self.scale.joint_spread,
             task, eyes, *(None if value is None else value.cpu().numpy()
                           for value in (said.told, said.foreseen)))
-        done = said.chunk if not self.recall else self.recall.act(
-            self.hand, self.glances, eyes, gaze, joints, task, said.chunk)
         self._seen_error, self.hand_error = self._seen_error.copy(), self.hand_error.copy()
-        self._seen_error[eyes], self.hand_error[eyes] = off(said.chunk), off(done)
+        self._seen_error[eyes] = self.hand_error[eyes] = off(said.chunk)
+        if self.recall:
+            self.hand_error[eyes] = off(self.recall.act(
+                self.hand, self.glances, eyes, gaze, joints, task, said.chunk))
 
     def views(self, eyes: np.ndarray) -> list[np.ndarray]:
         """What some eyes see now: (len(eyes), height, width, 3) uint8 per level."""
