@@ -24,6 +24,7 @@ from gaze_robot.config import (
 from gaze_robot.errors import ConfigError
 from gaze_robot.film import check_path
 from gaze_robot.optional import require
+from gaze_robot.shipped import hand_of, WORKSPACE
 from gaze_robot.viewer.beside import viewer_beside
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ class BringupConfig:
     """Where that head is: a serial device, or a camera's address."""
 
     policy: str | None = None
-    """Folder of a checkpoint; empty: the weights shipped with the package."""
+    """Folder of a checkpoint, or a name as of `model.path`; empty: the weights shipped with the
+    package, in workspace:press and so on those of the hand that ships for it."""
 
     image_topic: str = 'image_raw'
     """With camera none: the topic of the other driver's pictures."""
@@ -202,6 +204,9 @@ def parameters(config: BringupConfig) -> dict[str, dict[str, Any]]:
 def _derive(config: BringupConfig, merged: dict[str, dict[str, Any]]) -> None:
     """Fill in what follows from the options and the file together."""
     gaze, head = merged['gaze'], merged['pan_tilt']
+    hand = hand_of(merged['world'].get('world')) if config.camera == 'sim' else None
+    if hand and not gaze.get('model.path'):
+        gaze['model.path'] = hand
     still = config.camera == 'file' or (
         config.camera != 'sim' and head.get('backend', PanTiltConfig.backend) == 'sim')
     if config.eye == 'auto' or 'eye' not in gaze:
@@ -226,7 +231,7 @@ def parts(config: BringupConfig) -> 'list[Part]':
         made.append(Part('gaze_robot.nodes.pan_tilt_node', 'PanTiltNode', values['pan_tilt']))
     if config.camera == 'sim':
         require('gaze_robot_sim')
-        physics = str(values['world'].get('world', '')).startswith('workspace:')
+        physics = str(values['world'].get('world', '')).startswith(WORKSPACE)
         made.append(Part('gaze_robot_sim.workspace_node', 'WorkspaceNode', values['world'])
                     if physics else
                     Part('gaze_robot_sim.world_node', 'WorldNode', values['world']))

@@ -33,7 +33,7 @@ class GazeConfig(HeadConfig):
 
     model_path: str = setting('', name='model.path')
     """Folder of a checkpoint; empty: the search shipped with the package; 'bcrl': its hand and
-    eye."""
+    eye; 'workspace:press', 'workspace:bucket' or 'workspace:read': its hand and eye for that."""
 
     model_device: str = setting('auto', name='model.device', choices=('auto', 'cpu', 'cuda'))
     """Where the network runs; 'auto': cuda where there is one, else cpu."""

@@ -30,6 +30,7 @@ from gaze_robot.policy.looking import LookingPolicy
 from gaze_robot.policy.recall import Recall
 from gaze_robot.policy.search_memory import END_RAD
 from gaze_robot.schema import from_mapping
+from gaze_robot.shipped import shipped
 
 FORMAT = 4
 KIND = 'bcrl'
@@ -39,7 +40,7 @@ NEAR_RAD = math.radians(10.0)
 """... no further than this from the gaze. Of episodes of pressing a named button in which the hand
 did not wait, one in four ended at a look-alike in the corner of the eye."""
 _ONE = np.zeros(1, int)
-SHIPPED = Path(__file__).parent / 'weights' / 'bcrl'
+SHIPPED = shipped()[KIND]
 """The default weights, part of the package."""
 
 

@@ -5,24 +5,30 @@ from pathlib import Path
 
 from gaze_robot.checkpoint import META
 from gaze_robot.config import GazeConfig
-from gaze_robot.errors import ConfigError
-from gaze_robot.hand_eye import KIND, SHIPPED
+from gaze_robot.errors import CheckpointError, ConfigError
+from gaze_robot.hand_eye import KIND
 from gaze_robot.hand_pipeline import HandPipeline
 from gaze_robot.pipeline import GazePipeline
+from gaze_robot.shipped import shipped, WORKSPACE
 
 
 def load_pipeline(config: GazeConfig) -> GazePipeline | HandPipeline:
     """The pipeline of `config.model_path`: with a hand if the checkpoint has one.
 
-    'bcrl' is the hand and the eye shipped with the package, unless there is a folder of that name.
+    'bcrl', 'workspace:press' and so on are hands and eyes shipped with the package, unless there
+    is a folder of that name.
 
     Raises:
         CheckpointError: it cannot be loaded; see `load_policy` and `load_hand_eye`.
         ConfigError: a setting that does not go with it.
     """
     path = config.model_path
-    if path == KIND and not Path(path).exists():
-        path = str(SHIPPED)
+    if not Path(path).exists():
+        path = str(shipped().get(path, path))
+    if path.startswith(WORKSPACE) and not Path(path).exists():
+        raise CheckpointError(f'no hand ships for {path}, only {", ".join(shipped())}; train one '
+                              f'with `gaze-robot train bcrl --demos {path} --out DIR` and give '
+                              'DIR as model.path')
     if path and _has_hand(Path(path)):
         return HandPipeline.from_checkpoint(path, config.limits, config)
     if config.task:

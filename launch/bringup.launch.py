@@ -21,6 +21,7 @@ from launch_ros.actions import Node
 
 from gaze_robot.bringup import FOLLOWING
 from gaze_robot.schema import load_yaml
+from gaze_robot.shipped import hand_of
 
 PACKAGE = 'gaze_robot'
 # Beside this file in the checkout as well as in an installed share folder.
@@ -64,7 +65,8 @@ ARGUMENTS = [
      "by its gaze what to look at; empty: the parameter file's (search).",
      ['', 'search', 'follow']),
     ('rate', '', 'Pictures per second of the camera or simulator; empty: its own.', None),
-    ('policy', '', 'Folder of a checkpoint; empty: the weights shipped.', None),
+    ('policy', '', 'Folder of a checkpoint, or bcrl; empty: the weights shipped, in '
+     'world:=workspace:press and so on those of the hand that ships for it.', None),
     ('exemplar', '', "Picture of what to look for, or 'auto': a patch of the first frame. Empty: "
      "the parameter file's; else the simulator's tasks, 'auto' with camera:=usb and file.",
      None),
@@ -133,7 +135,11 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         raise RuntimeError('camera:=file needs source:=FILE (a video, a picture or a folder)')
     simulated_head = argument['backend'] in ('', 'sim')
     eye = argument['eye'] or ('picture' if camera != 'sim' and simulated_head else 'head')
-    alone = camera in ('usb', 'file') and not _exemplar_of(argument['params_file'])
+    file = argument['params_file']
+    alone = camera in ('usb', 'file') and not _in_file(file, 'gaze', 'exemplar')
+    policy = argument['policy'] or (
+        hand_of(argument['world'] or _in_file(file, 'world', 'world'))
+        if camera == 'sim' and not _in_file(file, 'gaze', 'model.path') else None)
     exemplar = argument['exemplar'] or ('auto' if alone else '')
     rate = float(argument['rate']) if argument['rate'] else None
 
@@ -147,7 +153,7 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                          parameters={
                              'eye': eye, 'exemplar': exemplar or None,
                              'image_transport': argument['image_transport'] or None,
-                             'model.path': argument['policy'] or None,
+                             'model.path': policy,
                              **(FOLLOWING if argument['game'] == 'follow' else {})}))
     if camera == 'sim':
         actions.append(_node(argument, 'world', remappings=_camera_topics(argument), parameters={
@@ -172,10 +178,10 @@ def _rviz(argument: dict[str, str]) -> Node:
         remappings=[(f'/{topic}', topic) for topic in SHOWN], output='screen')
 
 
-def _exemplar_of(params_file: str) -> object:
-    """What the parameter file tells gaze to look for."""
-    return next((values.get('exemplar') for name, values in load_yaml(params_file).items()
-                 if name.split('/')[-1] in ('gaze', '**') and values.get('exemplar')), None)
+def _in_file(params_file: str, node: str, name: str) -> object:
+    """What the parameter file has for a node's parameter, if it has anything."""
+    return next((values.get(name) for path, values in load_yaml(params_file).items()
+                 if path.split('/')[-1] in (node, '**') and values.get(name)), None)
 
 
 def _node(argument: dict[str, str], name: str, parameters: dict[str, object],

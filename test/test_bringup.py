@@ -47,6 +47,16 @@ def test_options_reach_the_nodes_parameters():
     assert values['pan_tilt'] == {}
 
 
+def test_a_workspace_is_worked_in_by_the_hand_that_ships_for_it(tmp_path):
+    path = write_yaml(tmp_path, 'gaze: {ros__parameters: {model: {path: mine}}}')
+    for options, expected in (
+            ({'world': 'workspace:press'}, 'workspace:press'), ({'world': 'workspace:wipe'}, None),
+            ({'world': 'workspace:press', 'policy': 'runs/a'}, 'runs/a'),
+            ({'world': 'workspace:press', 'params_file': path}, 'mine'),
+            ({'world': 'workspace:press', 'camera': 'usb'}, None), ({}, None)):
+        assert parameters(BringupConfig(**options))['gaze'].get('model.path') == expected
+
+
 def test_a_file_is_searched_for_something_distinctive_unless_told_otherwise():
     options = {'camera': 'file', 'source': 'a.mp4'}
     assert parameters(BringupConfig(**options))['gaze'] == {'exemplar': 'auto', 'eye': 'picture'}

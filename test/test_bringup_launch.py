@@ -91,6 +91,21 @@ def test_the_parameter_files_exemplar_is_looked_for(plan, tmp_path):
     assert gaze['exemplar'] == 'other.png'
 
 
+def test_a_workspace_is_worked_in_by_the_hand_that_ships_for_it(plan, tmp_path):
+    path = tmp_path / 'mine.yaml'
+    path.write_text('/**/gaze:\n  ros__parameters: {model.path: mine}\n'
+                    'world:\n  ros__parameters: {world: "workspace:read"}\n')
+    for arguments, expected in (
+            ({'world': 'workspace:press'}, 'workspace:press'), ({'world': 'workspace:wipe'}, None),
+            ({'world': 'workspace:press', 'policy': 'runs/a'}, 'runs/a'),
+            ({'world': 'workspace:press', 'params_file': str(path)}, None),
+            ({'world': 'workspace:press', 'camera': 'usb'}, None), ({}, None)):
+        gaze, *_ = plan(**arguments)['gaze']
+        assert gaze.get('model.path') == expected
+    path.write_text('/**/world:\n  ros__parameters: {world: "workspace:read"}\n')
+    assert plan(params_file=str(path))['gaze'][0]['model.path'] == 'workspace:read'
+
+
 def test_usb_starts_the_first_camera(plan):
     assert plan(camera='usb')['camera'][0]['source'] == '0'
 

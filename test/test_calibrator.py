@@ -47,7 +47,8 @@ def picture(eyes, stamp=None):
                  encoding='mono8', width=4, height=2, step=4, data=bytes(8))
 
 
-def test_without_anything_it_says_what_is_missing(eyes):
+def test_without_anything_it_says_what_is_missing(eyes, monkeypatch):
+    monkeypatch.setattr(_calibrator, '_WAIT_S', 0.3)
     with pytest.raises(CalibrationError, match='start pan_tilt_node'):
         eyes.head()
     with pytest.raises(CalibrationError, match='is the head running'):

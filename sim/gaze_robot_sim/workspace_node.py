@@ -17,8 +17,8 @@ from gaze_robot.geometry import angle_between, direction_from_pan_tilt
 from gaze_robot.nodes import _messages, _qos
 from gaze_robot.nodes._params import declare_config
 from gaze_robot.optional import require
+from gaze_robot.shipped import WORKSPACE
 from gaze_robot_sim.physics.arm_plan import ArmPlan
-from gaze_robot_sim.world_node import PREFIX
 
 _SHOWN_S = 1.0
 """How long the end of an episode stays before the next one begins."""
@@ -38,7 +38,7 @@ class WorkspaceNode(Node):
         self.config = config = declare_config(self, WorldConfig)
         self._physics = require('gaze_robot_sim.physics.world')
         self._views = require('gaze_robot_sim.physics.views')
-        self.task = config.world.removeprefix(PREFIX)
+        self.task = config.world.removeprefix(WORKSPACE)
         most = require('gaze_robot_sim.physics.build').LARGEST
         if max(config.width, config.height) > most:
             raise ConfigError(f'a workspace is drawn {most} pixels wide and high at most, got '

@@ -23,6 +23,7 @@ from gaze_robot.nodes import _messages, _qos
 from gaze_robot.nodes._lifecycle import run
 from gaze_robot.nodes._params import declare_config, given_parameters
 from gaze_robot.optional import require
+from gaze_robot.shipped import WORKSPACE
 from gaze_robot_sim.dynamics import EyeDynamics
 from gaze_robot_sim.follow_game import FollowGame, Visit
 from gaze_robot_sim.render import Panorama
@@ -35,8 +36,6 @@ from gaze_robot_sim.virtual_camera import Rig, Shot, VirtualCamera
 
 SHOWN_WIDTH = 2048
 """Of the panorama for people, pixels."""
-PREFIX = 'workspace:'
-"""Of worlds in physics, which are a node of their own."""
 
 
 class WorldNode(Node):
@@ -208,7 +207,7 @@ def _make() -> Node:
     asking = Node('world')
     wanted = str(given_parameters(asking).get('world', ''))
     asking.destroy_node()
-    if wanted.startswith(PREFIX):
+    if wanted.startswith(WORKSPACE):
         node: Node = require('gaze_robot_sim.workspace_node').WorkspaceNode()
         return node
     return WorldNode()

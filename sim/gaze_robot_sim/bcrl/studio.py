@@ -12,6 +12,7 @@ from gaze_robot.optional import require
 from gaze_robot.policy.glances import token_places
 from gaze_robot.policy.hand import HandConfig, HandNetwork
 from gaze_robot.policy.tasks import Tasks
+from gaze_robot.shipped import WORKSPACE
 from gaze_robot_sim.bcrl import things
 from gaze_robot_sim.bcrl.batch import PATTERN, WatchBatch, WatchConfig
 from gaze_robot_sim.bcrl.hand_learner import make_hand
@@ -28,11 +29,9 @@ _UNSEEN = 1_000_003
 """Added to the seed for demonstrations the training never shows."""
 _MEASURED = 200
 """Demonstrations that the scale of joints and actions is taken from."""
-
-LIVE = 'workspace:'
-"""Before the name of a task in physics, whose expert is watched without a recording."""
 _UNSEEN_LIVE, _MEASURED_LIVE = 128, 40
-"""Of those: how many measure, and how many the scale is taken from."""
+"""Of a task in physics, whose expert is watched without a recording: how many measure, and how
+many the scale is taken from."""
 
 _WIDE = (32, 96)
 """Samples of the wide camera, and what it covers, degrees: rows of equal tilt."""
@@ -108,9 +107,9 @@ class Studio:
         """
         source: PlaySource
         unseen: PlaySource
-        if demos.startswith(LIVE):
+        if demos.startswith(WORKSPACE):
             make = require('gaze_robot_sim.physics.demos').PhysicsPlays
-            task, measured = demos.removeprefix(LIVE), min(measured, _MEASURED_LIVE)
+            task, measured = demos.removeprefix(WORKSPACE), min(measured, _MEASURED_LIVE)
             source = make(task, seed, count=plays or None)
             unseen = make(task, seed + _UNSEEN, count=_UNSEEN_LIVE)
         elif demos:
@@ -131,16 +130,16 @@ class Studio:
         return UNIFORM if self.eye == 'uniform' else PATTERN
 
     @property
-    def live(self) -> bool:
-        """Whether it is a workspace in physics."""
-        return self.source.name.startswith(LIVE)
+    def workspace(self) -> str:
+        """Which workspace in physics it is; empty: none."""
+        return (self.source.name.removeprefix(WORKSPACE)
+                if self.source.name.startswith(WORKSPACE) else '')
 
     def tasks(self) -> Tasks:
         """What a hand can be told, for its checkpoint."""
         source = self.source
-        if self.live:
-            return require('gaze_robot_sim.physics.tasks').instructions(
-                source.name.removeprefix(LIVE))
+        if self.workspace:
+            return require('gaze_robot_sim.physics.tasks').instructions(self.workspace)
         if source.count is None:
             return [f'{verb} {name}' for verb in ('pick', 'place on')
                     for name in (*things.COLOURS, *things.SHAPES)]
@@ -163,7 +162,7 @@ class Studio:
         """Eyes in front of the demonstrations, at their rate."""
         config = replace(config, rate_hz=self.source.play(0).episode.rate_hz)
         kind = WideBatch if self.eye == 'wide' else WatchBatch
-        if self.live and self.eye != 'wide':
+        if self.workspace and self.eye != 'wide':
             kind = require('gaze_robot_sim.physics.live').LiveBatch
         return kind(eyes, self.unseen if unseen else self.source, hand, self.scale, config,
                     self.pattern, seed, mapper, first)

@@ -25,7 +25,6 @@ from gaze_robot_sim.bcrl.replay import Replay
 from gaze_robot_sim.bcrl.saving import optimizer_tensors, restore_optimizer
 from gaze_robot_sim.bcrl.scattering import FRESH, scattered, scattered_aside, studio_of
 from gaze_robot_sim.bcrl.sight import Sight
-from gaze_robot_sim.bcrl.studio import LIVE
 from gaze_robot_sim.bcrl.watching import player_of
 from gaze_robot_sim.envs.vec import GazeVecEnv
 from gaze_robot_sim.training.warm_start import warm_start
@@ -196,7 +195,7 @@ class Team:
         """
         config, size, rounds, number = (self.config, self.together.size, _shown().ROUNDS,
                                         self.practised)
-        quiet, task = not self.together.leads, self.studio.source.name.removeprefix(LIVE)
+        quiet, task = not self.together.leads, self.studio.workspace
         share = -(-config.practice // (rounds * size))
         updates = -(-config.practice_updates // rounds)
         both = replace(self.result({}), hand=copy.deepcopy(self.hand).cpu())
@@ -257,6 +256,7 @@ class Team:
         return HandEye(self.hand, eye_of(self.ppo) if self.ppo else None, self.studio.pattern,
                        episode.joint_names, episode.action_names, episode.rate_hz,
                        {**meta, 'tasks': self.studio.tasks(),
+                        **({'workspace': self.studio.workspace} if self.studio.workspace else {}),
                         'looked_within_rad': [limits.min_position, limits.max_position]},
                        self.config.waits, self.batch.config.recalls)
 

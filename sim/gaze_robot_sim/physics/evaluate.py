@@ -15,6 +15,7 @@ from gaze_robot.draw import write
 from gaze_robot.errors import CheckpointError, ConfigError, WorldError
 from gaze_robot.film import Video
 from gaze_robot.hand_eye import load_hand_eye
+from gaze_robot.shipped import WEIGHTS
 from gaze_robot_sim.evaluate import wilson
 from gaze_robot_sim.physics.closed_loop import Episode, HandAtWork
 from gaze_robot_sim.physics.conditions import condition_of, CONDITIONS
@@ -37,10 +38,10 @@ class EvalWorkspaceConfig:
     task: str = 'press'
     """press, bucket, wipe, shelf or read."""
 
-    policies: str = 'runs/workspace'
+    policies: str = ''
     """Folder with a run or checkpoint for each condition, named after it: learned (of `train
     bcrl`), oracle, wide, exo, wrist, exo_wrist (of `train workspace`); those that are missing are
-    left out."""
+    left out. Empty: what ships, for press, bucket and read."""
 
     n: int = 100
     """Episodes of each seed."""
@@ -94,9 +95,9 @@ def evaluate_workspace(config: EvalWorkspaceConfig) -> dict[str, Any]:
         CheckpointError: a hand cannot be read, or was trained for something else.
         MissingDependencyError: MuJoCo cannot draw here.
     """
-    paths = {name: Path(config.policies) / name for name in CONDITIONS
-             if (Path(config.policies) / name).is_dir()}
-    if not paths and Path(config.policies).exists():
+    folder = Path(config.policies or WEIGHTS / 'workspace' / config.task)
+    paths = {name: folder / name for name in CONDITIONS if (folder / name).is_dir()}
+    if not paths and config.policies:
         raise CheckpointError(f'{config.policies} has none of {", ".join(CONDITIONS)} in it; make '
                               'them with `gaze-robot train workspace` and `train bcrl --demos`')
     for name, path in paths.items():

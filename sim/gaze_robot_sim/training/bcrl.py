@@ -15,10 +15,10 @@ from tqdm import tqdm
 
 from gaze_robot.allocator import keep_large_blocks
 from gaze_robot.errors import ConfigError
+from gaze_robot.shipped import WORKSPACE
 from gaze_robot_sim.bcrl.batch import WatchConfig
 from gaze_robot_sim.bcrl.distributed import crew, pick_device
 from gaze_robot_sim.bcrl.run_folder import RunFolder
-from gaze_robot_sim.bcrl.studio import LIVE
 from gaze_robot_sim.bcrl.team import Team
 
 _EARLY = 0.3
@@ -214,14 +214,14 @@ class TrainBcrlConfig:
             raise ConfigError('a wide camera does not turn: add --gaze fixed')
         if self.waits and self.gaze != 'learned':
             raise ConfigError('a hand waits for an eye that learns: leave --waits out, or --gaze')
-        if self.practice and not (self.demos.startswith(LIVE) and self.gaze == 'learned'
+        if self.practice and not (self.demos.startswith(WORKSPACE) and self.gaze == 'learned'
                                   and self.eye == 'foveated' and self.replay and self.follow):
             raise ConfigError('practice is for workspaces in physics, --demos workspace:..., and '
                               'for an eye that learns; it needs --replay and --follow')
-        if self.details and not (self.demos.startswith(LIVE) and self.eye == 'foveated'):
+        if self.details and not (self.demos.startswith(WORKSPACE) and self.eye == 'foveated'):
             raise ConfigError('--details is for workspaces in physics, --demos workspace:..., and '
                               'the foveated eye')
-        if self.foresight and not (self.demos.startswith(LIVE) and self.gaze == 'learned'
+        if self.foresight and not (self.demos.startswith(WORKSPACE) and self.gaze == 'learned'
                                    and self.eye == 'foveated' and self.follow):
             raise ConfigError('--foresight is for workspaces in physics, --demos workspace:..., '
                               'and for an eye that learns; it needs --follow')

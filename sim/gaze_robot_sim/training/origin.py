@@ -5,6 +5,8 @@ from pathlib import Path
 import subprocess
 from typing import Any
 
+from gaze_robot.shipped import WORKSPACE
+
 _PLACES = ('encoder', 'pictures', 'policy', 'demos', 'data', 'start')
 """Options that are folders something is learned from: that they were given is said, not where.
 'workspace:press' and the like are none."""
@@ -21,7 +23,7 @@ def origin(command: str, config: Any) -> dict[str, Any]:
     """
     defaults = type(config)()
     places = [name for name in _PLACES if isinstance(getattr(config, name, None), str)
-              and not getattr(config, name).startswith('workspace:')]
+              and not getattr(config, name).startswith(WORKSPACE)]
     settings = {name: value for name, value in dataclasses.asdict(config).items()
                 if name not in (*_UNSAID, *places)}
     options = [option(name, value) for name, value in settings.items()
