@@ -302,7 +302,7 @@ def test_so_many_demonstrations_are_lived_through_once(monkeypatch):
 
 def test_a_live_studio_knows_what_can_be_asked_for():
     studio = Studio.open('workspace:press', 'foveated', 10, 0, measured=1, plays=2)
-    assert (studio.live, studio.source.count) == (True, 2)
+    assert (studio.workspace, studio.source.count) == ('press', 2)
     episode = studio.source.play(0).episode
     tasks = studio.tasks()
     assert len(tasks) == 12                                   # six colours, two shapes

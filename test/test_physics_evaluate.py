@@ -206,8 +206,9 @@ def test_hands_for_something_else_are_refused(runs, tmp_path):
         HandAtWork(load_hand_eye(runs / 'oracle'), condition_of('learned'))
     with pytest.raises(CheckpointError, match='workspace press, not wipe'):
         evaluate.evaluate_workspace(evaluate.EvalWorkspaceConfig('wipe', str(runs)))
-    with pytest.raises(CheckpointError, match='none of learned'):
-        evaluate.evaluate_workspace(evaluate.EvalWorkspaceConfig('press', str(tmp_path)))
+    for folder in (tmp_path, tmp_path / 'not_there'):
+        with pytest.raises(CheckpointError, match='none of learned'):
+            evaluate.evaluate_workspace(evaluate.EvalWorkspaceConfig('press', str(folder)))
     for bad in ({'task': 'juggle'}, {'n': 0}, {'picture': 'a.jpg'}, {'dynamics': 'quick'}):
         with pytest.raises(ConfigError):
             evaluate.EvalWorkspaceConfig(**bad)

@@ -243,4 +243,6 @@ def test_practice_goes_on_after_the_round_that_was_cut_off(short, monkeypatch, t
     assert (tmp_path / 'run' / 'policy' / 'meta.json').exists()     # what there is, can be used
     result = train_bcrl(TrainBcrlConfig(**settings, resume=True))
     assert indices == [0, 1, 1, 2]
+    meta = json.loads((tmp_path / 'run' / 'policy' / 'meta.json').read_text())
+    assert meta['workspace'] == 'press'
     assert result['end']['hand_error'] > 0

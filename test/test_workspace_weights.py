@@ -8,15 +8,15 @@ import pytest
 pytest.importorskip('mujoco', reason='needs mujoco')
 pytest.importorskip('torch', reason='needs torch')
 
-from gaze_robot import cli  # noqa: E402
-from gaze_robot.config import GazeConfig  # noqa: E402
-from gaze_robot.errors import CheckpointError  # noqa: E402
-from gaze_robot.hand_eye import load_hand_eye  # noqa: E402
-from gaze_robot.hand_pipeline import HandPipeline  # noqa: E402
-from gaze_robot.loading import load_pipeline  # noqa: E402
-from gaze_robot.shipped import shipped, WEIGHTS  # noqa: E402
-from gaze_robot_sim.physics.tasks import KINDS  # noqa: E402
-from gaze_robot_sim.physics.views import can_draw  # noqa: E402
+from gaze_robot import cli
+from gaze_robot.config import GazeConfig
+from gaze_robot.errors import CheckpointError
+from gaze_robot.hand_eye import load_hand_eye
+from gaze_robot.hand_pipeline import HandPipeline
+from gaze_robot.loading import load_pipeline
+from gaze_robot.shipped import shipped, WEIGHTS
+from gaze_robot_sim.physics.tasks import KINDS
+from gaze_robot_sim.physics.views import can_draw
 
 ROOT = Path(__file__).resolve().parents[1]
 HANDS = [name for name in shipped() if name.startswith('workspace:')]
@@ -35,7 +35,8 @@ def test_a_hand_says_how_it_was_made_and_runs_by_its_name(name):
     assert meta['command'].startswith(f'gaze-robot train bcrl --seed 0 --demos {name} ')
     assert meta['workspace'] == name.removeprefix('workspace:')
     assert meta['minutes'] <= 90
-    assert str(ROOT) not in json.dumps(dict(meta)) and '/tmp' not in json.dumps(dict(meta))
+    for path in (str(ROOT), '/tmp'):
+        assert path not in json.dumps(dict(meta))
     pipeline = load_pipeline(GazeConfig(model_path=name))
     assert isinstance(pipeline, HandPipeline)
 
