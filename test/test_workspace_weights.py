@@ -24,7 +24,7 @@ draws = pytest.mark.skipif(bool(can_draw()), reason=can_draw() or 'MuJoCo draws'
 
 
 def test_what_ships():
-    assert HANDS == ['workspace:bucket', 'workspace:press']
+    assert HANDS == ['workspace:bucket', 'workspace:press', 'workspace:read']
     size = sum(path.stat().st_size for path in WEIGHTS.rglob('*') if path.is_file())
     assert size < 20e6
 
