@@ -39,7 +39,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def tiny(out, **changes):
     return dataclasses.replace(TrainBcrlConfig(
         str(out), seed=3, steps=2 * ROLLOUT, eyes=4, warm_up=32, follow=0, replay=400,
-        hand_updates=1, keep_every=ROLLOUT, eval_episodes=2), **changes)
+        hand_updates=1, hand_batch=64, keep_every=ROLLOUT, eval_episodes=2), **changes)
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -171,7 +171,7 @@ def test_a_run_of_another_version_is_refused(first, tmp_path):
 def command(out, *options):
     return [sys.executable, '-m', 'gaze_robot.cli', 'train', 'bcrl', '--out', str(out), '--seed',
             '3', '--eyes', '4', '--warm-up', '32', '--follow', '0',
-            '--replay', '400',
+            '--replay', '400', '--hand-batch', '64',
             '--hand-updates', '1', '--eval-episodes', '2', *options]
 
 

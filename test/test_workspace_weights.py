@@ -53,7 +53,7 @@ def test_a_workspace_without_a_hand_is_told_and_a_folder_of_a_name_comes_first(
 
 @draws
 @pytest.mark.parametrize('task, n, most_lost', [
-    ('press', 4, 1), ('bucket', 3, 1), pytest.param('read', 6, 3, marks=pytest.mark.slow)])
+    ('press', 4, 1), ('bucket', 2, 1), pytest.param('read', 6, 3, marks=pytest.mark.long)])
 def test_it_does_its_task(task, n, most_lost, tmp_path):
     """Through an eye as fast as a real head; README has the figures of 300 episodes."""
     assert task in KINDS
