@@ -4,7 +4,7 @@ The same nodes with the same parameters as the launch file, in one executor, for
 the end a report and a film of what the eye saw.
 """
 
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 import json
 import math
@@ -24,6 +24,7 @@ from gaze_robot.config import (
 from gaze_robot.errors import ConfigError
 from gaze_robot.film import check_path
 from gaze_robot.optional import require
+from gaze_robot.outputs import check_writable
 from gaze_robot.shipped import hand_of, WORKSPACE
 from gaze_robot.viewer.beside import viewer_beside
 
@@ -136,7 +137,7 @@ def run_bringup(config: BringupConfig) -> dict[str, Any]:
         GazeRobotError: something cannot start; its text, or the log above it, says why.
     """
     for path in filter(None, (config.report, config.picture_path)):
-        _check_writable(path)
+        check_writable(path)
     keep_large_blocks()
     require('rclpy')
     composed: Any = require('gaze_robot.nodes._composed')
@@ -275,17 +276,3 @@ class _Progress:
         self._bar.update(self._task, completed=elapsed_s, description=(
             f'{stats.frames_in.count} frames, {stats.commands.hz(now_s):.0f} commands/s, '
             f'{searches["found_within_5deg"]} of {searches["searches"]} found'))
-
-
-def _check_writable(path: str) -> None:
-    """Refuse before the run, not after it, when its result could not be written."""
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with Path(path).open('a'):
-            pass
-        with suppress(OSError):
-            if Path(path).stat().st_size == 0:
-                Path(path).unlink()
-    except OSError as error:
-        raise ConfigError(f'{path}: cannot write there ({error.strerror}); name a file in a '
-                          'folder you own') from error

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from pathlib import Path
 import signal
 import struct
 import subprocess
@@ -195,6 +196,8 @@ def test_refusals_are_one_clear_line(bag, tmp_path):
         assert done.returncode != 0
         assert says in done.stderr
         assert 'Traceback' not in done.stderr
+    for file in (Path('glances.jsonl'), tmp_path / 'x'):
+        assert not file.exists()
     done = subprocess.run(command('process', bag, '--out', '/proc/x/y'), text=True,
                           capture_output=True, env=dict(os.environ))
     assert 'cannot write there' in done.stderr

@@ -12,6 +12,7 @@ import pytest
 
 from gaze_robot.bringup import BringupConfig, parameters, parts, run_bringup
 from gaze_robot.errors import ConfigError, MissingDependencyError
+from gaze_robot.outputs import check_writable
 
 KEYS = {'frames_in', 'frames_processed', 'commands', 'command_rate_hz', 'searches',
         'found_within_5deg', 'median_time_to_target_s', 'latency_ms', 'stages_ms', 'dropped'}
@@ -131,6 +132,9 @@ def test_a_report_that_cannot_be_written_is_told_before_the_run(tmp_path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(ConfigError, match='cannot write there'):
         run_bringup(BringupConfig(duration=1.0, report=str(tmp_path / 'file' / 'a.json')))
+    check_writable(str(tmp_path / 'file'))
+    check_writable(str(tmp_path / 'new' / 'b.json'))
+    assert {path.name for path in tmp_path.rglob('*') if path.is_file()} == {'file'}
 
 
 @pytest.mark.ros

@@ -115,6 +115,8 @@ def test_what_is_missing_is_said(root, tmp_path):
     assert 'one h5 file and downsampled.mp4 or trimmed.mp4, found 1 and 0' in str(first)
     assert 'cannot be read as HDF5' in str(second)
     with pytest.raises(DemoError, match='neither a LeRobot data set'):
-        convert(ConvertConfig(str(tmp_path / 'demos' / 'towel' / 'monday' / 'sequences')))
+        convert(ConvertConfig(str(tmp_path / 'demos' / 'towel' / 'monday' / 'sequences'),
+                              str(tmp_path / 'none')))
     with pytest.raises(DemoError, match='there is no folder'):
-        convert(ConvertConfig(str(tmp_path / 'nowhere')))
+        convert(ConvertConfig(str(tmp_path / 'nowhere'), str(tmp_path / 'none')))
+    assert not (tmp_path / 'none').exists()

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 import math
-from pathlib import Path
 from typing import Any, Literal
 
 from gaze_robot.errors import BagError
 from gaze_robot.optional import require
+from gaze_robot.outputs import check_writable
 
 
 @dataclass(frozen=True)
@@ -145,16 +145,6 @@ def process(config: ProcessConfig) -> dict[str, Any]:
         MissingDependencyError: no message packages, no torch, or no rosbags.
     """
     require('rclpy')
-    _check_writable(config.out)
+    check_writable(config.out)
     result: dict[str, Any] = require('gaze_robot.nodes._bag_process').process(config)
     return result
-
-
-def _check_writable(path: str) -> None:
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with Path(path).open('a'):
-            pass
-    except OSError as error:
-        raise BagError(f'--out {path}: cannot write there ({error.strerror}); name a file in a '
-                       'folder you own') from error

@@ -163,10 +163,11 @@ def convert(config: ConvertConfig) -> dict[str, Any]:
     Raises:
         DemoError: nothing that can be read, or every single one is refused.
     """
+    found_there = _read(config)
     writer, steps, converted = DemoWriter(config.out), 0, 0
     refused: dict[str, str] = {}
     repaired: dict[str, str] = {}
-    for found in _read(config):
+    for found in found_there:
         if config.n and converted + len(refused) >= config.n:
             break
         try:
