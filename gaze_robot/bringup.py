@@ -159,6 +159,7 @@ def run_bringup(config: BringupConfig) -> dict[str, Any]:
     if config.picture_path and recorder.film.frames:
         report['picture'] = recorder.film.save(config.picture_path)
     if config.report:
+        Path(config.report).parent.mkdir(parents=True, exist_ok=True)
         Path(config.report).write_text(json.dumps(report, indent=2, allow_nan=False) + '\n')
     return report
 

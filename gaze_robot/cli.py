@@ -10,7 +10,6 @@ import dataclasses
 import difflib
 import json
 import math
-import os
 from pathlib import Path
 import sys
 from typing import Annotated, Any, get_origin, get_type_hints
@@ -18,6 +17,7 @@ from typing import Annotated, Any, get_origin, get_type_hints
 from gaze_robot import __version__
 from gaze_robot.errors import ConfigError, GazeRobotError
 from gaze_robot.optional import require
+from gaze_robot.outputs import check_writable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -291,7 +291,8 @@ def _run(name: str, argv: list[str]) -> int:
         description=f'{_capital(command.summary)}.\n\nExample:\n  {command.example}',
         config=(tyro.conf.PositionalRequiredArgs,))
     work: Callable[[Any], dict[str, Any]] = getattr(module, command.function)
-    _check_writable(parsed.json)
+    if parsed.json is not None:
+        check_writable(str(parsed.json), '--json')
     result = _plain(work(parsed.config))
     _show(result)
     _write(parsed.json, result)
@@ -328,7 +329,8 @@ def _doctor(argv: list[str]) -> int:
                         help='with --live: how long to look (default: 5)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the result here')
     parsed = parser.parse_args(argv)
-    _check_writable(parsed.json)
+    if parsed.json is not None:
+        check_writable(str(parsed.json), '--json')
     doctor = require('gaze_robot.doctor')
     rows = require('gaze_robot.live').check_live(parsed.seconds) if parsed.live \
         else doctor.check(seed=parsed.seed)
@@ -364,20 +366,9 @@ def _figures(result: dict[str, Any], prefix: str = '') -> list[tuple[str, str]]:
     return rows
 
 
-def _check_writable(path: Path | None) -> None:
-    """Refuse before the work, not after it, when the result could not be written."""
-    if path is None:
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f'--json {path}: cannot make the folder ({error.strerror})') from error
-    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise ConfigError(f'--json {path}: cannot write there; name a file in a folder you own')
-
-
 def _write(path: Path | None, result: dict[str, Any]) -> None:
     if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(_plain(result), indent=2, allow_nan=False)
         path.write_text(text + '\n', encoding='utf-8')
 

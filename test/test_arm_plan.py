@@ -10,10 +10,12 @@ pytest.importorskip('gymnasium', reason='needs gymnasium')
 from gaze_robot.errors import CommandError
 from gaze_robot_sim.physics.arm_plan import ArmPlan
 
+BOUNDS = np.array([-9.0, -8.0]), np.array([9.0, 10.0])
+
 
 @pytest.fixture
 def plan():
-    return ArmPlan(('elbow', 'wrist'), np.array([1.0, 2.0]))
+    return ArmPlan(('elbow', 'wrist'), np.array([1.0, 2.0]), BOUNDS)
 
 
 def test_it_holds_where_it_began(plan):
@@ -59,3 +61,11 @@ def test_what_cannot_be_done_changes_nothing(plan, names, times, rows, says):
     with pytest.raises(CommandError, match=says):
         plan.follow(names, times, rows, 0.5)
     np.testing.assert_allclose(plan.at(1.0), [3.0, 2.0])
+
+
+def test_no_plan_goes_beyond_the_bounds_or_overflows(plan):
+    plan.follow(['wrist', 'elbow'], [1e-6, 5.0], [[1.7e308, -1.7e308], [-1.7e308, 20.0]], 0.0)
+    np.testing.assert_allclose(plan.at(1e-6), [-9.0, 10.0])
+    for now in (0.5e-6, 2.5, 5.0):
+        assert (plan.at(now) >= BOUNDS[0]).all()
+        assert (plan.at(now) <= BOUNDS[1]).all()

@@ -134,7 +134,12 @@ def test_a_report_that_cannot_be_written_is_told_before_the_run(tmp_path):
         run_bringup(BringupConfig(duration=1.0, report=str(tmp_path / 'file' / 'a.json')))
     check_writable(str(tmp_path / 'file'))
     check_writable(str(tmp_path / 'new' / 'b.json'))
-    assert {path.name for path in tmp_path.rglob('*') if path.is_file()} == {'file'}
+    (tmp_path / 'link').symlink_to(tmp_path / 'later.json')
+    check_writable(str(tmp_path / 'link'))
+    assert {path.name for path in tmp_path.iterdir()} == {'file', 'link'}
+    assert (tmp_path / 'link').is_symlink()
+    with pytest.raises(ConfigError, match='cannot write there'):
+        check_writable('a\0b')
 
 
 @pytest.mark.ros

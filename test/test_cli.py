@@ -94,7 +94,7 @@ def test_an_unwritable_result_is_refused_before_the_work(
     assert 'cannot write there' in capsys.readouterr().err
     (tmp_path / 'file').touch()
     assert cli.main(['count', '--json', str(tmp_path / 'file' / 'result.json')]) == 2
-    assert 'cannot make the folder' in capsys.readouterr().err
+    assert 'cannot write there' in capsys.readouterr().err
 
 
 def test_help_of_a_command_shows_its_example_and_options(

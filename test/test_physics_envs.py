@@ -81,3 +81,29 @@ def test_what_cannot_be_done_is_refused_with_advice():
     with pytest.raises(CommandError, match='finite'):
         env.step({'hand': np.full(7, np.nan), 'eye': np.zeros(2)})
     env.close()
+
+
+def test_physics_that_diverges_ends_an_episode_without_nan():
+    env = gymnasium.make(IDS[0]).unwrapped
+    observation, info = env.reset(seed=3)
+    env._world.data.qvel[:] = 1e9
+    after, reward, over, ended, told = env.step(env.action_space.sample())
+    assert (reward, over, ended, told['outcome']) == (0.0, True, False, 'diverged')
+    assert env.observation_space.contains(after)
+    same(observation, after)
+    np.testing.assert_array_equal(told['aim'], info['aim'])
+    env.close()
+
+
+def test_a_hand_of_other_joints_and_a_closed_environment_are_refused():
+    env = gymnasium.make(IDS[0]).unwrapped
+    env.reset(seed=3)
+    action = env.action_space.sample()
+    with pytest.raises(CommandError, match=r'hand has 7 numbers \(yaw, .*got \(6,\)'):
+        env.step({**action, 'hand': action['hand'][:6]})
+    env.close()
+    with pytest.raises(CommandError, match='call reset'):
+        env.step(action)
+    env.reset(seed=3)
+    assert env.observation_space.contains(env.step(action)[0])
+    env.close()

@@ -146,6 +146,27 @@ def test_the_command_writes_every_key_of_the_table(runs, tmp_path):
         'press_learned.webm', 'press_oracle.webm', 'press_wrist.webm'}
 
 
+@pytest.mark.parametrize('option', ['--picture', '--videos'])
+def test_what_cannot_be_written_is_told_before_the_work(option, runs, tmp_path, capsys,
+                                                        monkeypatch):
+    monkeypatch.setattr(evaluate, 'workers', lambda _: pytest.fail('worked before checking'))
+    (tmp_path / 'file').touch()
+    assert cli.main(['eval', 'workspace', '--policies', str(runs), option,
+                     str(tmp_path / 'file' / 'x.png')]) == 2
+    assert f'{option} {tmp_path}' in capsys.readouterr().err
+
+
+def test_the_expert_lives_through_the_episodes_of_the_hands(monkeypatch):
+    found = evaluate.evaluate_workspace(evaluate.EvalWorkspaceConfig(
+        'shelf', n=1, seeds=1, expert_n=2, time_limit_s=0.1))
+    assert found['expert_outcomes'] == {'timeout': 2}           # as little time as hands have
+    seen = []
+    monkeypatch.setattr(evaluate, '_expert', lambda config, which: seen.append(which) or 'wrong')
+    evaluate.evaluate_workspace(evaluate.EvalWorkspaceConfig('shelf', n=2, seeds=2, expert_n=5))
+    first = evaluate.EXAM + 1
+    assert seen == [(first, 0), (first, 1), (first + 1, 0), (first + 1, 1), (first + 2, 0)]
+
+
 @pytest.mark.slow
 def test_several_processes_find_the_same(runs):
     found = [evaluate.evaluate_workspace(evaluate.EvalWorkspaceConfig(
@@ -196,7 +217,9 @@ def test_a_fixed_camera_never_turns_and_says_nothing_about_gaze(runs):
     found = HandAtWork(load_hand_eye(runs / 'wrist'), condition_of('wrist')).live(world, painter)
     painter.close()
     np.testing.assert_array_equal(world.gaze, before)
-    assert (found.outcome, found.on_aim, found.switched) == ('timeout', 0.0, None)
+    assert (found.outcome, found.on_aim, found.switched) == ('timeout', None, None)
+    row = evaluate.figures([found, found])
+    assert row['on_aim'] is row['gaze_error_deg'] is None
 
 
 def test_hands_for_something_else_are_refused(runs, tmp_path):
@@ -209,6 +232,9 @@ def test_hands_for_something_else_are_refused(runs, tmp_path):
     for folder in (tmp_path, tmp_path / 'not_there'):
         with pytest.raises(CheckpointError, match='none of learned'):
             evaluate.evaluate_workspace(evaluate.EvalWorkspaceConfig('press', str(folder)))
+    for option in ({'picture': 'a.png'}, {'videos': str(tmp_path)}):
+        with pytest.raises(ConfigError, match='no hand ships for shelf'):
+            evaluate.evaluate_workspace(evaluate.EvalWorkspaceConfig('shelf', **option))
     for bad in ({'task': 'juggle'}, {'n': 0}, {'picture': 'a.jpg'}, {'dynamics': 'quick'}):
         with pytest.raises(ConfigError):
             evaluate.EvalWorkspaceConfig(**bad)

@@ -11,10 +11,16 @@ rclpy = pytest.importorskip('rclpy', reason='needs rclpy')
 pytest.importorskip('mujoco', reason='needs mujoco')
 pytest.importorskip('mink', reason='needs mink')
 
+from builtin_interfaces.msg import Duration  # noqa: E402
 from geometry_msgs.msg import PointStamped  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
-from rclpy.qos import DurabilityPolicy, qos_profile_sensor_data, QoSProfile  # noqa: E402
+from rclpy.qos import (  # noqa: E402
+    DurabilityPolicy,
+    qos_profile_sensor_data,
+    QoSProfile,
+    ReliabilityPolicy,
+)
 from sensor_msgs.msg import CameraInfo, Image, JointState  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint  # noqa: E402
@@ -126,6 +132,54 @@ def test_a_trajectory_for_other_joints_is_refused_and_the_arm_holds(robot):
         JointTrajectoryPoint(positions=[1.0])]))
     robot.spin(1.0)
     np.testing.assert_allclose(robot.arms()[-1].position, before, atol=0.02)
+
+
+def test_numbers_beyond_all_bounds_do_no_harm(robot):
+    robot.spin(20, lambda: bool(robot.arms()))
+    names, count = list(robot.node.world.joint_names), robot.node.published
+    robot.arm.publish(JointTrajectory(joint_names=names, points=[
+        JointTrajectoryPoint(positions=[sign * 1.7e308] * len(names),
+                             time_from_start=Duration(sec=sec, nanosec=1))
+        for sign, sec in ((1.0, 0), (-1.0, 5))]))
+    assert robot.spin(20, lambda: robot.node.published > count + 15)
+    low, high = robot.node.world.bounds
+    assert (robot.node.world.data.ctrl >= low).all()
+    assert (robot.node.world.data.ctrl <= high).all()
+
+
+def test_a_clock_that_is_set_back_does_not_stop_it(robot, monkeypatch):
+    node = robot.node
+    robot.spin(20, lambda: bool(robot.arms()))
+    node.world.outcome, now = 'timeout', node._now_s()
+    robot.spin(20, lambda: bool(node.outcomes))
+    number = node._number
+    monkeypatch.setattr(node, '_now_s', lambda: now - 3600.0)
+    assert robot.spin(20, lambda: node._number == number + 1)
+
+
+def test_what_a_workspace_does_not_have_is_refused():
+    rclpy.init()
+    try:
+        for name, value, says in (('movers', 5, 'no movers'), ('game', 'follow', 'no game'),
+                                  ('true_zero', [0.1, 0.0], 'no true_zero'),
+                                  ('rate', 2.0, '5 to 200 steps a second, got 2')):
+            with pytest.raises(ConfigError, match=says):
+                WorkspaceNode(parameter_overrides=[Parameter('world', value='workspace:press'),
+                                                   Parameter(name, value=value)])
+    finally:
+        rclpy.try_shutdown()
+
+
+def test_qos_of_the_pictures_can_be_overridden():
+    rclpy.init()
+    node = WorkspaceNode(parameter_overrides=[
+        Parameter('world', value='workspace:press'), Parameter('rate', value=15.0),
+        Parameter('qos_overrides./image_raw.publisher.reliability', value='reliable')])
+    assert node._image_pub.qos_profile.reliability == ReliabilityPolicy.RELIABLE
+    assert node._info_pub.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
+    node.close()
+    node.destroy_node()
+    rclpy.try_shutdown()
 
 
 def test_pictures_that_are_too_large_are_refused():

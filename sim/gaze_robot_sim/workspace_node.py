@@ -22,6 +22,23 @@ from gaze_robot_sim.physics.arm_plan import ArmPlan
 
 _SHOWN_S = 1.0
 """How long the end of an episode stays before the next one begins."""
+_IDLE_S = 5.0
+"""After so long without a command somebody is told why the arm stands still."""
+_RATE = 5.0, 200.0
+"""Steps per second that physics bears."""
+_ELSEWHERE = ('camera_info', 'board', 'true_zero', 'true_direction', 'movers', 'game')
+"""Parameters of other worlds, which a workspace does not have."""
+
+
+def _check(config: WorldConfig) -> None:
+    least, most = _RATE
+    if not least <= config.rate <= most:
+        raise ConfigError(f'a workspace goes at {least:g} to {most:g} steps a second, got '
+                          f'{config.rate:g}; set rate')
+    usual = WorldConfig()
+    for name in _ELSEWHERE:
+        if getattr(config, name) != getattr(usual, name):
+            raise ConfigError(f'a workspace has no {name}; leave that parameter out')
 
 
 class WorkspaceNode(Node):
@@ -39,6 +56,7 @@ class WorkspaceNode(Node):
         self._physics = require('gaze_robot_sim.physics.world')
         self._views = require('gaze_robot_sim.physics.views')
         self.task = config.world.removeprefix(WORKSPACE)
+        _check(config)
         most = require('gaze_robot_sim.physics.build').LARGEST
         if max(config.width, config.height) > most:
             raise ConfigError(f'a workspace is drawn {most} pixels wide and high at most, got '
@@ -51,6 +69,8 @@ class WorkspaceNode(Node):
         """Pictures so far."""
         self._pose = np.zeros(2)
         self._painter: Any = None
+        self._told = False
+        self._step_s = self._now_s()
         self._begin(0)
         self._open(config)
         self._tell()
@@ -58,8 +78,9 @@ class WorkspaceNode(Node):
     def _open(self, config: WorldConfig) -> None:
         self._fill = _messages.ImageFiller()
         out = _qos.camera_out(config.reliability)
-        self._image_pub = self.create_publisher(Image, 'image_raw', out)
-        self._info_pub = self.create_publisher(CameraInfo, 'camera_info', out)
+        self._image_pub = self.create_publisher(Image, 'image_raw', **_qos.overridable(out))
+        self._info_pub = self.create_publisher(CameraInfo, 'camera_info',
+                                               **_qos.overridable(out))
         self._joints_pub = self.create_publisher(JointState, 'joint_states',
                                                  _qos.JOINT_STATES_OUT)
         self._prompt_pub = self.create_publisher(String, 'gaze/prompt', _qos.LATCHED)
@@ -67,7 +88,7 @@ class WorkspaceNode(Node):
         self._target_pub = self.create_publisher(PointStamped, '~/target', _qos.COMMAND)
         self._error_pub = self.create_publisher(Float64, '~/gaze_error', _qos.COMMAND)
         self.create_subscription(JointState, 'joint_states', self._on_joints,
-                                 _qos.JOINT_STATES_IN)
+                                 **_qos.overridable(_qos.JOINT_STATES_IN))
         self.create_subscription(JointTrajectory, 'gaze/action', self._on_action, _qos.COMMAND)
         self._timer = self.create_timer(1.0 / config.rate, self._on_step)
 
@@ -78,8 +99,11 @@ class WorkspaceNode(Node):
             self.task, self.config.seed, number,
             self._physics.PhysicsConfig(rate_hz=self.config.rate))
         self._painter = self._views.Painter(self.world)
-        self._plan = ArmPlan(self.world.joint_names, self.world.joints())
+        self._plan = self._hold()
         self._number, self._over_s = number, math.inf
+
+    def _hold(self) -> ArmPlan:
+        return ArmPlan(self.world.joint_names, self.world.joints(), self.world.bounds)
 
     def _tell(self) -> None:
         self.get_logger().info(f'episode {self._number}: {self.world.task.instruction}')
@@ -97,23 +121,36 @@ class WorkspaceNode(Node):
         pose = _messages.pose_from_joint_state(message, self.config.joints)
         if pose is not None and math.isfinite(pose.pan_rad) and math.isfinite(pose.tilt_rad):
             self._pose = np.array([pose.pan_rad, pose.tilt_rad])
+        elif pose is None and not {*message.name} & {*self.world.joint_names}:
+            self.get_logger().warning(
+                f'joint_states hold {list(message.name)} and not the joints {self.config.joints}: '
+                'the camera stands still; set the parameter joints', once=True)
 
     def _on_action(self, message: JointTrajectory) -> None:
         times = [_messages.seconds(point.time_from_start) for point in message.points]
         rows = [list(point.positions) for point in message.points]
         try:
             self._plan.follow(list(message.joint_names), times, rows, self._now_s())
+            self._told = True
         except CommandError as error:
             self.get_logger().warning(f'gaze/action refused: {error}',
                                       throttle_duration_sec=5.0)
 
     def _on_step(self) -> None:
         now, world = self._now_s(), self.world
+        if now < self._step_s - 1.0:                    # the clock was set back
+            self._plan, self._over_s = self._hold(), now if world.outcome else math.inf
+        self._step_s = now
         if now >= self._over_s:
             self._begin(self._number + 1)
             self._tell()
             return
         world.step(self._plan.at(now), self._pose)
+        if not self._told and world.time_s > _IDLE_S:
+            self.get_logger().warning(
+                f'nobody has told the arm anything on gaze/action for {_IDLE_S:g} s; it takes a '
+                'policy with a hand that knows this task (model.path of gaze_node), such as those '
+                'that ship for workspace:press, workspace:bucket and workspace:read', once=True)
         if world.outcome != 'diverged':                       # then nothing is anywhere
             self._publish(now)
         if world.outcome and self._over_s == math.inf:

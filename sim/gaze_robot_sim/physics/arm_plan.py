@@ -10,13 +10,15 @@ from gaze_robot.errors import CommandError
 class ArmPlan:
     """The newest trajectory, read at any time; afterwards its last point holds."""
 
-    def __init__(self, names: Sequence[str], start: np.ndarray) -> None:
+    def __init__(self, names: Sequence[str], start: np.ndarray,
+                 bounds: tuple[np.ndarray, np.ndarray]) -> None:
         """Hold a posture.
 
         Args:
             start: (J,) in the order of `names`.
+            bounds: (J,) each, the least and the greatest position; no plan goes beyond.
         """
-        self.names = tuple(names)
+        self.names, self._bounds = tuple(names), bounds
         self._times, self._rows = np.zeros(1), np.asarray(start, float)[None]
 
     def follow(self, names: Sequence[str], times: Sequence[float],
@@ -45,6 +47,7 @@ class ArmPlan:
             raise CommandError('a trajectory has finite numbers only')
         if (due < 0).any() or (np.diff(due) <= 0).any():
             raise CommandError('time_from_start must grow from point to point')
+        points = np.clip(points, *self._bounds)
         if len(due) and due[0] == 0:
             self._times, self._rows = now_s + due, points
         else:

@@ -8,6 +8,7 @@ import numpy as np
 from gaze_robot.errors import WorldError
 from gaze_robot_sim.physics import parts
 from gaze_robot_sim.physics.furniture import Furniture, GROUND
+from gaze_robot_sim.physics.model_file import attach, compiled
 from gaze_robot_sim.physics.parts import ArmConfig, GRIPPER, HeadConfig
 from gaze_robot_sim.physics.task import Task
 
@@ -51,16 +52,17 @@ def build(task: Task, arm: ArmConfig, head: HeadConfig, rate_hz: float, rng: np.
     furniture.room(float(eye[2]))
     furniture.rng = rng
     task.furnish(furniture, float(eye[2]))
-    parts.attach(spec, _arm_for(task, arm), 'arm/', arm.xyz)
-    x, y, z = (eye - _optical_centre(head)).tolist()
-    parts.attach(spec, parts.load_head(head), 'head/', (x, y, z))
+    attach(spec, _arm_for(task, arm), 'arm/', arm.xyz)
+    carrier, centre = parts.load_head(head)
+    x, y, z = (eye - centre).tolist()
+    attach(spec, carrier, 'head/', (x, y, z))
     for face, axes in enumerate(FACES):
         _orient(spec.worldbody.add_camera(name=f'face{face}', pos=eye.tolist(), fovy=FACE_DEG),
                 axes)
     exo = spec.worldbody.add_camera(name='exo', fovy=48.0, pos=(
         _EXO_M + rng.uniform(-0.02, 0.02, 3)).tolist())
     _orient(exo, [0, 1, 0, -0.62, 0, 0.78])
-    return parts.compiled(spec, 'this workspace'), eye
+    return compiled(spec, 'this workspace'), eye
 
 
 def _settings(rate_hz: float) -> mujoco.MjSpec:
@@ -99,11 +101,3 @@ def _arm_for(task: Task, config: ArmConfig) -> mujoco.MjSpec:
 def _orient(camera: 'mujoco.MjsCamera', axes: Sequence[float]) -> None:
     camera.alt.type = mujoco.mjtOrientation.mjORIENTATION_XYAXES
     camera.alt.xyaxes = list(axes)
-
-
-def _optical_centre(config: HeadConfig) -> np.ndarray:
-    """(3,) of the eye in its head's own frame, looking straight ahead."""
-    model = parts.compiled(parts.load_head(config), config.path or 'our head')
-    data = mujoco.MjData(model)
-    mujoco.mj_forward(model, data)
-    return np.array(data.camera('eye').xpos)

@@ -1,7 +1,7 @@
 """A hand at work: its mistakes have consequences."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -28,11 +28,11 @@ class Episode:
     time_s: float = 0.0
     regrasps: int = 0
     collisions: int = 0
-    on_aim: float = 0.0
-    """Share of the steps in which the eye looked at what matters."""
+    on_aim: float | None = None
+    """Share of the steps in which the eye looked at what matters; None: it is no eye."""
 
-    gaze_error_deg: float = 0.0
-    """Median angle from the gaze to what matters."""
+    gaze_error_deg: float | None = None
+    """Median angle from the gaze to what matters; None: it is no eye."""
 
     switched: bool | None = None
     """Whether the eye looked at the thing in the second before the hand-over, and then at its
@@ -40,8 +40,6 @@ class Episode:
 
     switch_s: float | None = None
     """From the hand-over until the eye looked at the place; None: it never did."""
-
-    gazes: list[np.ndarray] = field(default_factory=list)
 
 
 @dataclass(frozen=True, eq=False)

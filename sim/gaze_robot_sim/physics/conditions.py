@@ -16,7 +16,7 @@ from gaze_robot.policy.actions import MAX_STEP_RAD
 from gaze_robot.policy.glances import token_places
 from gaze_robot_sim.bcrl.batch import PATTERN
 from gaze_robot_sim.physics.views import Painter
-from gaze_robot_sim.physics.world import LIMITS, PhysicsWorld
+from gaze_robot_sim.physics.world import PhysicsWorld
 
 PATCH = PATTERN.token_side
 _WIDE_DEG = (35.0, 105.0)
@@ -126,4 +126,4 @@ def oracle_gaze(world: PhysicsWorld, rng: np.random.Generator | None) -> np.ndar
     """
     aim = world.aim() + (0.0 if rng is None else rng.normal(0.0, _LOST_RAD, 2))
     turn = np.clip(aim - world.gaze, -MAX_STEP_RAD, MAX_STEP_RAD)
-    return np.clip(world.gaze + turn, LIMITS.min_position, LIMITS.max_position)
+    return np.clip(world.gaze + turn, world.limits.min_position, world.limits.max_position)

@@ -61,6 +61,8 @@ class WorkspaceEnv(gymnasium.Env):
         self.metadata = {**self.metadata, 'render_fps': round(self.config.rate_hz)}
         self._world: PhysicsWorld | None = None
         self._painter: Painter | None = None
+        self._seen: dict[str, np.ndarray] = {}
+        self._aim = np.zeros(2)
         low, high = PhysicsWorld(task, 0, 0, self.config).bounds
         self._middle, self._half = (low + high) / 2, (high - low) / 2
         box = gymnasium.spaces.Box
@@ -91,8 +93,11 @@ class WorkspaceEnv(gymnasium.Env):
         Raises:
             CommandError: numbers that are not finite, or a step before the first `reset`.
         """
-        world = self._begun()
-        outcome = world.step(self._middle + self._half * np.asarray(action['hand'], float),
+        world, hand = self._begun(), np.asarray(action['hand'], float)
+        if hand.shape != self._half.shape:
+            raise CommandError(f'the hand has {len(self._half)} numbers '
+                               f'({", ".join(world.joint_names)}), got {hand.shape}')
+        outcome = world.step(self._middle + self._half * hand,
                              world.reported_gaze() + move(action['eye'], False))
         return (self._look(), float(outcome == 'success'), outcome not in ('', 'timeout'),
                 outcome == 'timeout', self._info())
@@ -118,8 +123,9 @@ class WorkspaceEnv(gymnasium.Env):
         return np.ascontiguousarray(self._painter.picture('exo', *_FRAME))
 
     def close(self) -> None:
-        """Free what the graphics driver holds."""
+        """Free what the graphics driver holds; `reset` begins anew."""
         self._free()
+        self._world = None
 
     def _begun(self) -> PhysicsWorld:
         if self._world is None:
@@ -129,15 +135,20 @@ class WorkspaceEnv(gymnasium.Env):
     def _look(self) -> dict[str, np.ndarray]:
         world = self._begun()
         assert self._painter is not None
+        if world.outcome == 'diverged':                 # nothing is anywhere: as it was last seen
+            return self._seen
         levels = {f'level_{number}': level for number, level in enumerate(
             self._painter.levels(self.pattern))}
-        return {**levels, 'joints': world.joints().astype(np.float32),
+        self._seen = {**levels, 'joints': world.joints().astype(np.float32),
                 'pan_tilt': world.reported_gaze().astype(np.float32),
                 'task': world.task.embedding}
+        return self._seen
 
     def _info(self) -> dict[str, Any]:
         world = self._begun()
-        return {'outcome': world.outcome, 'aim': world.aim(), 'collisions': world.collisions,
+        if world.outcome != 'diverged':
+            self._aim = world.aim()
+        return {'outcome': world.outcome, 'aim': self._aim, 'collisions': world.collisions,
                 'grasps': world.grasps, 'instruction': world.task.instruction}
 
     def _free(self) -> None:

@@ -15,6 +15,7 @@ from gaze_robot.draw import write
 from gaze_robot.errors import CheckpointError, ConfigError, WorldError
 from gaze_robot.film import Video
 from gaze_robot.hand_eye import load_hand_eye
+from gaze_robot.outputs import check_writable
 from gaze_robot.shipped import WEIGHTS
 from gaze_robot_sim.evaluate import wilson
 from gaze_robot_sim.physics.closed_loop import Episode, HandAtWork
@@ -53,7 +54,8 @@ class EvalWorkspaceConfig:
     """Of the first set; the others follow."""
 
     expert_n: int = 200
-    """Episodes of the expert."""
+    """Episodes of the expert: those of the sets, in their order, and more sets where they are few.
+    """
 
     time_limit_s: float = 0.0
     """After this long an episode has failed; 0: the task's own, 8 to 15 s."""
@@ -92,6 +94,7 @@ def evaluate_workspace(config: EvalWorkspaceConfig) -> dict[str, Any]:
     """Give the same episodes to every hand, and to the expert.
 
     Raises:
+        ConfigError: picture or videos cannot be written, or there would be nothing in them.
         CheckpointError: a hand cannot be read, or was trained for something else.
         MissingDependencyError: MuJoCo cannot draw here.
     """
@@ -100,13 +103,22 @@ def evaluate_workspace(config: EvalWorkspaceConfig) -> dict[str, Any]:
     if not paths and config.policies:
         raise CheckpointError(f'{config.policies} has none of {", ".join(CONDITIONS)} in it; make '
                               'them with `gaze-robot train workspace` and `train bcrl --demos`')
+    if not paths and (config.picture or config.videos):
+        raise ConfigError(f'no hand ships for {config.task}, so there is nothing to draw or film; '
+                          'train one (`gaze-robot train workspace`) and name its folder with '
+                          '--policies')
     for name, path in paths.items():
         _open(config.task, name, str(path))                  # complain before the work
+        if config.videos:
+            check_writable(str(_film(config, name)), '--videos')
+    if config.picture:
+        check_writable(config.picture, '--picture')
     sets = [(EXAM + config.seed + number, index) for number in range(config.seeds)
             for index in range(config.n)]
     with workers(config.jobs) as run:
-        expert = list(run(functools.partial(_expert, config.task), [
-            (EXAM + config.seed, index) for index in range(config.expert_n)], 'expert'))
+        expert = list(run(functools.partial(_expert, config), [
+            (EXAM + config.seed + index // config.n, index % config.n)
+            for index in range(config.expert_n)], 'expert'))
         found = {name: list(run(functools.partial(_measure, config, name, str(path)), sets, name))
                  for name, path in paths.items()}
     if config.videos:
@@ -134,10 +146,16 @@ def figures(episodes: Sequence[Episode]) -> dict[str, Any]:
         'median_time_s': _middle([one.time_s for one in won]),
         'regrasps': float(np.mean([one.regrasps for one in episodes])),
         'collisions': float(np.mean([one.collisions for one in episodes])),
-        'on_aim': float(np.mean([one.on_aim for one in episodes])),
-        'gaze_error_deg': float(np.median([one.gaze_error_deg for one in episodes])),
+        'on_aim': _mean([one.on_aim for one in episodes]),
+        'gaze_error_deg': _middle([one.gaze_error_deg for one in episodes
+                                   if one.gaze_error_deg is not None]),
         'median_switch_s': _middle([one.switch_s for one in won if one.switch_s is not None]),
         'outcomes': dict(Counter(one.outcome for one in episodes))}
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 def _middle(values: Sequence[float]) -> float | None:
@@ -180,19 +198,22 @@ def _measure(config: EvalWorkspaceConfig, name: str, path: str, which: tuple[int
         painter.close()
 
 
-def _expert(task: str, which: tuple[int, int]) -> str:
+def _expert(config: EvalWorkspaceConfig, which: tuple[int, int]) -> str:
     try:
-        return succeeds(PhysicsWorld(task, *which))
+        return succeeds(PhysicsWorld(config.task, *which, config.world))
     except WorldError:
         return 'unreachable'
 
 
+def _film(config: EvalWorkspaceConfig, name: str) -> Path:
+    return Path(config.videos) / f'{config.task}_{name}.webm'
+
+
 def film(config: EvalWorkspaceConfig, name: str, path: str) -> None:
     """Film a condition's first episode: the table from the side, and what the hand is shown."""
-    world = PhysicsWorld(config.task, EXAM + config.seed, 0,
-                         config.world)
+    world = PhysicsWorld(config.task, EXAM + config.seed, 0, config.world)
     painter = Painter(world)
-    out = Path(config.videos) / f'{config.task}_{name}.webm'
+    out = _film(config, name)
     out.parent.mkdir(parents=True, exist_ok=True)
     frames: list[np.ndarray] = []
 

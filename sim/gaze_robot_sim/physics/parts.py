@@ -1,13 +1,14 @@
 """The arm and the head of a workspace: ours, or somebody's own MJCF or URDF."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-import warnings
 
 import mujoco
+import numpy as np
 
-from gaze_robot.errors import WorldError
+from gaze_robot.errors import ConfigError, WorldError
+from gaze_robot.geometry import angle_between, direction_from_pan_tilt
+from gaze_robot_sim.physics.model_file import compiled, load
 
 MODELS = Path(__file__).parent / 'models'
 GRIPPER = 'gripper'
@@ -18,16 +19,19 @@ HEAD_GROUP = 4
 
 _STIFFNESS, _INERTIA = 600.0, 0.05
 """Of joints whose file brings no actuator, N m / rad and kg m^2."""
+_HINGE, _SLIDE = int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE)
+_TRIED_RAD, _OFF_RAD = 0.1, 0.035
+"""How far a head is turned to see which way it turns, and by how much that may be off."""
 
 
 @dataclass(frozen=True)
 class ArmConfig:
     """Which arm, and where it is mounted.
 
-    An MJCF brings position actuators, one per joint, and a site between its fingertips whose x
-    points out of the hand, y from finger to finger; an actuator called 'gripper' has the opening
-    in metres as its control. A URDF has no actuators: its joints get some, and it has no gripper
-    (enough to press and to wipe).
+    An MJCF brings position actuators, one for each hinge between its base and its hand, and a site
+    between its fingertips whose x points out of the hand, y from finger to finger; an actuator
+    called 'gripper' has the opening in metres as its control. A URDF has no actuators: its joints
+    get some, and it has no gripper (enough to press and to wipe).
     """
 
     path: str = ''
@@ -38,6 +42,10 @@ class ArmConfig:
 
     xyz: tuple[float, float, float] = (0.0, 0.0, 0.85)
     """Of its base; metres, the origin lies on the table below the eye."""
+
+    def __post_init__(self) -> None:
+        if len(self.xyz) != 3 or not np.isfinite(self.xyz).all():
+            raise ConfigError(f'xyz of an arm is three finite numbers, got {self.xyz}')
 
 
 @dataclass(frozen=True)
@@ -57,44 +65,67 @@ class HeadConfig:
     height: float = 0.27
     """Of the optical centre above the table when the head looks straight ahead, metres."""
 
+    def __post_init__(self) -> None:
+        if not 0.0 < self.height < np.inf:
+            raise ConfigError(f'height of a head is above the table, got {self.height} m')
+
 
 def load_arm(config: ArmConfig) -> mujoco.MjSpec:
     """The arm's model, checked, not yet part of anything.
 
+    Its actuators have the names of their joints, and limits within those of the joints.
+
     Raises:
         WorldError: the file is missing, broken, or lacks what an arm needs; the text says what.
     """
-    spec = _load(config.path or str(MODELS / 'arm.xml'))
+    path = config.path or str(MODELS / 'arm.xml')
+    spec, model = load(path)
     names = {site.name for site in spec.sites}
     if config.tip not in names:
         body = spec.body(config.tip)
         if body is None:
-            raise WorldError(f'{config.path} has no site or link {config.tip!r}; name the one '
+            raise WorldError(f'{path} has no site or link {config.tip!r}; name the one '
                              f'between the fingertips, of {_some(names)}')
         body.add_site(name=config.tip)
-    hinges = [joint for joint in spec.joints if joint.type == mujoco.mjtJoint.mjJNT_HINGE]
-    if not hinges:
-        raise WorldError(f'{config.path} has no joint that turns; an arm has some')
-    if not spec.actuators:
-        for joint in hinges:
-            _actuate(spec, joint)
+        hand = model.body(config.tip).id
+    else:
+        hand = int(model.site(config.tip).bodyid[0])
+    _check_joints(path, model)
+    for sensor in spec.sensors:                          # nobody reads them
+        spec.delete(sensor)
+    if spec.actuators:
+        moved = {_named_after_joint(path, model, number, actuator)
+                 for number, actuator in enumerate(spec.actuators) if actuator.name != GRIPPER}
+    else:
+        moved = {_actuate(spec, model, joint) for joint in spec.joints
+                 if joint.type == mujoco.mjtJoint.mjJNT_HINGE}
+    _check_moved(path, model, hand, moved)
     for body in spec.bodies:
         body.gravcomp = 1.0                              # as controllers of arms do
     return spec
 
 
-def load_head(config: HeadConfig) -> mujoco.MjSpec:
+def load_head(config: HeadConfig) -> tuple[mujoco.MjSpec, np.ndarray]:
     """The head's model, checked; it has a camera called 'eye'.
 
+    Returns:
+        The model, and (3,) where its optical centre is in its own frame while it looks straight
+        ahead, metres.
+
     Raises:
-        WorldError: see `load_arm`.
+        WorldError: see `load_arm`; or the camera does not look where pan and tilt say.
     """
-    spec = _load(config.path or str(MODELS / 'head.xml'))
+    path = config.path or str(MODELS / 'head.xml')
+    spec, model = load(path)
     joints = {joint.name for joint in spec.joints}
     for name in (config.pan, config.tilt):
         if name not in joints:
-            raise WorldError(f'{config.path} has no joint {name!r}; its joints are '
+            raise WorldError(f'{path} has no joint {name!r}; its joints are '
                              f'{_some(joints)}')
+        if model.joint(name).type[0] != _HINGE:
+            raise WorldError(f'{path}: the joint {name!r} does not turn; pan and tilt do')
+    if config.pan == config.tilt:
+        raise WorldError(f'{path}: pan and tilt are two joints, both are {config.pan!r}')
     cameras = {camera.name: camera for camera in spec.cameras}
     if config.camera in cameras:
         cameras[config.camera].name = 'eye'
@@ -102,7 +133,7 @@ def load_head(config: HeadConfig) -> mujoco.MjSpec:
         body = spec.body(config.camera)
         if body is None:
             links = {body.name for body in spec.bodies}
-            raise WorldError(f'{config.path} has no camera or link {config.camera!r}; its links '
+            raise WorldError(f'{path} has no camera or link {config.camera!r}; its links '
                              f'are {_some(links)}')
         # MuJoCo's cameras look along -z with y up; optical frames along z with y down.
         body.add_camera(name='eye', quat=[0.0, 1.0, 0.0, 0.0])
@@ -111,59 +142,88 @@ def load_head(config: HeadConfig) -> mujoco.MjSpec:
         geom.group = HEAD_GROUP
     for body in spec.bodies:
         body.gravcomp = 1.0
-    return spec
+    return spec, _optical_centre(path, config, compiled(spec.copy(), path))
 
 
-def compiled(spec: mujoco.MjSpec, what: str) -> mujoco.MjModel:
-    """Compile; MuJoCo's complaints become a WorldError in one line."""
-    return _guarded(spec.compile, what)
+def _optical_centre(path: str, config: HeadConfig, model: mujoco.MjModel) -> np.ndarray:
+    """(3,), after a look at which way the camera turns."""
+    data = mujoco.MjData(model)
+    for pan, tilt in ((_TRIED_RAD, 0.0), (0.0, _TRIED_RAD), (0.0, 0.0)):
+        data.joint(config.pan).qpos[0], data.joint(config.tilt).qpos[0] = pan, tilt
+        mujoco.mj_forward(model, data)
+        right, _, back = np.array(data.camera('eye').xmat).reshape(3, 3).T
+        level = [np.sin(pan), -np.cos(pan), 0.0]
+        if max(float(angle_between(-back, direction_from_pan_tilt(pan, tilt))),
+               float(angle_between(right, level))) > _OFF_RAD:
+            looks = ', '.join(f'{value:.2f}' for value in -back)
+            raise WorldError(
+                f'{path}: with pan {pan:g} and tilt {tilt:g} rad the camera '
+                f'{config.camera!r} looks along ({looks}), or is rolled; it has to look along x '
+                'at 0, turn left (to y) with pan and down with tilt, and a link of a URDF has to '
+                'have an optical frame, z forward and y down')
+    return np.array(data.camera('eye').xpos)
 
 
-def attach(spec: mujoco.MjSpec, part: mujoco.MjSpec, prefix: str,
-           xyz: tuple[float, float, float]) -> None:
-    """Put a part, which is used up, into a model."""
-    frame = spec.worldbody.add_frame(pos=list(xyz))
-    _guarded(lambda: spec.attach(part, prefix=prefix, frame=frame), prefix)
+def _check_joints(path: str, model: mujoco.MjModel) -> None:
+    if not (model.jnt_type == _HINGE).any():
+        raise WorldError(f'{path} has no joint that turns; an arm has some')
+    for number in range(model.njnt):
+        joint = model.joint(number)
+        if joint.type[0] not in (_HINGE, _SLIDE):
+            raise WorldError(f'{path}: the joint {joint.name!r} is free or a ball; an arm is '
+                             'fixed to its mount, and its joints turn about one axis each')
+        if joint.type[0] == _HINGE and not joint.name:
+            body = model.body(model.jnt_bodyid[number]).name
+            raise WorldError(f'{path}: the joint of {body!r} has no name; name it')
 
 
-def _load(path: str) -> mujoco.MjSpec:
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise WorldError(f'there is no file {file}; name an MJCF or URDF')
-    text = file.read_text(encoding='utf-8', errors='replace')
-
-    def read() -> mujoco.MjSpec:
-        if '<robot' not in text:
-            return mujoco.MjSpec.from_file(str(file))
-        # Links without joints between them stay apart, and meshes keep their folders.
-        extra = ('<mujoco><compiler fusestatic="false" strippath="false" discardvisual="false" '
-                 f'meshdir="{file.parent.resolve()}"/></mujoco>')
-        head, _, rest = text.partition('<robot')
-        opening, _, body = rest.partition('>')
-        return mujoco.MjSpec.from_string(f'{head}<robot{opening}>{extra}{body}')
-    spec = _guarded(read, str(file))
-    _guarded(spec.copy().compile, str(file))
-    return spec
-
-
-def _guarded(work: Callable, what: str) -> mujoco.MjModel | mujoco.MjSpec:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')              # options of parts give way to ours
-            return work()
-    except (ValueError, RuntimeError, TypeError, mujoco.FatalError) as error:
-        raise WorldError(f'{what} is no model that MuJoCo can use: '
-                         f'{" ".join(str(error).split())}') from error
+def _named_after_joint(path: str, model: mujoco.MjModel, number: int,
+                       actuator: 'mujoco.MjsActuator') -> int:
+    """The number of the hinge that an actuator moves, whose name and limits it gets."""
+    called = f'{path}: the actuator {actuator.name or number!r}'
+    if model.actuator_trntype[number] != mujoco.mjtTrn.mjTRN_JOINT or (
+            model.jnt_type[model.actuator_trnid[number, 0]] != _HINGE):
+        raise WorldError(f'{called} does not turn a joint; call it {GRIPPER!r} if it opens the '
+                         'gripper, and leave it out if not')
+    kp, gear = float(model.actuator_gainprm[number, 0]), float(model.actuator_gear[number, 0])
+    if not (0.0 < kp < np.inf and gear == 1.0 and np.isclose(
+            model.actuator_biasprm[number, 1], -kp)):
+        raise WorldError(f'{called} is no position servo, <position kp="..."/> with gear 1, which '
+                         'goes to the angle that it is told')
+    joint = model.joint(model.actuator_trnid[number, 0])
+    low, high = (model.actuator_ctrlrange[number] if model.actuator_ctrllimited[number]
+                 else (-np.inf, np.inf))
+    if model.jnt_limited[joint.id]:
+        low, high = max(low, joint.range[0]), min(high, joint.range[1])
+    if not low < high:
+        raise WorldError(f'{called} has limits outside those of its joint {joint.name!r}')
+    if np.isfinite(high):
+        actuator.ctrlrange, actuator.ctrllimited = [low, high], 1
+    actuator.name = joint.name
+    return int(joint.id)
 
 
-def _actuate(spec: mujoco.MjSpec, joint: 'mujoco.MjsJoint') -> None:
+def _check_moved(path: str, model: mujoco.MjModel, hand: int, moved: set[int]) -> None:
+    """Between the base and the hand every joint has an actuator."""
+    body = hand
+    while body:
+        first = int(model.body_jntadr[body])
+        for number in range(first, first + int(model.body_jntnum[body])):
+            if number not in moved:
+                raise WorldError(f'{path}: the joint {model.joint(number).name!r}, between base '
+                                 'and hand, has no actuator; give it a <position>')
+        body = int(model.body_parentid[body])
+
+
+def _actuate(spec: mujoco.MjSpec, model: mujoco.MjModel, joint: 'mujoco.MjsJoint') -> int:
     joint.armature = max(joint.armature, _INERTIA)
     actuator = spec.add_actuator(name=joint.name, target=joint.name,
                                  trntype=mujoco.mjtTrn.mjTRN_JOINT)
     actuator.set_to_position(kp=_STIFFNESS, dampratio=1.0)
-    if joint.range[0] < joint.range[1]:
-        actuator.ctrlrange = joint.range
-        actuator.ctrllimited = 1
+    number = model.joint(joint.name).id                  # the file may count in degrees
+    if model.jnt_limited[number]:
+        actuator.ctrlrange, actuator.ctrllimited = model.jnt_range[number], 1
+    return int(number)
 
 
 def _some(names: set[str]) -> str:

@@ -8,9 +8,9 @@ import mujoco
 import numpy as np
 
 from gaze_robot.errors import WorldError
-from gaze_robot_sim.physics import parts
 from gaze_robot_sim.physics.furniture import place
-from gaze_robot_sim.physics.parts import ArmConfig
+from gaze_robot_sim.physics.model_file import attach, compiled
+from gaze_robot_sim.physics.parts import ArmConfig, GRIPPER, load_arm
 from gaze_robot_sim.physics.task import Goal
 
 _ROUNDS, _CLOSE_M, _FAR_M = 60, 5e-4, 0.01
@@ -28,11 +28,12 @@ class Reach:
         """
         spec = mujoco.MjSpec()
         spec.compiler.degree = False
-        parts.attach(spec, parts.load_arm(config), 'arm/', config.xyz)
-        self._model = parts.compiled(spec, config.path or 'our arm')
-        self._names = [self._model.joint(number).name.removeprefix('arm/')
-                       for number in range(self._model.njnt)
-                       if self._model.jnt_type[number] == mujoco.mjtJoint.mjJNT_HINGE]
+        attach(spec, load_arm(config), 'arm/', config.xyz)
+        self._model = compiled(spec, config.path or 'our arm')
+        moved = {self._model.actuator(number).name for number in range(self._model.nu)}
+        self._names = [name.removeprefix('arm/') for name in (
+            self._model.joint(number).name for number in range(self._model.njnt))
+            if name in moved - {f'arm/{GRIPPER}'}]
         self._at = np.array([self._model.joint(f'arm/{name}').qposadr[0] for name in self._names])
         self._arm = mink.Configuration(self._model)
         low, high = self._model.jnt_range.T

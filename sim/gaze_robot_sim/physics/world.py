@@ -3,12 +3,12 @@
 J joints of the arm, the gripper last
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import mujoco
 import numpy as np
 
-from gaze_robot.errors import CommandError, ConfigError
+from gaze_robot.errors import CommandError, ConfigError, WorldError
 from gaze_robot.geometry import pan_tilt_from_direction
 from gaze_robot.types import PanTiltLimits
 from gaze_robot_sim.dynamics import EyeDynamics
@@ -20,7 +20,7 @@ from gaze_robot_sim.physics.task import cylindrical, Goal, HOVER, OPEN, Task
 from gaze_robot_sim.physics.tasks import task_of
 
 LIMITS = PanTiltLimits((-1.92, -0.61), (1.92, 0.61))
-"""Of the eye, as in `bcrl.batch`."""
+"""Of the eye, as in `bcrl.batch`; those of its head's joints, where these are narrower."""
 _ASTRAY_RAD = (0.25, 0.9)
 """Standard deviation of where a scattered hand begins, about where it has to go: near it, or
 anywhere. Hands that had been low near it only stayed down wherever they got low."""
@@ -67,6 +67,9 @@ class PhysicsConfig:
             raise ConfigError('rate_hz is 5 to 200, time_limit_s 0 to 600, scattered 0 to 1 and '
                               f'rooms not negative, got {self.rate_hz}, {self.time_limit_s}, '
                               f'{self.scattered} and {self.rooms}')
+        if not (isinstance(self.arm, ArmConfig) and isinstance(self.head, HeadConfig)):
+            raise ConfigError(f'arm is an ArmConfig and head a HeadConfig, got {self.arm!r} and '
+                              f'{self.head!r}')
         EyeDynamics.named(self.dynamics)
 
 
@@ -82,10 +85,12 @@ class PhysicsWorld:
         """Build it, and let the things settle.
 
         Raises:
-            ConfigError: there is no such task.
+            ConfigError: there is no such task, or a number is negative.
             WorldError: an arm or head cannot be used, or the arm cannot do the task.
         """
         self.config = config or PhysicsConfig()
+        if min(seed, index) < 0:
+            raise ConfigError(f'seed and index are not negative, got {seed} and {index}')
         self.seed, self.index = seed, index
         rng = np.random.default_rng([seed, index])
         self.task: Task = task_of(task, rng)
@@ -100,7 +105,6 @@ class PhysicsWorld:
         self.steps = self.collisions = self.grasps = 0
         self._touching: set[tuple[int, int]] = set()
         self._held = False
-        self._grasp: set[int] = set()
         self._begin(rng)
 
     # --- making it
@@ -125,6 +129,7 @@ class PhysicsWorld:
             free, np.inf, self._high)
         self._pan_tilt = np.array([model.joint(f'head/{name}').qposadr[0] for name in (
             self.config.head.pan, self.config.head.tilt)])
+        self.limits = self._limits_of_head()
         self._pan_tilt_v = np.array([model.joint(f'head/{name}').dofadr[0] for name in (
             self.config.head.pan, self.config.head.tilt)])
         self._of_arm = np.array([model.body(model.geom_bodyid[geom]).name.startswith('arm/')
@@ -136,6 +141,19 @@ class PhysicsWorld:
             if model.body(model.geom_bodyid[geom]).name in self.task.touchable}
         self._bodies = {model.body(number).name: number for number in range(model.nbody)}
         self._gripper = (self.joint_names.index(GRIPPER) if GRIPPER in self.joint_names else None)
+
+    def _limits_of_head(self) -> PanTiltLimits:
+        low, high = np.array(LIMITS.min_position), np.array(LIMITS.max_position)
+        for axis, name in enumerate((self.config.head.pan, self.config.head.tilt)):
+            joint = self.model.joint(f'head/{name}')
+            if self.model.jnt_limited[joint.id]:
+                low[axis] = max(low[axis], joint.range[0])
+                high[axis] = min(high[axis], joint.range[1])
+        if not (low < high).all():
+            raise WorldError(f'{self.config.head.path}: pan and tilt turn from {low.tolist()} to '
+                             f'{high.tolist()} rad; a head turns to both sides of 0')
+        (left, down), (right, up) = low.tolist(), high.tolist()
+        return replace(LIMITS, min_position=(left, down), max_position=(right, up))
 
     def _begin(self, rng: np.random.Generator) -> None:
         data, opening = self.data, OPEN if self.task.needs_gripper else 0.0
@@ -157,11 +175,16 @@ class PhysicsWorld:
                 if f'arm/{name}' in {self.model.joint(n).name for n in range(self.model.njnt)}:
                     data.joint(f'arm/{name}').qpos[0] = opening / 2
         dynamics = EyeDynamics.named(self.config.dynamics)
-        self.motion = Motion(dynamics, 1, LIMITS, self.config.rate_hz)
+        self.motion = Motion(dynamics, 1, self.limits, self.config.rate_hz)
         self.random = rng
-        self.motion.start(0, rng, rng.uniform([-1.6, 0.0], [1.6, 0.5]))
+        pose = rng.uniform([-1.6, 0.0], [1.6, 0.5])
+        self.motion.start(0, rng, np.clip(pose, self.limits.min_position,
+                                          self.limits.max_position))
         for _ in range(2 * SUBSTEPS):
             self._substep()
+        if self._diverged():
+            raise WorldError('the physics of this workspace diverges at rest; look at masses, '
+                             'inertias and gains of the arm')
         self._refresh()
         self._contacts()
         self.collisions = self.grasps = 0
