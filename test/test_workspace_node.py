@@ -89,7 +89,11 @@ def test_it_is_a_camera_an_arm_and_a_task(robot):
     image, arm = robot.heard['image_raw'][-1], robot.arms()[-1]
     assert (image.width, image.height, image.encoding) == (160, 120, 'rgb8')
     assert np.std(_messages.rgb_from_image(image)) > 5
-    assert tuple(arm.name) == robot.node.world.joint_names
+    head = tuple(robot.node.config.joints)                  # nobody moves it, so it is told here
+    assert tuple(arm.name) == (*robot.node.world.joint_names, *head)
+    np.testing.assert_allclose(arm.position[-2:], robot.node.world.gaze)
+    robot.head.publish(_messages.joint_state_from_pose(PanTiltState(0.3, 0.1)))
+    assert robot.spin(20, lambda: tuple(robot.arms()[-1].name) == robot.node.world.joint_names)
     assert robot.heard['gaze/prompt'][-1].data == robot.node.world.task.instruction
 
 

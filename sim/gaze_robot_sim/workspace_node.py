@@ -45,9 +45,10 @@ class WorkspaceNode(Node):
     """A workspace (`world:=workspace:press` and so on); parameters are `WorldConfig`.
 
     In: joint_states (the head's), gaze/action (a JointTrajectory for the arm). Out: image_raw,
-    camera_info, joint_states (the arm's), gaze/prompt (what to do), ~/target (where what matters
-    truly is, base frame), ~/gaze_error (radians), ~/outcome ('success', or what went wrong, at the
-    end of each episode). Episodes follow each other; number k depends on the seed and k only.
+    camera_info, joint_states (the arm's; the head's too, which stands still, until somebody moves
+    it and says so there), gaze/prompt (what to do), ~/target (where what matters truly is, base
+    frame), ~/gaze_error (radians), ~/outcome ('success', or what went wrong, at the end of each
+    episode). Episodes follow each other; number k depends on the seed and k only.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -69,7 +70,7 @@ class WorkspaceNode(Node):
         """Pictures so far."""
         self._pose = np.zeros(2)
         self._painter: Any = None
-        self._told = False
+        self._told = self._driven = False
         self._step_s = self._now_s()
         self._begin(0)
         self._open(config)
@@ -118,10 +119,13 @@ class WorkspaceNode(Node):
         self._painter.close()
 
     def _on_joints(self, message: JointState) -> None:
+        arm = self.world.joint_names
+        if tuple(message.name) in (arm, (*arm, *self.config.joints)):   # this node's own
+            return
         pose = _messages.pose_from_joint_state(message, self.config.joints)
         if pose is not None and math.isfinite(pose.pan_rad) and math.isfinite(pose.tilt_rad):
-            self._pose = np.array([pose.pan_rad, pose.tilt_rad])
-        elif pose is None and not {*message.name} & {*self.world.joint_names}:
+            self._pose, self._driven = np.array([pose.pan_rad, pose.tilt_rad]), True
+        elif pose is None:
             self.get_logger().warning(
                 f'joint_states hold {list(message.name)} and not the joints {self.config.joints}: '
                 'the camera stands still; set the parameter joints', once=True)
@@ -165,9 +169,10 @@ class WorkspaceNode(Node):
         world, stamp = self.world, _messages.stamp(now)
         prefix = self.config.frame_prefix
         header = Header(stamp=stamp, frame_id=f'{prefix}camera_optical_frame')
+        head = {} if self._driven else dict(zip(self.config.joints, world.gaze.tolist()))
         self._joints_pub.publish(JointState(
-            header=Header(stamp=stamp), name=list(world.joint_names),
-            position=world.joints().tolist()))
+            header=Header(stamp=stamp), name=[*world.joint_names, *head],
+            position=[*world.joints().tolist(), *head.values()]))
         self._info_pub.publish(_messages.info_from_camera(self.camera, header))
         self._image_pub.publish(self._fill(self._painter.photograph(self.camera), header))
         self.published += 1
