@@ -29,6 +29,7 @@ from gaze_robot.policy.hand import cut, HandConfig, HandNetwork
 from gaze_robot.policy.looking import LookingPolicy
 from gaze_robot.policy.recall import Recall
 from gaze_robot.policy.search_memory import END_RAD
+from gaze_robot.policy.tasks import check_tasks
 from gaze_robot.schema import from_mapping
 from gaze_robot.shipped import shipped
 
@@ -40,6 +41,8 @@ NEAR_RAD = math.radians(10.0)
 """... no further than this from the gaze. Of episodes of pressing a named button in which the hand
 did not wait, one in four ended at a look-alike in the corner of the eye."""
 _ONE = np.zeros(1, int)
+_FARTHEST = 1e4
+"""Joints further from their mean, in those of training's spreads, are no joints of this hand."""
 SHIPPED = shipped()[KIND]
 """The default weights, part of the package."""
 
@@ -159,6 +162,10 @@ class Looking:
             if row.shape != (size,) or not np.isfinite(row).all():
                 raise CommandError(f'{name} are {size} finite numbers, got {value}')
             rows.append(row[None])
+        far = np.abs((rows[0] - hand.joint_mean.numpy()) / hand.joint_spread.numpy()).max()
+        if far > _FARTHEST:
+            raise CommandError(f'joints are {far:.0f} times as far from their mean as those that '
+                               f'this hand learned from: {joints}; look at their units and order')
         sizes = tuple(level.shape[:2] for level in levels)
         if sizes != config.levels:
             raise CommandError(f'this hand sees levels of {config.levels} samples, got {sizes}')
@@ -258,6 +265,7 @@ def load_hand_eye(path: str | Path = '', device: str = 'cpu') -> HandEye:
                        tuple(meta['joint_names']), tuple(meta['action_names']),
                        float(meta['rate_hz']), meta, bool(meta['waits']),
                        bool(meta.get('recalls', False)))
+        check_tasks(meta.get('tasks', {}), config.task)
     except (ConfigError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f'{path} cannot be read: {error}') from error
     fill(hand, hand.state_dict(), tensors, 'hand.', path)

@@ -32,6 +32,9 @@ from gaze_robot.types import (
     PanTiltState,
 )
 
+_GAP_S = 2.0
+"""After so long without a glance, and where the clock goes back by half of that, what was seen and
+begun is of the past."""
 _SHORT_RAD = math.radians(2.0)
 """A head that stops so much short of the end of its reach has looked there."""
 
@@ -134,11 +137,17 @@ class HandPipeline:
         """Do this from now on; '' is nothing. Past glances are forgotten.
 
         Raises:
-            CommandError: it cannot be told that; see `embedding_of`.
+            CommandError: it cannot be told that, see `embedding_of`, and does nothing now: who
+                says something else does not want what was asked before.
         """
-        text = text.strip()
-        self.task = embedding_of(text, self.both.meta.get('tasks', {})) if text else None
+        text, self.task = text.strip(), None
         self.reset()
+        if not text:
+            return
+        try:
+            self.task = embedding_of(text, self.both.meta.get('tasks', {}))
+        except CommandError as error:
+            raise CommandError(f'{error}; it does nothing until it is told') from error
 
     def look_for(self, exemplar: Exemplar | None) -> None:
         """Refuse: this policy is told what to do in words.
@@ -190,6 +199,7 @@ class HandPipeline:
             intent = self._looking.step(view.levels, joints,
                                         np.array([pose.pan_rad, pose.tilt_rad]), self.task)
             chunk = self._chunk(frame.stamp_s, joints, intent)
+        self._last_s = frame.stamp_s
         clock.lap('decide')
         direction, controller = self._decide(frame.stamp_s, pose, intent)
         command, mode = controller.step(direction, pose, dt_s)
@@ -233,11 +243,18 @@ class HandPipeline:
             self.limits.min_position, self.limits.max_position))
         if trained is None:
             return least, greatest
-        rows = np.asarray(trained, float)
-        if rows.shape != (2, 2) or not (rows[0] < rows[1]).all():
+        try:
+            rows = np.asarray(trained, float)
+        except (TypeError, ValueError):
+            rows = np.empty(0)
+        if rows.shape != (2, 2) or not np.isfinite(rows).all() or not (rows[0] < rows[1]).all():
             raise CheckpointError('looked_within_rad of the checkpoint is [[pan, tilt] at least, '
                                   f'[pan, tilt] at most], got {trained}')
-        return np.clip(rows[0], least, greatest), np.clip(rows[1], least, greatest)
+        least, greatest = np.clip(rows, least, greatest)
+        if not (least < greatest).all():
+            raise CheckpointError(f'this eye has learned to look within {rows.tolist()} rad (pan '
+                                  'and tilt), where this head cannot look; see its limits')
+        return least, greatest
 
     def _target(self, pose: PanTiltState, direction: np.ndarray, intent: Intent | None
                 ) -> GazeTarget | None:
@@ -252,12 +269,13 @@ class HandPipeline:
                           float(min(share[0], 1.0)), True, 'hand')
 
     def _tick(self, stamp_s: float) -> float:
-        """Seconds since the previous frame; a clock that jumps back starts anew."""
-        if self._last_s is not None and stamp_s < self._last_s - 1.0:
+        """Seconds since the previous glance; after a gap, or a clock that jumps back, all begins
+        anew: the arm may be elsewhere.
+        """
+        if self._last_s is not None and not (
+                self._last_s - _GAP_S / 2 <= stamp_s <= self._last_s + _GAP_S):
             self.reset()
-        dt_s = 0.0 if self._last_s is None else max(0.0, stamp_s - self._last_s)
-        self._last_s = stamp_s
-        return dt_s
+        return 0.0 if self._last_s is None else max(0.0, stamp_s - self._last_s)
 
     def _foveator_for(self, camera: CameraModel) -> Foveator:
         if self._foveator is None or self._foveator.camera != camera:

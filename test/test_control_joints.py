@@ -33,7 +33,7 @@ def test_before_the_first_state_there_is_none():
 
 
 @pytest.mark.parametrize('names, positions', [
-    (('pan', 'tilt'), (0.0, 0.0)), (('shoulder',), (0.0,)), (NAMES, (1.0,)), ((), ())])
+    (('pan', 'tilt'), (0.0, 0.0)), ((), ()), (NAMES, ())])
 def test_states_of_other_joints_are_passed_over(buffer, names, positions):
     assert not buffer.add(11.0, names, positions)
     assert buffer.dropped == 0
@@ -46,6 +46,15 @@ def test_what_is_not_finite_or_not_newer_is_dropped_and_counted(buffer, stamp_s,
     assert not buffer.add(stamp_s, NAMES, positions)
     assert buffer.dropped == 1
     np.testing.assert_allclose(buffer.at(10.4, 0.1), [-4.0, 4.0])
+
+
+def test_joints_may_come_in_messages_of_their_own(buffer):
+    for stamp_s in (11.0, 11.1):
+        assert buffer.add(stamp_s, NAMES[:1], (stamp_s,))
+    assert buffer.at(11.05, 0.1) is None                        # of the other nothing is known
+    assert buffer.add(11.04, (*NAMES[1:], 'tilt'), (3.0, 0.0))
+    np.testing.assert_allclose(buffer.at(11.05, 0.1), [11.05, 3.0])
+    assert buffer.dropped == 0
 
 
 def test_a_clock_that_starts_anew_is_followed(buffer):

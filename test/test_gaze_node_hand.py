@@ -16,6 +16,7 @@ from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from sensor_msgs.msg import Image, JointState  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
+from std_srvs.srv import SetBool  # noqa: E402
 from trajectory_msgs.msg import JointTrajectory  # noqa: E402
 
 from gaze_robot.foveation import FoveationPattern  # noqa: E402
@@ -140,6 +141,16 @@ def test_a_task_it_does_not_know_is_a_warning_that_names_them(robot, capfd):
     text = ''.join(capfd.readouterr())
     assert "knows no task 'make coffee'" in text
     assert "'wave', 'point'" in text
+
+
+def test_enabled_again_it_forgets_what_was_before(robot, monkeypatch):
+    (node,) = (one for one in robot.executor.get_nodes() if isinstance(one, GazeNode))
+    resets, pipeline = [], node._eye.pipeline
+    monkeypatch.setattr(pipeline, 'reset', lambda: resets.append(True))
+    for wanted, count in ((True, 0), (False, 0), (True, 1), (True, 1)):
+        node._on_enable(SetBool.Request(data=wanted), SetBool.Response())
+        robot.spin(0.5)
+        assert len(resets) == count
 
 
 def test_what_was_to_be_done_by_now_is_left_out():

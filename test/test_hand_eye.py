@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import json
+import math
 
 import numpy as np
 import pytest
@@ -239,6 +240,14 @@ def test_whether_it_waits_is_kept_with_a_checkpoint(both, tmp_path):
     for waits in (False, True):
         save_hand_eye(tmp_path / 'hand', dataclasses.replace(both, waits=waits))
         assert load_hand_eye(tmp_path / 'hand').waits is waits
+
+
+@pytest.mark.parametrize('tasks', [None, 5, [1, 2], ['press'], {'press': 'abc'},
+                                   {'press': [1.0]}, {'press': [math.nan] * 18}])
+def test_tasks_that_could_not_be_asked_for_are_refused(both, tmp_path, tasks):
+    save_hand_eye(tmp_path, dataclasses.replace(both, meta={**both.meta, 'tasks': tasks}))
+    with pytest.raises(CheckpointError, match='18 names, or 18 finite numbers'):
+        load_hand_eye(tmp_path)
 
 
 def test_actions_are_relative_and_in_units_of_the_robot(studio, both):

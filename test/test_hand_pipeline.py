@@ -100,7 +100,38 @@ def test_an_empty_prompt_ends_the_task(pipeline):
 def test_unknown_tasks_are_refused_with_known_ones(pipeline):
     with pytest.raises(CommandError, match='press the red button'):
         pipeline.prompt('make coffee')
-    assert pipeline.step(frame(), POSE, HERE).actions is not None
+    stopped = pipeline.step(frame(), POSE, HERE)         # who says 'stop' wants it to stop
+    assert (stopped.mode, stopped.actions) == ('idle', None)
+
+
+@pytest.mark.parametrize('gap_s, anew', [(1.5, False), (3.0, True), (600.0, True), (-1.5, True)])
+def test_after_a_gap_it_begins_where_the_arm_is_then(gap_s, anew):
+    waiting = HandPipeline(dataclasses.replace(hand_eye(), waits=True), config=GazeConfig(
+        task='press the red button'))
+    waiting.step(frame(100.0), POSE, HERE)
+    if gap_s > 2:                                        # pictures alone are no glances
+        with pytest.raises(CommandError, match='joints'):
+            waiting.step(frame(101.5), POSE)
+    later = waiting.step(frame(100.0 + gap_s), POSE, HERE + 0.7)
+    np.testing.assert_allclose(later.actions.positions, np.tile(HERE + 0.7 * anew, (6, 1)),
+                               atol=1e-6)
+
+
+def test_joints_that_cannot_be_are_refused_before_they_are_remembered(pipeline):
+    before = pipeline.step(frame(), POSE, HERE)
+    pipeline.prompt('press the red button')
+    with pytest.raises(CommandError, match='units and order'):
+        pipeline.step(frame(), POSE, np.array([0.1, 1e20, 0.3]))
+    after = pipeline.step(frame(), POSE, HERE)
+    np.testing.assert_array_equal(after.actions.positions, before.actions.positions)
+
+
+@pytest.mark.parametrize('bounds', ['wide', {}, [[0.0]], [[math.nan, 0.0], [1.0, 1.0]],
+                                    [[5.0, 5.0], [6.0, 6.0]]])
+def test_bounds_that_no_eye_can_keep_to_are_refused(bounds):
+    both = hand_eye()
+    with pytest.raises(CheckpointError, match='look'):
+        HandPipeline(dataclasses.replace(both, meta={**both.meta, 'looked_within_rad': bounds}))
 
 
 def test_a_task_needs_the_joints(pipeline):

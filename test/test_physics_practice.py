@@ -195,7 +195,7 @@ def test_a_camera_s_hand_goes_on_bit_for_bit(tmp_path, short, monkeypatch):
 
 def test_hand_and_eye_practise_together(short, monkeypatch):
     config = TrainBcrlConfig(demos='workspace:press', angles=True, eyes=2, warm_up=0, steps=0,
-                             follow=4, replay=400, plays=2, device='cpu', practice=3,
+                             follow=4, replay=400, device='cpu', practice=3,
                              practice_updates=3, foresight=4, warm_glances=2, waits=True,
                              recall=False)
     team = Team(config, torch.device('cpu'), Crew())

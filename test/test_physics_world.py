@@ -8,7 +8,6 @@ pytest.importorskip('mink', reason='needs mink')
 
 from gaze_robot.errors import CommandError, ConfigError
 from gaze_robot_sim.physics.expert import Expert, Nudges, succeeds
-from gaze_robot_sim.physics.furniture import off_table, place
 from gaze_robot_sim.physics.task import Goal, OPEN
 from gaze_robot_sim.physics.tasks import KINDS
 from gaze_robot_sim.physics.world import PhysicsConfig, PhysicsWorld
@@ -95,22 +94,6 @@ def test_what_is_let_go_far_away_counts_as_dropped_and_as_another_grasp():
 def test_what_falls_off_the_table_ends_the_episode():
     world = PhysicsWorld('shelf', 0, 0)
     world.data.joint(world.model.body('thing').jntadr[0]).qpos[:3] = [0.0, 1.2, -0.3]
-    assert world.step(world.joints()) == 'dropped'
-
-
-@pytest.mark.parametrize('azimuth, radius, z, off', [
-    (0.0, 0.5, 0.024, False), (1.9, 0.5, 0.024, False), (2.0, 0.5, 0.024, True),
-    (-2.6, 0.5, 0.024, True), (0.0, 0.2, 0.024, True), (0.0, 0.85, 0.024, True),
-    (0.0, 0.5, -0.4, True), (2.6, 0.5, 0.3, False)])
-def test_the_table_is_the_arc_that_is_drawn(azimuth, radius, z, off):
-    assert off_table(np.array(place(azimuth, radius, z))) is off
-
-
-def test_what_lies_beside_the_arc_has_fallen_off():
-    world = PhysicsWorld('bucket', 0, 0)
-    joint = world.model.body_jntadr[world.model.body('thing').id]
-    start = world.model.jnt_qposadr[joint]
-    world.data.qpos[start:start + 3] = place(2.6, 0.5, 0.024)
     assert world.step(world.joints()) == 'dropped'
 
 

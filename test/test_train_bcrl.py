@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 from pathlib import Path
 import shutil
@@ -168,6 +169,65 @@ def test_a_run_of_another_version_is_refused(first, tmp_path):
         train_bcrl(tiny(out, follow=64, resume=True, fine=False))
 
 
+@pytest.mark.parametrize('name', ['policy', 'checkpoints', 'meta.json'])
+def test_what_is_no_run_is_not_written_over(tmp_path, name):
+    for resume in (False, True):
+        (tmp_path / 'run' / name).mkdir(parents=True, exist_ok=True)
+        with pytest.raises(CheckpointError, match=f'holds {name} and no config.json'):
+            train_bcrl(tiny(tmp_path / 'run', resume=resume))
+    (tmp_path / 'file').touch()
+    with pytest.raises(CheckpointError, match='is a file'):
+        train_bcrl(tiny(tmp_path / 'file'))
+    assert [path.name for path in (tmp_path / 'run').iterdir()] == [name]
+
+
+@pytest.mark.parametrize('text', ['', '{"task"', '[]'])
+def test_settings_that_cannot_be_read_are_named(tmp_path, text):
+    (tmp_path / 'config.json').write_text(text)
+    with pytest.raises(CheckpointError, match=r'config.json (cannot be read|holds no settings)'):
+        train_bcrl(tiny(tmp_path, resume=True))
+
+
+def test_a_changed_checkpoint_is_refused(first, tmp_path):
+    out = tmp_path / 'changed'
+    shutil.copytree(first[1], out)
+    for meta in (out / 'checkpoints').rglob('meta.json'):
+        facts = json.loads(meta.read_text())
+        meta.write_text(json.dumps({**facts, 'seconds': 'long', 'steps': 'many'}))
+    with pytest.raises(CheckpointError, match='was changed'):
+        train_bcrl(tiny(out, follow=64, resume=True))
+
+
+def test_one_cut_off_before_its_first_checkpoint_says_that_it_begins_anew(tmp_path):
+    saving.claim(tmp_path / 'run', tiny(tmp_path / 'run', steps=ROLLOUT))
+    with pytest.warns(UserWarning, match='begins anew'):
+        train_bcrl(tiny(tmp_path / 'run', steps=ROLLOUT, resume=True))
+
+
+def test_there_is_always_a_checkpoint_that_can_be_read(tmp_path, monkeypatch):
+    """Those of practice have equally many steps: one more is kept, whenever it is cut off."""
+    for number in range(3):
+        saving.write(tmp_path, 0, {'w': torch.full((2,), float(number))}, {}, {'number': number})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['0000000000', '0000000000.old']
+    assert saving.newest(tmp_path)[0][2]['number'] == 2
+    renames = []
+
+    def cut_off(self, target):
+        renames.append(self.name)
+        if self.suffix == '.part':
+            raise KeyboardInterrupt
+        return os.rename(self, target)
+    monkeypatch.setattr(type(tmp_path), 'rename', cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        saving.write(tmp_path, 0, {'w': torch.zeros(2)}, {}, {'number': 3})
+    assert renames == ['0000000000', '0000000000.part']
+    assert saving.newest(tmp_path)[0][2]['number'] == 2
+    monkeypatch.undo()
+    saving.write(tmp_path, 0, {'w': torch.zeros(2)}, {}, {'number': 3})
+    (tmp_path / '0000000000' / saving.STATE).write_bytes(b'no')
+    assert saving.newest(tmp_path)[0][2]['number'] == 2
+
+
 def command(out, *options):
     return [sys.executable, '-m', 'gaze_robot.cli', 'train', 'bcrl', '--out', str(out), '--seed',
             '3', '--eyes', '4', '--warm-up', '32', '--follow', '0',
@@ -290,7 +350,11 @@ def test_a_hand_that_cannot_be_told_to_stay_is_refused_before_the_work(tmp_path,
                                    {'waits': True, 'gaze': 'random'}, {'warm_glances': 0},
                                    {'details': 0.5}, {'details': 1.5}, {'jobs': 0},
                                    {'foresight': 64}, {'foresight': -1},
-                                   {'demos': 'workspace:read', 'foresight': 64}])
+                                   {'demos': 'workspace:read', 'foresight': 64},
+                                   {'demos': 'workspace:read', 'foresight': 64, 'plays': 8,
+                                    'recall': False}, {'seed': 1 << 32}, {'replay': 100},
+                                   {'learning_rate': -1.0}, {'centring': math.nan},
+                                   {'joint_noise': math.inf}, {'hand_learning_rate': -1.0}])
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ConfigError):
         TrainBcrlConfig(**wrong)

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
+import math
 
 import numpy as np
 
@@ -23,36 +24,46 @@ class JointBuffer:
         self.restart_after_s = restart_after_s
         self.dropped = 0
         """Joint states refused so far: not finite, or not newer than the last."""
-        self._rows: deque[tuple[float, np.ndarray]] = deque(maxlen=_KEPT)
+        self._rows: dict[str, deque[tuple[float, float]]] = {
+            name: deque(maxlen=_KEPT) for name in self.names}
+        self._newest_s = -math.inf
 
     def add(self, stamp_s: float, names: Sequence[str], positions: Sequence[float]) -> bool:
-        """Keep a joint state; False where it was of other joints, or dropped and counted."""
-        order = {name: index for index, name in enumerate(names)}
-        rows = [order.get(name, len(positions)) for name in self.names]
-        if max(rows, default=0) >= len(positions):
+        """Keep what a joint state says of these joints: a gripper may publish its own.
+
+        Returns:
+            False where it was of other joints, or dropped and counted.
+        """
+        said = {name: float(position) for name, position in zip(names, positions)
+                if name in self._rows}
+        if not said:
             return False
-        row = np.array([positions[index] for index in rows], float)
-        late_s = self._rows[-1][0] - stamp_s if self._rows else -1.0
-        if late_s > self.restart_after_s:
-            self._rows.clear()
-        if not (np.isfinite(row).all() and np.isfinite(stamp_s)) or 0 <= late_s <= (
-                self.restart_after_s):
+        if stamp_s < self._newest_s - self.restart_after_s:
+            for rows in self._rows.values():
+                rows.clear()
+            self._newest_s = -math.inf
+        late = any(self._rows[name] and stamp_s <= self._rows[name][-1][0] for name in said)
+        if late or not (math.isfinite(stamp_s) and all(map(math.isfinite, said.values()))):
             self.dropped += 1
             return False
-        self._rows.append((stamp_s, row))
+        for name, position in said.items():
+            self._rows[name].append((stamp_s, position))
+        self._newest_s = max(self._newest_s, stamp_s)
         return True
 
     def at(self, stamp_s: float, within_s: float) -> np.ndarray | None:
-        """(J,) positions at a moment, between the two states around it.
+        """(J,) positions at a moment, each between the two states around it.
 
         Returns:
-            Outside the states that are kept, the nearest one; None if that is more than
+            Outside the states that are kept, the nearest one; None if that of a joint is more than
             `within_s` away, or there is none.
         """
-        if not self._rows:
-            return None
-        times = np.array([at_s for at_s, _ in self._rows])
-        if np.abs(times - stamp_s).min() > within_s:
-            return None
-        positions = np.array([row for _, row in self._rows])
-        return np.array([np.interp(stamp_s, times, column) for column in positions.T])
+        found = []
+        for rows in self._rows.values():
+            if not rows:
+                return None
+            times, positions = np.array(rows).T
+            if np.abs(times - stamp_s).min() > within_s:
+                return None
+            found.append(np.interp(stamp_s, times, positions))
+        return np.array(found)

@@ -123,6 +123,7 @@ class GazeNode(ManagedNode):
     def on_activate(self) -> None:
         """Start looking."""
         assert self._eye is not None
+        self._eye.pipeline.reset()
         self._worker = Worker(self._eye.look, self._guard.trigger)
         self._watch.begin()
         self._outputs.forget_state()
@@ -216,6 +217,8 @@ class GazeNode(ManagedNode):
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response
                    ) -> SetBool.Response:
+        if request.data and not self._enabled:          # the world has gone on meanwhile
+            self._tell_eye(lambda eye: eye.pipeline.reset())
         self._enabled = request.data
         if not self._enabled:
             self._outputs.state('stopped', False)

@@ -4,10 +4,11 @@ G numbers of a task's embedding
 """
 
 from collections.abc import Mapping, Sequence
+import math
 
 import numpy as np
 
-from gaze_robot.errors import CommandError
+from gaze_robot.errors import CheckpointError, CommandError
 
 Tasks = Mapping[str, Sequence[float]] | Sequence[str]
 """Instructions and their embeddings (G,), of recorded demonstrations; or what each of G numbers
@@ -50,6 +51,24 @@ def embedding_of(text: str, tasks: Tasks) -> np.ndarray:
         raise CommandError(f'this policy cannot be told {text!r}{f" ({begun}?)" if begun else ""};'
                            f' its tasks are made of {_some(tasks)}')
     return found
+
+
+def check_tasks(tasks: object, numbers: int) -> None:
+    """Refuse what `embedding_of` could not use with a hand that takes so many numbers.
+
+    Raises:
+        CheckpointError: it is neither G names nor embeddings of G finite numbers.
+    """
+    if isinstance(tasks, Mapping):
+        good = all(isinstance(row, list) and len(row) == numbers and all(
+            isinstance(value, (int, float)) and math.isfinite(value) for value in row)
+            for row in tasks.values())
+    else:
+        good = isinstance(tasks, list) and len(tasks) in (0, numbers) and all(
+            isinstance(name, str) for name in tasks)
+    if not good:
+        raise CheckpointError(f'tasks of the checkpoint are {numbers} names, or {numbers} finite '
+                              'numbers for each instruction; it was changed')
 
 
 def _some(names: Sequence[str] | Mapping[str, Sequence[float]]) -> str:

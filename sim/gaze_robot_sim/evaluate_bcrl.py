@@ -80,6 +80,9 @@ def evaluate_bcrl(config: EvalBcrlConfig) -> dict[str, Any]:
     if _made_by(own)[0] != 'learned':
         raise CheckpointError(f'{config.policy} holds a hand without an eye; give a run of '
                               '`gaze-robot train bcrl`')
+    if own.meta.get('workspace'):
+        raise CheckpointError(f'{config.policy} works in a workspace in physics: measure it with '
+                              f'`gaze-robot eval workspace --task {own.meta["workspace"]}`')
     if own.meta.get('recorded'):
         raise CheckpointError('a hand trained on recordings cannot be measured in the made-up '
                               'workspace; its curve is in its run directory')

@@ -11,6 +11,8 @@ import os
 import torch
 from torch import distributed, nn
 
+from gaze_robot.errors import ConfigError
+
 
 @dataclass(frozen=True)
 class Crew:
@@ -72,9 +74,19 @@ def crew(device: torch.device) -> Iterator[Crew]:
 
 
 def pick_device(asked: str) -> torch.device:
-    """'auto': the GPU of this process where there is one, else the processor."""
+    """'auto': the GPU of this process where there is one, else the processor.
+
+    Raises:
+        ConfigError: there is no such device.
+    """
     if asked != 'auto':
-        return torch.device(asked)
+        try:
+            device = torch.device(asked)
+            torch.zeros(1, device=device)
+        except (AssertionError, RuntimeError) as error:
+            raise ConfigError(f'there is no device {asked!r} here ({str(error).splitlines()[0]}); '
+                              'take auto, cpu, cuda or cuda:1') from error
+        return device
     if torch.cuda.is_available():
         return torch.device('cuda', int(os.environ.get('LOCAL_RANK', '0')))
     return torch.device('cpu')

@@ -21,8 +21,7 @@ from gaze_robot_sim.training.origin import origin
 if TYPE_CHECKING:
     from gaze_robot_sim.training.bcrl import TrainBcrlConfig
 
-_NOT_OF_THE_MODEL = ('out', 'resume', 'device', 'keep_every', 'keep_replay', 'eval_episodes',
-                     'steps', 'jobs')
+_NOT_OF_THE_MODEL = ('out', 'resume', 'device', 'keep_replay', 'eval_episodes', 'steps', 'jobs')
 """Settings that may differ when a run goes on."""
 
 
@@ -69,10 +68,11 @@ class RunFolder:
         tensors, replay, facts = found
         try:
             self.team.restore(tensors, replay, facts)
-        except (KeyError, RuntimeError) as error:
-            raise CheckpointError(f'{self.out} is a run of another version: {error}; begin again '
-                                  'in another --out') from error
-        self.curve, self._before_s, self.fresh = facts['curve'], facts['seconds'], False
+            self.curve, self._before_s = list(facts['curve']), float(facts['seconds'])
+        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise CheckpointError(f'{self.out} is a run of another version, or was changed: '
+                                  f'{error}; begin again in another --out') from error
+        self.fresh = False
         self._begun = time.monotonic()
         self._kept = self.team.steps if self.curve else -1
         if not replay and self.config.replay:

@@ -20,12 +20,14 @@ from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
 import torch
 
-from gaze_robot.checkpoint import META, sha256
+from gaze_robot.checkpoint import META, sha256, WEIGHTS
 from gaze_robot.errors import CheckpointError
 
 STATE, REPLAY = 'state.safetensors', 'replay.safetensors'
 CONFIG, CHECKPOINTS = 'config.json', 'checkpoints'
 _KEPT = 2
+_OURS = (CHECKPOINTS, META, WEIGHTS, 'policy', 'curve.json', 'result.json')
+"""What a run directory has in it; a new run would write over it."""
 Checkpoint: TypeAlias = tuple[dict[str, torch.Tensor], dict[str, np.ndarray], dict[str, Any]]
 """Networks and optimisers, replay, facts."""
 
@@ -34,9 +36,15 @@ def begun(out: Path, resume: bool) -> bool:
     """Whether a run directory holds a run, which is to be gone on with.
 
     Raises:
-        CheckpointError: it does, and is not.
+        CheckpointError: it does, and is not; or it holds something else, or is a file.
     """
     there = (out / CONFIG).exists()
+    if out.exists() and not out.is_dir():
+        raise CheckpointError(f'{out} is a file; choose another --out')
+    others = [name for name in _OURS if (out / name).exists()]
+    if others and not there:
+        raise CheckpointError(f'{out} is no run that can be gone on with: it holds '
+                              f'{", ".join(others)} and no {CONFIG}; choose another --out')
     if there and not resume:
         raise CheckpointError(f'{out} holds a run already; pass --resume to go on with it, or '
                               'choose another --out')
@@ -53,7 +61,13 @@ def cut_off(out: Path, config: Any, may_differ: Sequence[str]) -> Checkpoint | N
     Raises:
         CheckpointError: others differ, or no checkpoint can be read.
     """
-    before = json.loads((out / CONFIG).read_text())
+    try:
+        before = json.loads((out / CONFIG).read_text())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f'{out / CONFIG} cannot be read: {error}; choose another --out'
+                              ) from error
+    if not isinstance(before, dict):
+        raise CheckpointError(f'{out / CONFIG} holds no settings; choose another --out')
     now = json.loads(json.dumps(dataclasses.asdict(config)))
     changed = [name for name, value in now.items()
                if name not in may_differ and before.get(name, value) != value]
@@ -66,13 +80,18 @@ def cut_off(out: Path, config: Any, may_differ: Sequence[str]) -> Checkpoint | N
     if found is None and refused:
         raise CheckpointError(f'no checkpoint in {out / CHECKPOINTS} can be read; delete the run '
                               'directory to begin again')
+    if found is None:
+        warnings.warn(f'{out} was cut off before its first checkpoint: it begins anew',
+                      stacklevel=2)
     return found
 
 
 def claim(out: Path, config: Any) -> None:
     """Write down what a run is made with, a dataclass."""
     out.mkdir(parents=True, exist_ok=True)
-    (out / CONFIG).write_text(json.dumps(dataclasses.asdict(config), indent=2) + '\n')
+    part = out / (CONFIG + '.part')
+    part.write_text(json.dumps(dataclasses.asdict(config), indent=2) + '\n')
+    part.replace(out / CONFIG)
 
 
 def optimizer_tensors(prefix: str, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
@@ -95,7 +114,10 @@ def restore_optimizer(prefix: str, optimizer: torch.optim.Optimizer,
 
 def write(folder: Path, steps: int, tensors: Mapping[str, torch.Tensor],
           replay: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
-    """Write a checkpoint beside the older ones, of which one is kept."""
+    """Write a checkpoint beside the older ones, of which one is kept.
+
+    One of as many steps, as there are many before PPO, is kept as `<steps>.old`.
+    """
     place = folder / f'{steps:010d}'
     part = place.with_suffix('.part')
     shutil.rmtree(part, ignore_errors=True)
@@ -109,7 +131,9 @@ def write(folder: Path, steps: int, tensors: Mapping[str, torch.Tensor],
         files.append(REPLAY)
     (part / META).write_text(json.dumps({
         **facts, 'steps': steps, 'sha256': {name: sha256(part / name) for name in files}}))
-    shutil.rmtree(place, ignore_errors=True)
+    if place.exists():                          # never a moment without one that can be read
+        shutil.rmtree(place.with_suffix('.old'), ignore_errors=True)
+        place.rename(place.with_suffix('.old'))
     part.rename(place)
     for old in _numbered(folder)[:-_KEPT]:
         shutil.rmtree(old)
@@ -123,6 +147,8 @@ def read(place: Path) -> Checkpoint:
     """
     try:
         facts = json.loads((place / META).read_text())
+        if STATE not in facts['sha256']:
+            raise CheckpointError(f'{META} names no {STATE}')
         for name, expected in facts['sha256'].items():
             if sha256(place / name) != expected:
                 raise CheckpointError(f'{name} does not match its hash')
@@ -147,4 +173,7 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
 
 
 def _numbered(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob('[0-9]*') if path.name.isdigit())
+    """The oldest first."""
+    return sorted((path for path in folder.glob('[0-9]*')
+                   if path.stem.isdigit() and path.suffix in ('', '.old')),
+                  key=lambda path: (int(path.stem), path.suffix == ''))

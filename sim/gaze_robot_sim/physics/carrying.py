@@ -26,6 +26,8 @@ from gaze_robot_sim.physics.textures import MARKS
 _CALM_M_S = 0.05
 _NEAR = math.radians(22.0)
 """Between neighbours on the table."""
+_FLOOR = -0.05
+"""What is below has fallen off the table, metres."""
 
 
 class _PickAndPlace(Task):
@@ -71,7 +73,7 @@ class _PickAndPlace(Task):
     def judge(self, world: State) -> str:
         """At rest where it belongs, and let go."""
         thing = world.position('thing')
-        if not world.holds('thing') and furniture.off_table(thing):
+        if thing[2] < _FLOOR:
             return 'dropped'
         calm = world.speed('thing') < _CALM_M_S and not world.holds('thing')
         if self.placed(world):

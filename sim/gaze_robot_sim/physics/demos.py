@@ -90,7 +90,7 @@ class ShownScene:
     def _step(self, t_s: float) -> int:
         if not (np.isfinite(t_s) and t_s >= 0):
             raise WorldError(f'a time in an episode is 0 s or later, got {t_s}')
-        return int(round(t_s * self.world.config.rate_hz, 6)) % len(self._lived.states)
+        return min(int(round(t_s * self.world.config.rate_hz, 6)), len(self._lived.states) - 1)
 
     def _at(self, step: int, gaze: np.ndarray | None) -> 'Painter':
         """A painter of that step."""

@@ -13,8 +13,6 @@ from gaze_robot_sim.physics import textures
 
 REACH_RAD = math.radians(100.0)
 """Things lie this far to the left and right at most; the table ends 10 degrees further."""
-TABLE_RAD, TABLE = math.radians(110.0), (0.38, 0.8)
-"""Half of the arc that the table is, and its radii. Physics has the whole disc, without seams."""
 NEAR, FAR = 0.49, 0.54
 """Radii within which they lie."""
 GROUND, TOUCHED = 1, 3
@@ -37,8 +35,6 @@ MARK_PERIOD = 0.0145
 """From stripe to stripe of a mark, 1.2 degrees from the eye: a fovea of 15 degrees on 32 samples
 shows them, a level of 40 degrees averages them away."""
 
-_FLOOR = -0.05
-"""What is below has fallen off the table, metres."""
 _BOX, _CYLINDER = mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_CYLINDER
 
 
@@ -65,14 +61,6 @@ def spread(rng: np.random.Generator, count: int, apart_rad: float, reach_rad: fl
         if len(every) < 2 or np.diff(every).min() >= apart_rad:
             return found.tolist()
     raise ConfigError(f'{count} things do not fit {math.degrees(apart_rad):.0f} degrees apart')
-
-
-def off_table(point: np.ndarray) -> bool:
-    """Whether a thing whose middle is there has fallen off the table, or has nothing below it."""
-    x, y, z = point.tolist()
-    inner, outer = TABLE
-    beside = abs(math.atan2(y, x)) > TABLE_RAD or not inner < math.hypot(x, y) < outer
-    return z < _FLOOR or (beside and z < 2 * THING)
 
 
 class Furniture:

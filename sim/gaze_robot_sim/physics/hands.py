@@ -6,6 +6,7 @@ maker, with a gaze that is scripted or cameras that do not turn.
 
 from dataclasses import dataclass
 import functools
+import math
 from pathlib import Path
 import time
 from typing import Any, get_args, Literal
@@ -116,6 +117,11 @@ class TrainWorkspaceConfig:
         if self.condition not in get_args(Scripted):
             raise ConfigError(f'condition is one of {", ".join(get_args(Scripted))}, got '
                               f'{self.condition!r}')
+        if self.seed >= 1 << 32 or not (
+                0 < self.learning_rate < math.inf and self.joint_noise < math.inf
+                and self.nudge < math.inf):
+            raise ConfigError('seed is less than 2**32, learning_rate above 0, joint_noise and '
+                              f'nudge are finite; got {self}')
         if min(self.episodes, self.every, self.updates, self.batch, self.chunk, self.jobs,
                self.keep_every) < 1 or (
                 min(self.seed, self.nudge, self.joint_noise, self.layers, self.practice,

@@ -7,6 +7,7 @@ from), tb/ (TensorBoard), policy/ (what the robot loads), before.gif and after.g
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+import math
 from typing import Any, Literal
 
 import cv2
@@ -185,7 +186,8 @@ class TrainBcrlConfig:
     """Where networks learn: auto, cpu, cuda, cuda:1 ..."""
 
     keep_every: int = 50_000
-    """Steps between evaluations on unseen demonstrations, and checkpoints."""
+    """Steps between evaluations on unseen demonstrations, and checkpoints, at which all random
+    streams start anew."""
 
     keep_replay: bool = True
     """Whether checkpoints hold the replay, up to 0.6 GB, without which a resumed hand has to
@@ -202,6 +204,14 @@ class TrainBcrlConfig:
         for name, value in least.items():
             if getattr(self, name) < value:
                 raise ConfigError(f'{name} is at least {value}, got {getattr(self, name)}')
+        if self.seed >= 1 << 32:
+            raise ConfigError(f'seed is less than 2**32, got {self.seed}')
+        for name in ('joint_noise', 'centring', 'learning_rate', 'hand_learning_rate'):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f'{name} is a number, not negative, got {getattr(self, name)}')
+        if 0 < self.replay < self.warm_up:
+            raise ConfigError(f"the warm-up's {self.warm_up} glances need as much room in the "
+                              f'replay, which has {self.replay}: raise --replay')
         for name in ('look_alikes', 'own_hand', 'details'):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f'{name} is a share from 0 to 1, got {getattr(self, name)}')
@@ -225,6 +235,9 @@ class TrainBcrlConfig:
                                    and self.eye == 'foveated' and self.follow):
             raise ConfigError('--foresight is for workspaces in physics, --demos workspace:..., '
                               'and for an eye that learns; it needs --follow')
+        if self.foresight and self.plays:
+            raise ConfigError('--foresight needs demonstrations that the hand has not learned '
+                              'from: leave --plays out')
         if self.recall and self.foresight:
             raise ConfigError('--foresight leads the eye by itself: add --no-recall')
         if self.search and (self.demos or self.gaze != 'learned'):
