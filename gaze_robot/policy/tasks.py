@@ -72,6 +72,6 @@ def check_tasks(tasks: object, numbers: int) -> None:
 
 
 def _some(names: Sequence[str] | Mapping[str, Sequence[float]]) -> str:
-    shown = [repr(name) for name in list(names)[:24]]
+    shown = [repr(name) for name in list(names)[:4 if isinstance(names, Mapping) else 24]]
     more = f' and {len(names) - len(shown)} more' if len(names) > len(shown) else ''
     return (', '.join(shown) or 'none: it was trained without names') + more

@@ -17,7 +17,7 @@ from gaze_robot.geometry import angle_between, direction_from_pan_tilt
 from gaze_robot.nodes import _messages, _qos
 from gaze_robot.nodes._params import declare_config
 from gaze_robot.optional import require
-from gaze_robot.shipped import WORKSPACE
+from gaze_robot.shipped import hand_of, WORKSPACE
 from gaze_robot_sim.physics.arm_plan import ArmPlan
 
 _SHOWN_S = 1.0
@@ -74,6 +74,10 @@ class WorkspaceNode(Node):
         self._step_s = self._now_s()
         self._begin(0)
         self._open(config)
+        if hand_of(config.world) is None:
+            self.get_logger().info(f'no hand ships for {config.world}: give gaze_node one of your '
+                                   f'own (model.path), of `gaze-robot train bcrl --demos '
+                                   f'{config.world}`')
         self._tell()
 
     def _open(self, config: WorldConfig) -> None:

@@ -87,10 +87,18 @@ def cut_off(out: Path, config: Any, may_differ: Sequence[str]) -> Checkpoint | N
 
 
 def claim(out: Path, config: Any) -> None:
-    """Write down what a run is made with, a dataclass."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Write down what a run is made with, a dataclass.
+
+    Raises:
+        CheckpointError: nothing can be written there.
+    """
     part = out / (CONFIG + '.part')
-    part.write_text(json.dumps(dataclasses.asdict(config), indent=2) + '\n')
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(dataclasses.asdict(config), indent=2) + '\n')
+    except OSError as error:
+        raise CheckpointError(f'--out {out}: cannot write there ({error.strerror}); name a folder '
+                              'of your own') from error
     part.replace(out / CONFIG)
 
 

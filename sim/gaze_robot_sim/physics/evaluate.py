@@ -217,30 +217,40 @@ def film(config: EvalWorkspaceConfig, name: str, path: str) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     frames: list[np.ndarray] = []
 
+    shown: list[np.ndarray] = []
+
+    def add() -> None:
+        frame = np.concatenate([painter.picture('exo', 480, _TALL), _column(shown)], axis=1)
+        write(frame, f'{name}: {world.task.instruction}', 8, 20)
+        write(frame, f'{world.time_s:.1f} s {world.outcome}', 8, _TALL - 12)
+        frames.append(frame)
+
     def seen(levels: list[np.ndarray]) -> None:
+        shown[:] = levels
         if world.steps % 2 == 0:
-            frame = np.concatenate([painter.picture('exo', 480, _TALL), _column(levels)], axis=1)
-            write(frame, f'{name}: {world.task.instruction}', 8, 20)
-            frames.append(frame)
+            add()
     try:
         _open(config.task, name, path).live(world, painter, seen)
+        if world.outcome != 'diverged':
+            add()
     finally:
         painter.close()
-    video = Video(str(out), world.config.rate_hz / 2, (480 + _WIDE, _TALL))
-    for frame in frames:
+    video = Video(str(out), world.config.rate_hz / 2, (frames[0].shape[1], _TALL))
+    for frame in [*frames, *frames[-1:] * round(world.config.rate_hz / 2)]:      # a second more
         video.add(frame)
     video.close()
 
 
 def _column(levels: Sequence[np.ndarray]) -> np.ndarray:
-    """What a hand is shown, one picture below the other: (_TALL, _WIDE, 3)."""
-    out, each = np.zeros((_TALL, _WIDE, 3), np.uint8), _TALL // len(levels)
+    """What a hand is shown, the sharpest above: (_TALL, as wide as that is, 3)."""
+    out, each, across = np.zeros((_TALL, _WIDE, 3), np.uint8), _TALL // len(levels), 0
     for number, level in enumerate(levels):
         scale = min(each / level.shape[0], _WIDE / level.shape[1])
         height, width = (int(side * scale) for side in level.shape[:2])
         out[number * each:number * each + height, :width] = cv2.resize(
             level, (width, height), interpolation=cv2.INTER_NEAREST)
-    return out
+        across = max(across, width)
+    return out[:, :across + across % 2]                   # codecs like even numbers
 
 
 def draw(result: dict[str, Any], path: Path) -> None:

@@ -28,7 +28,8 @@ _TRIED_RAD, _OFF_RAD = 0.1, 0.035
 class ArmConfig:
     """Which arm, and where it is mounted.
 
-    An MJCF brings position actuators, one for each hinge between its base and its hand, and a site
+    An MJCF brings position actuators, one for each hinge between its base and its hand and stiff
+    enough to get within millimetres of what they are told (gravity is compensated), and a site
     between its fingertips whose x points out of the hand, y from finger to finger; an actuator
     called 'gripper' has the opening in metres as its control. A URDF has no actuators: its joints
     get some, and it has no gripper (enough to press and to wipe).
@@ -89,7 +90,9 @@ def load_arm(config: ArmConfig) -> mujoco.MjSpec:
         body.add_site(name=config.tip)
         hand = model.body(config.tip).id
     else:
-        hand = int(model.site(config.tip).bodyid[0])
+        hand, site = int(model.site(config.tip).bodyid[0]), spec.site(config.tip)
+        site.quat = model.site(config.tip).quat         # the file may say it in other ways
+        site.alt.type = mujoco.mjtOrientation.mjORIENTATION_QUAT
     _check_joints(path, model)
     for sensor in spec.sensors:                          # nobody reads them
         spec.delete(sensor)
