@@ -39,8 +39,8 @@ class TrainBcrlConfig:
     """Seed of demonstrations, weights and exploration."""
 
     resume: bool = False
-    """Go on from the run directory's last good checkpoint; the first comes when the warm-up and the
-    eye's imitation are done."""
+    """Go on from the run directory's last good checkpoint; the first comes when the warm-up and
+    the eye's imitation are done."""
 
     demos: str = ''
     """Folder of demonstrations, see `gaze-robot demos`; 'workspace:press' and so on: those of a
