@@ -102,10 +102,10 @@ def test_late_joint_states_change_nothing(bag, checkpoint, tmp_path):
                    for entry in given.entries()]
         for stamp_ns, entry in sorted(entries, key=lambda one: one[0]):
             writer.write(entry.topic, stamp_ns, entry.data)
-    for path, out in ((bag, 'a'), (late, 'b')):
+    for path, out in ((bag, 'a'), (late, 'new/b')):              # folders are made
         assert run('process', path, '--out', tmp_path / out, '--policy', checkpoint
                    ).returncode == 0
-    assert (tmp_path / 'a').read_bytes() == (tmp_path / 'b').read_bytes()
+    assert (tmp_path / 'a').read_bytes() == (tmp_path / 'new' / 'b').read_bytes()
 
 
 @pytest.mark.parametrize('storage', [

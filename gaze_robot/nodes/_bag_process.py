@@ -135,6 +135,7 @@ def process(config: ProcessConfig) -> dict[str, Any]:
         settings = _settings(config, pictures,
                              any(map(_is_joint_states, bag.topics)))
         offline = Offline(settings, pictures.name)
+        Path(config.out).parent.mkdir(parents=True, exist_ok=True)
         with Path(config.out).open('w', encoding='utf-8') as out:
             for line in _lines(bag, offline):
                 out.write(json.dumps(line, allow_nan=False) + '\n')
