@@ -1,6 +1,7 @@
 """Workspaces in physics (MuJoCo): an arm and an eye at a table that no fixed camera sees whole.
 
-    parts, textures, furniture    the arm and the head (ours, or the user's own), and all else
+    model_file, parts             the arm and the head: ours, or the user's own, checked
+    textures, furniture           all else that there is
     task, carrying, tasks         five tasks: where things lie, what to do, when it is done
     build, world                  a model, and one episode of it, stepped
     reach, expert                 inverse kinematics, and who knows how to do the tasks
