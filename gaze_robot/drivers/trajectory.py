@@ -24,8 +24,9 @@ SOONEST_S = 1e-6
 """A controller refuses points that are not in the future, and two at one time."""
 
 _BRIEF_S, _STRETCHED_S = 1e-4, 6e-4
-"""A motion of under a tenth of a millisecond (a microradian at most) is one cubic, given that much
-longer: with no point between its ends it would accelerate up to 1.5 times as hard as the plan."""
+"""A joint's motion of under a tenth of a millisecond (a microradian at most) is one cubic, given
+that much longer: with no point between its ends it would accelerate up to 1.5 times as hard as the
+plan."""
 
 
 class TrajectoryDriver(LinkedDriver):
@@ -89,12 +90,11 @@ def knots(state: PanTiltState, goal: tuple[float, float], limits: PanTiltLimits)
     start = np.array([state.pan_rad, state.tilt_rad])
     speed = np.array([state.pan_rad_s, state.tilt_rad_s])
     fastest, strength = np.array(limits.max_velocity), np.array(limits.max_acceleration)
-    moments: list[float] = []
-    for axis in (0, 1):
-        moments += _changes(goal[axis] - start[axis], speed[axis], fastest[axis], strength[axis])
-    end_s = max(moments)
-    if end_s < _BRIEF_S:
-        return [(_STRETCHED_S, goal, (0.0, 0.0))]
+    changes = [_changes(*axis) for axis in zip(np.array(goal) - start, speed, fastest, strength)]
+    brief = np.array([of[-1] < _BRIEF_S for of in changes])
+    moments = [moment for of, short in zip(changes, brief)
+               for moment in (of if not short else [_STRETCHED_S] if of[-1] else ())]
+    end_s = max(moments, default=_STRETCHED_S)
     times = [end_s]
     for moment in sorted(moments, reverse=True):
         if SOONEST_S <= moment <= times[-1] - SOONEST_S:
@@ -102,10 +102,22 @@ def knots(state: PanTiltState, goal: tuple[float, float], limits: PanTiltLimits)
     made = []
     for time_s in reversed(times):
         moved, turning = approach(start, speed, np.array(goal), fastest, strength, time_s)
+        moved, turning = np.where(brief, _cubic(start, speed, np.array(goal), time_s),
+                                  (moved, turning))
         made.append((time_s, (float(moved[0]), float(moved[1])),
                      (float(turning[0]), float(turning[1]))))
     made[-1] = (end_s, goal, (0.0, 0.0))
     return made
+
+
+def _cubic(start: np.ndarray, speed: np.ndarray, goal: np.ndarray, time_s: float) -> np.ndarray:
+    """(2, 2) positions, and speeds, of cubics that come to rest at the goal in _STRETCHED_S."""
+    part = min(time_s / _STRETCHED_S, 1.0)
+    left = 1.0 - part
+    moved = goal + (start - goal) * left ** 2 * (1 + 2 * part) + (
+        speed * _STRETCHED_S * part * left ** 2)
+    turning = 6 * part * left * (goal - start) / _STRETCHED_S + speed * left * (1 - 3 * part)
+    return np.array([moved, turning])
 
 
 def _changes(error: float, speed: float, fastest: float, strength: float) -> list[float]:
